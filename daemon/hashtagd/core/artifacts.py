@@ -1,0 +1,89 @@
+"""What a writer wants on disk, as values, before anyone touches the disk."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+from hashtagd.core.digests import Digests
+from hashtagd.core.header import Header
+from hashtagd.core.place import Place, Stamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The model file that artifacts are rendered for."""
+
+    place: Place
+    #: absolute, spelled as the root is spelled in the settings (never resolved: other programs compare text)
+    path: PurePath
+    stamp: Stamp
+    digests: Digests
+    header: Header | None
+    first_seen_at: datetime
+    #: True when at least one provider has answered; False for a card made before anyone could be asked
+    answered: bool
+    #: when the last provider answered; None before
+    checked_at: datetime | None = None
+    #: absolute path of a picture that lies beside the model already (ours or not), or None
+    picture: PurePath | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarFile:
+    """A file that is ours alone: `STEM` + suffix. A file that is there and not ours is left alone."""
+
+    suffix: str
+    content: bytes
+    #: tells whether foreign content may be replaced (a placeholder that means "asked, not known"); None: never
+    is_placeholder: Callable[[bytes], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonMerge:
+    """A JSON object shared with other programs: `STEM` + suffix. Keys not named here are never touched.
+
+    A file that is no JSON object is not ours to mend: it is left alone and reported.
+    """
+
+    suffix: str
+    #: keys set to our value whatever stands there
+    owned: Mapping[str, Any]
+    #: keys set only where the present value counts as empty (absent, None, "", [], {} or one of `empty[key]`)
+    fill: Mapping[str, Any]
+    #: keys whose list gains our elements at the end, old order kept
+    union: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    #: keys whose object is updated key by key by ours (nested lists under `union_in` gain, everything else is set)
+    update: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: (outer, inner) keys inside `update` that are unions of lists instead of replacements
+    union_in: frozenset[tuple[str, str]] = frozenset()
+    #: (outer, inner) keys inside `update` that are kept when present
+    keep_in: frozenset[tuple[str, str]] = frozenset()
+    #: further values of a `fill` key that count as empty, for example "Unknown"
+    empty: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    #: an existing file with one of these keys is another document: not touched at all
+    refuse_if: frozenset[str] = frozenset()
+    #: how the JSON is written when something changed
+    indent: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewFile:
+    """A picture to fetch once and put at `STEM` + suffix, unless any picture of the model lies there already."""
+
+    suffix: str
+    #: candidates in order of preference; the next is tried when one is gone or is no picture
+    urls: tuple[str, ...]
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Xattr:
+    """An extended attribute of the model file."""
+
+    key: str
+    value: bytes
+
+
+Artifact = SidecarFile | JsonMerge | PreviewFile | Xattr

@@ -1,0 +1,157 @@
+"""The protocols through which stages meet what the service gives them.
+
+Siblings never import each other: a stage knows a provider, a writer or the disk's edge only by these shapes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from hashtagd.core.artifacts import Artifact, Target
+from hashtagd.core.card import Card
+from hashtagd.core.place import Place
+from hashtagd.core.troubles import Trouble
+from hashtagd.core.work import Absent, Claim, Found, Publication, Subject
+
+
+class Clock(Protocol):
+    """Time, so that tests own it."""
+
+    def now(self) -> datetime:
+        """Give the wall clock: aware, UTC."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Give a clock that never jumps, for waits and deadlines."""
+        ...
+
+
+class Pause(Protocol):
+    """A way to wait that a stop request ends."""
+
+    @property
+    def stopping(self) -> bool:
+        """Tell whether the process was asked to stop."""
+        ...
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; returns True at once when a stop is (or gets) requested, else False after the time."""
+        ...
+
+
+class Stopping(Exception):  # noqa: N818 - a signal, not an error
+    """Raised inside long work when `Pause.stopping` turned true; the lane gives the claims back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """Go ahead. `probe`: the first request after an outage; send one thing only."""
+
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """Not now. `trouble` is None when only the request budget is used up, which is no trouble."""
+
+    opens_at: datetime
+    trouble: Trouble | None = None
+
+
+class Gatekeeper(Protocol):
+    """One gate per origin (`https://host[:port]`), kept in the catalog: shared by lanes, restarts and machines."""
+
+    def look(self, origin: str) -> Admitted | Closed:
+        """Tell whether a request could go now, without spending anything."""
+        ...
+
+    def admit(self, origin: str) -> Admitted | Closed:
+        """Spend one request of the budget, or say when to come back."""
+        ...
+
+    def succeeded(self, origin: str) -> None:
+        """Note a proper answer: the failures of the gate start from 0 (writes only if there were any)."""
+        ...
+
+    def close(self, origin: str, trouble: Trouble, wait_s: float | None = None) -> datetime:
+        """Close the gate; without `wait_s` the schedule decides by the number of failures. Returns when it opens."""
+        ...
+
+
+class Provider(Protocol):
+    """Something that may know a hash."""
+
+    @property
+    def name(self) -> str:
+        """The name in the settings and on cards."""
+        ...
+
+    @property
+    def origin(self) -> str | None:
+        """The origin whose gate guards it; None when it needs no network."""
+        ...
+
+    @property
+    def batch_limit(self) -> int:
+        """How many subjects one `ask` may hold."""
+        ...
+
+    def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
+        """Yield (sha256, answer) in any order; a Trouble in place of an answer concerns that hash alone.
+
+        Raises:
+            Trouble: ends the stream; what came before is kept, what did not come stays due.
+            Stopping: the process was asked to stop while waiting for the gate.
+        """
+        ...
+
+
+class Writer(Protocol):
+    """A format that other programs read."""
+
+    @property
+    def name(self) -> str:
+        """The name in the settings."""
+        ...
+
+    def render(self, card: Card | None, target: Target) -> Sequence[Artifact]:
+        """Make the artifacts; pure: same inputs, same bytes. A card of None: nobody knows the file."""
+        ...
+
+
+class Fetcher(Protocol):
+    """Fetches previews from where strangers point, safely."""
+
+    def fetch(self, url: str, into: BinaryIO, max_bytes: int) -> str:
+        """Fetch into the open file and return the media type judged by the first bytes (`image/png`, ...).
+
+        Raises:
+            Trouble: TryLater with scope `provider` when the host's gate is closed or was closed by this;
+                GiveUp with scope `file` when this address will never give a picture.
+        """
+        ...
+
+
+class Locator(Protocol):
+    """Knows where this machine keeps its roots."""
+
+    def locate(self, place: Place) -> Path:
+        """Give the absolute path, spelled as in the settings.
+
+        Raises:
+            Trouble: scope `root`, when the root is away, paused or unknown here.
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """Write-ahead notes about artifacts."""
+
+    def intend(self, intentions: Sequence[tuple[Claim, Sequence[Publication]]]) -> frozenset[int]:
+        """Commit what is about to be written, in one transaction.
+
+        Returns the ids of the files whose fence still holds; for the others nothing may be written.
+        """
+        ...

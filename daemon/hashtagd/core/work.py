@@ -1,0 +1,218 @@
+"""Work as values: what is due, the right to do it, and how it ended.
+
+Two rings. Files go `settle -> digest -> publish`; questions go `ask -> ask again later`, for ever. A row stores the
+next work and its due time, never a past participle; what is known is facts in columns.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from hashtagd.core.card import Card
+from hashtagd.core.digests import Digests
+from hashtagd.core.header import Header
+from hashtagd.core.place import Place, Stamp
+from hashtagd.core.troubles import Trouble
+
+
+class Stage(StrEnum):
+    """The work a file waits for next."""
+
+    SETTLE = "settle"
+    DIGEST = "digest"
+    PUBLISH = "publish"
+
+
+class HashKind(StrEnum):
+    """Which hash a question is about."""
+
+    SHA256 = "sha256"
+    #: the tensor part only; a background question
+    TENSORS = "tensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One thing that a writer put (or was about to put) on disk for a file.
+
+    The intention is committed before the rename, the result after it: whatever moment the process dies at, bytes of
+    ours are recognised as ours.
+    """
+
+    writer: str
+    #: where it lies: usually beside the model; survives a move of the model, so that old artifacts can be found
+    place: Place
+    #: SHA-256 of the bytes we were about to write; None once `written_sha256` says so
+    intended_sha256: str | None
+    #: SHA-256 of the bytes we know we wrote; None before the first commit after a write
+    written_sha256: str | None
+
+    def recognises(self, sha256: str) -> bool:
+        """Tell whether bytes with this SHA-256 are ours."""
+        return sha256 in (self.intended_sha256, self.written_sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to do one stage for one file until the lease ends; a result with an old fence is dropped."""
+
+    file_id: int
+    fence: int
+    stage: Stage
+    place: Place
+    stamp: Stamp
+    #: this claim included: a file that kills the process is counted
+    attempts: int
+    #: since when the bytes are believed to rest
+    still_since: datetime
+    first_seen_at: datetime
+    #: None before digest is done
+    digests: Digests | None = None
+    #: None before settle is done, and for files whose header is not read
+    header: Header | None = None
+    #: for publish: the strongest card so far; None when no provider has said Found
+    card: Card | None = None
+    #: for publish: True when at least one provider has answered (Found or Absent) for this hash
+    answered: bool = False
+    #: for publish: what we wrote for this file before
+    publications: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a provider may look at."""
+
+    digests: Digests
+    header: Header | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionKey:
+    """One hash put to one provider. It belongs to the hash, not to a file: copies of a file cost no request."""
+
+    hash_kind: HashKind
+    hash: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionClaim:
+    """The right to ask one question until the lease ends."""
+
+    question_id: int
+    fence: int
+    key: QuestionKey
+    subject: Subject
+    #: how often an answer (Found or Absent) has been committed before
+    times_answered: int
+    #: how many of those in a row, up to now, were Absent
+    times_absent: int
+    #: when the last answer was committed
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The provider knows the hash."""
+
+    card: Card
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """The provider said, in a well-formed answer to a question that held the hash, that it does not know it."""
+
+
+Answer = Found | Absent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Fact: the file rests and is whole."""
+
+    header: Header | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digested:
+    """Fact: these are the hashes of the bytes with the claim's stamp."""
+
+    digests: Digests
+    #: the question a new hash puts first; None when no provider is configured
+    question: QuestionKey | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Fact: the artifacts that could be made are on disk."""
+
+    publications: tuple[Publication, ...]
+    #: something is still missing for a reason that time heals (an image host is away): publish again then
+    again_in_s: float | None = None
+    #: why it is missing, or what a person should know (a foreign file was left alone is no trouble)
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Fact: the provider spoke."""
+
+    answer: Answer
+    #: when to ask the same question again
+    again_in_s: float
+    #: the question that this answer puts (the next provider, after Absent); kept as it is if it exists already
+    then: QuestionKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """The stage is done: facts are written, the next stage is due, attempts start from 0."""
+
+    facts: Settled | Digested | Published | Answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defer:
+    """This row, later: same stage, due in `wait_s`; the attempt counts. The trouble is None for plain waiting."""
+
+    trouble: Trouble | None
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Not this row's fault, or we are stopping: same stage and due time, the attempt is given back."""
+
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """No point until something changes: not due; a new stamp or `hashtagd retry` wakes it."""
+
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """The bytes changed: back to settle with this stamp, hashes cleared, fence + 1, resting since now."""
+
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """Nothing is at the place: marked gone, kept 30 days so that a move can be recognised."""
+
+
+Outcome = Advance | Defer | Release | Park | Restart | Forget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many questions wait for one provider, for the decision whether a round should go."""
+
+    due: int
+    #: due time of the question that has waited longest; None when nothing is due
+    oldest_due_at: datetime | None
