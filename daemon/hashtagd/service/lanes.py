@@ -1,0 +1,194 @@
+"""Lanes: threads that claim due rows, run a stage on them and commit the outcomes.
+
+`clear wake -> turn (claim, run, apply) -> beat`; a lane with nothing due sleeps until it is woken, the next due time,
+or `idle_s`. This is the only place that catches everything: what is no Trouble is a bug, is logged with its traceback,
+counted, and costs the rows of one batch a delay, never the process.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from hashtagd.core.ports import Clock, Pause, Stopping
+from hashtagd.core.troubles import Scope, Trouble, TryLater
+
+#: how long a lane sleeps at most when the catalog names no due time
+IDLE_S = 60.0
+#: how long a lane rests after a bug or while the catalog is away
+REST_S = 5.0
+
+
+ClaimT = TypeVar("ClaimT")
+OutcomeT = TypeVar("OutcomeT")
+
+
+class Work(Protocol):
+    """What a lane does over and over."""
+
+    @property
+    def name(self) -> str:
+        """A short name for logs and `status`."""
+        ...
+
+    def turn(self) -> float:
+        """Do what is due now; returns the seconds until it is worth coming back, 0 when there is more at once.
+
+        Raises:
+            Trouble: nothing could be done for a reason that concerns the whole lane.
+            Stopping: a stop was requested midway; the claims were given back.
+        """
+        ...
+
+
+class Tell(Protocol):
+    """One log event: a past-tense name and values with units."""
+
+    def __call__(self, event: str, /, **values: Any) -> None:  # noqa: ANN401 - log values are of any type
+        """Log the event."""
+        ...
+
+
+@dataclass(slots=True)
+class Pulse:
+    """When a lane last made progress, read by the health report from another thread."""
+
+    beat_s: float
+    turns: int = 0
+    bugs: int = 0
+    last_trouble: Trouble | None = None
+    resting: bool = field(default=False)
+
+
+class Lane:
+    """One thread around one kind of work.
+
+    Args:
+        bug: told of every exception that is no Trouble, with the exception.
+        died: called once if the lane itself breaks, so that the process can end with 75 and be restarted.
+    """
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        clock: Clock,
+        pause: Pause,
+        tell: Tell,
+        bug: Callable[[str, Exception], None],
+        died: Callable[[], None],
+    ) -> None:
+        self.work = work
+        self.pulse = Pulse(beat_s=clock.monotonic_s())
+        self._clock = clock
+        self._pause = pause
+        self._tell = tell
+        self._bug = bug
+        self._died = died
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._live, name=f"lane-{work.name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Let the lane look for work now."""
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the thread; returns False when it is still running after the time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _live(self) -> None:
+        try:
+            while not self._pause.stopping:
+                # cleared before the turn: a row noted while it runs must not wait a full sleep
+                self._wake.clear()
+                wait_s = self._turn()
+                self._beat(resting=wait_s > 0)
+                if wait_s > 0 and not self._pause.stopping:
+                    self._wake.wait(min(wait_s, IDLE_S))
+        except BaseException:
+            self._died()
+            raise
+
+    def _beat(self, *, resting: bool) -> None:
+        self.pulse.beat_s = self._clock.monotonic_s()
+        self.pulse.turns += 1
+        self.pulse.resting = resting
+
+    def _turn(self) -> float:
+        try:
+            wait_s = self.work.turn()
+        except Stopping:
+            return REST_S
+        except Trouble as trouble:
+            return self._after_trouble(trouble)
+        except Exception as error:  # noqa: BLE001 - the one place: a bug must not end the other lanes
+            self.pulse.bugs += 1
+            self._bug(self.work.name, error)
+            self.pulse.last_trouble = bug_trouble(error)
+            return REST_S
+        self.pulse.last_trouble = None
+        return wait_s
+
+    def _after_trouble(self, trouble: Trouble) -> float:
+        known = self.pulse.last_trouble
+        if known is None or (known.kind, known.what) != (trouble.kind, trouble.what):
+            self._tell(
+                "lane_waited",
+                lane=self.work.name,
+                kind=trouble.kind,
+                what=trouble.what,
+                does=trouble.does,
+                you=trouble.you,
+            )
+        self.pulse.last_trouble = trouble
+        return min(getattr(trouble, "after_s", None) or REST_S, IDLE_S)
+
+
+def bug_trouble(error: Exception) -> TryLater:
+    """Say in three clauses that hashtagd itself is at fault; the exception's text stays in the log."""
+    return TryLater(
+        f"hashtagd has a bug here ({type(error).__name__})",
+        does="it tries again later and goes on with everything else",
+        you="please report it with the log lines around `bug_met`",
+        scope=Scope.FILE,
+        kind="bug",
+    )
+
+
+def in_batches(claims: Sequence[ClaimT], is_big: Callable[[ClaimT], bool], size: int) -> list[list[ClaimT]]:
+    """Split claims so that a big one is alone in its batch and small ones share one; order is kept."""
+    batches: list[list[ClaimT]] = []
+    room = 0
+    for claim in claims:
+        if is_big(claim) or room == 0:
+            batches.append([])
+            room = size
+        batches[-1].append(claim)
+        room = 0 if is_big(claim) else room - 1
+    return batches
+
+
+def run_guarded(
+    run: Callable[[Sequence[ClaimT]], Sequence[OutcomeT]],
+    claims: Sequence[ClaimT],
+    met_bug: Callable[[ClaimT, Exception], OutcomeT],
+) -> list[OutcomeT]:
+    """Run a stage on a batch; if it breaks, run each claim alone, so that only the poisonous one pays."""
+    try:
+        return list(run(claims))
+    except (Trouble, Stopping):
+        raise
+    except Exception as error:  # noqa: BLE001 - see the module's note: a bug costs one claim a delay
+        if len(claims) == 1:
+            return [met_bug(claims[0], error)]
+    return [outcome for claim in claims for outcome in run_guarded(run, [claim], met_bug)]

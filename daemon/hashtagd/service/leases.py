@@ -1,0 +1,54 @@
+"""The claims this process holds right now, so that the supervisor can renew their leases."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core.work import Claim, QuestionClaim
+
+
+class Leases:
+    """Claims held by lanes; safe to use from every thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: dict[int, Claim] = {}
+        self._questions: dict[int, QuestionClaim] = {}
+
+    @contextmanager
+    def hold_files(self, claims: Sequence[Claim]) -> Iterator[None]:
+        """Keep the leases of these files alive inside the block."""
+        with self._lock:
+            self._files.update({claim.file_id: claim for claim in claims})
+        try:
+            yield
+        finally:
+            with self._lock:
+                for claim in claims:
+                    self._files.pop(claim.file_id, None)
+
+    @contextmanager
+    def hold_questions(self, claims: Sequence[QuestionClaim]) -> Iterator[None]:
+        """Keep the leases of these questions alive inside the block."""
+        with self._lock:
+            self._questions.update({claim.question_id: claim for claim in claims})
+        try:
+            yield
+        finally:
+            with self._lock:
+                for claim in claims:
+                    self._questions.pop(claim.question_id, None)
+
+    @property
+    def count(self) -> int:
+        """How many claims are held."""
+        with self._lock:
+            return len(self._files) + len(self._questions)
+
+    def renew(self, catalog: Catalog) -> None:
+        """Renew every lease that is held; claims that ended in between are left out by their fence."""
+        with self._lock:
+            files, questions = list(self._files.values()), list(self._questions.values())
+        if files or questions:
+            catalog.renew(files, questions)

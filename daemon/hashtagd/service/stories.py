@@ -1,0 +1,74 @@
+"""One log event per outcome: past-tense names, ids and sizes, never names of creators or raw answers."""
+
+from typing import Any
+
+from hashtagd.core.place import Place
+from hashtagd.core.troubles import Trouble
+from hashtagd.core.work import (
+    Absent,
+    Advance,
+    Answered,
+    Claim,
+    Defer,
+    Digested,
+    Forget,
+    Found,
+    Outcome,
+    Park,
+    Published,
+    QuestionClaim,
+    Release,
+    Restart,
+    Settled,
+)
+from hashtagd.service.lanes import Tell
+
+
+def tell_outcome(tell: Tell, claim: Claim, outcome: Outcome) -> None:
+    """Log how the work on a file ended."""
+    where = _where(claim.place)
+    match outcome:
+        case Advance(facts=Settled()):
+            tell("file_settled", **where, size_bytes=claim.stamp.size_bytes)
+        case Advance(facts=Digested() as facts):
+            tell("file_digested", **where, size_bytes=claim.stamp.size_bytes, sha256=facts.digests.sha256)
+        case Advance(facts=Published() as facts):
+            tell("file_published", **where, artifacts=len(facts.publications), **_why(facts.trouble))
+        case Defer(trouble=None) | Release(trouble=None):
+            pass
+        case Defer() | Release() | Park():
+            tell(_NAMES[type(outcome)], **where, stage=claim.stage.value, **_why(outcome.trouble))
+        case Restart():
+            tell("file_changed", **where, stage=claim.stage.value)
+        case Forget():
+            tell("file_gone", **where)
+        case _:
+            tell("file_advanced", **where)
+
+
+def tell_answer(tell: Tell, claim: QuestionClaim, outcome: Outcome) -> None:
+    """Log what a provider said."""
+    about: dict[str, Any] = {"provider": claim.key.provider, claim.key.hash_kind.value: claim.key.hash}
+    match outcome:
+        case Advance(facts=Answered(answer=Found(card=card))):
+            tell("model_found", **about, model_id=card.model_id, version_id=card.version_id)
+        case Advance(facts=Answered(answer=Absent())):
+            tell("model_absent", **about)
+        case Defer(trouble=Trouble()) | Park():
+            tell(f"question_{_ENDS[type(outcome)]}", **about, **_why(outcome.trouble))
+        case _:
+            pass
+
+
+_NAMES = {Defer: "file_deferred", Release: "file_released", Park: "file_parked"}
+_ENDS = {Defer: "deferred", Park: "parked"}
+
+
+def _where(place: Place) -> dict[str, Any]:
+    return {"root": place.root, "path": place.relpath}
+
+
+def _why(trouble: Trouble | None) -> dict[str, Any]:
+    if trouble is None:
+        return {}
+    return {"kind": trouble.kind, "what": trouble.what, "does": trouble.does, "you": trouble.you}

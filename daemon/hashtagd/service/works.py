@@ -1,0 +1,208 @@
+"""What the lanes do: settle, digest and publish files, and ask questions in rounds."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core import schedule
+from hashtagd.core.ports import Clock, Closed, Gatekeeper, Provider, Stopping
+from hashtagd.core.troubles import AskOperator, Scope, Trouble
+from hashtagd.core.work import Claim, Defer, Outcome, Park, QuestionClaim, Release, Stage
+from hashtagd.service.board import PAUSE_S, RootBoard
+from hashtagd.service.lanes import Tell, bug_trouble, in_batches, run_guarded
+from hashtagd.service.leases import Leases
+from hashtagd.service.stories import tell_answer, tell_outcome
+from hashtagd.stages.ask import AskStage
+
+#: how many answers are committed together
+ANSWERS_PER_COMMIT = 100
+
+
+class FileWork:
+    """One stage for the files of the roots on one device.
+
+    Args:
+        run: the stage.
+        limit: how many rows one claim takes.
+        big_bytes: files of at least this size are run alone, so that their outcome is not held up by others.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        stage: Stage,
+        roots: Sequence[str],
+        run: Callable[[Sequence[Claim]], Sequence[Outcome]],
+        catalog: Catalog,
+        board: RootBoard,
+        leases: Leases,
+        clock: Clock,
+        chance: Callable[[], float],
+        tell: Tell,
+        bug: Callable[[str, Exception], None],
+        limit: int,
+        big_bytes: int,
+    ) -> None:
+        self.name = name
+        self._stage = stage
+        self._roots = list(roots)
+        self._run = run
+        self._catalog = catalog
+        self._board = board
+        self._leases = leases
+        self._clock = clock
+        self._chance = chance
+        self._tell = tell
+        self._bug = bug
+        self._limit = limit
+        self._big_bytes = big_bytes
+
+    def turn(self) -> float:
+        """Claim a handful of rows and bring each to an outcome."""
+        roots = self._board.open_roots(self._roots, self._stage)
+        claims = self._catalog.claim(self._stage, roots, self._limit) if roots else []
+        if not claims:
+            return self._sleep_s(roots)
+        left = list(claims)
+        with self._leases.hold_files(claims):
+            try:
+                for batch in in_batches(claims, lambda claim: claim.stamp.size_bytes >= self._big_bytes, self._limit):
+                    self._work(batch)
+                    del left[: len(batch)]
+            except (Trouble, Stopping):
+                self._catalog.apply([(claim, Release()) for claim in left])
+                raise
+        return 0.0
+
+    def _work(self, batch: Sequence[Claim]) -> None:
+        outcomes = [self._worn_out(claim) for claim in batch]
+        fresh = [claim for claim, outcome in zip(batch, outcomes, strict=True) if outcome is None]
+        ran = iter(run_guarded(self._run, fresh, self._met_bug) if fresh else [])
+        results = [
+            (claim, self._judged(claim, outcome if outcome is not None else next(ran)))
+            for claim, outcome in zip(batch, outcomes, strict=True)
+        ]
+        for (claim, outcome), applied in zip(results, self._catalog.apply(results), strict=True):
+            if applied:
+                tell_outcome(self._tell, claim, outcome)
+
+    def _worn_out(self, claim: Claim) -> Outcome | None:
+        """Park a file that was claimed too often without any outcome: it may be what kills the process."""
+        if claim.stage is Stage.SETTLE or claim.attempts <= schedule.MAX_ATTEMPTS:
+            return None
+        return Park(
+            trouble=AskOperator(
+                f"{claim.stage.value} failed {schedule.MAX_ATTEMPTS} times",
+                does="hashtagd leaves this file alone and goes on with the others",
+                you="look at `hashtagd show FILE`, then `hashtagd retry FILE`",
+                scope=Scope.FILE,
+                kind="worn_out",
+            )
+        )
+
+    def _judged(self, claim: Claim, outcome: Outcome) -> Outcome:
+        """Move a trouble of the whole root from the row to the board: the row is innocent and stays due."""
+        trouble = getattr(outcome, "trouble", None)
+        if trouble is not None and trouble.scope is Scope.ROOT and isinstance(outcome, Defer | Release | Park):
+            self._board.pin(claim.place.root, trouble, stage=self._stage, for_s=PAUSE_S)
+            return Release(trouble=trouble)
+        if trouble is None:
+            self._board.worked(claim.place.root, self._stage)
+        return outcome
+
+    def _met_bug(self, claim: Claim, error: Exception) -> Outcome:
+        self._bug(self.name, error)
+        return Defer(
+            trouble=bug_trouble(error), wait_s=schedule.file_retry_wait_s(claim.attempts, self._chance())
+        )
+
+    def _sleep_s(self, roots: Sequence[str]) -> float:
+        due_at = self._catalog.next_due([self._stage], roots) if roots else None
+        waits = [seconds_until(due_at, self._clock), self._board.next_opening_s(self._stage)]
+        return min((wait for wait in waits if wait is not None), default=float("inf"))
+
+
+class AskWork:
+    """Rounds of questions to one provider."""
+
+    def __init__(
+        self,
+        *,
+        provider: Provider,
+        stage: AskStage,
+        catalog: Catalog,
+        gates: Gatekeeper,
+        leases: Leases,
+        clock: Clock,
+        tell: Tell,
+    ) -> None:
+        self.name = f"ask-{provider.name}"
+        self._provider = provider
+        self._stage = stage
+        self._catalog = catalog
+        self._gates = gates
+        self._leases = leases
+        self._clock = clock
+        self._tell = tell
+        self._last_round_s: float | None = None
+        self._rounds_in_a_row = 0
+
+    def turn(self) -> float:
+        """Ask one round when it is time for one."""
+        waiting = self._catalog.waiting(self._provider.name)
+        if waiting.due == 0 or waiting.oldest_due_at is None:
+            self._rounds_in_a_row = 0
+            return seconds_until(self._catalog.next_question_due(self._provider.name), self._clock) or float("inf")
+        gate = self._gates.look(self._provider.origin) if self._provider.origin else None
+        if isinstance(gate, Closed):
+            return max(0.05, seconds_until(gate.opens_at, self._clock) or 0.0)
+        wait_s = self._collect_s(waiting.due, waiting.oldest_due_at)
+        if wait_s > 0:
+            return wait_s
+        limit = 1 if gate is not None and gate.probe else self._provider.batch_limit
+        claims = self._catalog.claim_questions(self._provider.name, limit)
+        if claims:
+            self._round(claims)
+        return 0.0
+
+    def _collect_s(self, due: int, oldest_due_at: datetime) -> float:
+        if self._provider.origin is None:
+            return 0.0
+        now_s = self._clock.monotonic_s()
+        digesting = self._catalog.digesting()
+        if not digesting:
+            self._rounds_in_a_row = 0
+        return schedule.round_wait_s(
+            waiting=due,
+            oldest_wait_s=(self._clock.now() - oldest_due_at).total_seconds(),
+            digesting=digesting,
+            since_last_round_s=None if self._last_round_s is None else now_s - self._last_round_s,
+            rounds_in_a_row=self._rounds_in_a_row,
+        )
+
+    def _round(self, claims: Sequence[QuestionClaim]) -> None:
+        done: list[tuple[QuestionClaim, Outcome]] = []
+        with self._leases.hold_questions(claims):
+            try:
+                for result in self._stage.run(claims):
+                    done.append(result)
+                    if len(done) >= ANSWERS_PER_COMMIT:
+                        self._commit(done)
+            finally:
+                # also when the stream broke: what was answered before is kept, the rest is given back
+                self._commit(done)
+                self._last_round_s = self._clock.monotonic_s()
+                self._rounds_in_a_row += 1
+
+    def _commit(self, done: list[tuple[QuestionClaim, Outcome]]) -> None:
+        results, done[:] = list(done), []
+        for (claim, outcome), applied in zip(results, self._catalog.apply_answers(results), strict=True):
+            if applied:
+                tell_answer(self._tell, claim, outcome)
+
+
+def seconds_until(moment: datetime | None, clock: Clock) -> float | None:
+    """Give the seconds until a moment, at least 0; None when there is no moment."""
+    return None if moment is None else max(0.0, (moment - clock.now()).total_seconds())
+
