@@ -26,12 +26,12 @@ Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
 
 
 def frame(header: bytes, data: bytes = b"") -> bytes:
-    """Put the length before the header and the data after it; nothing is checked, so broken files are possible."""
+    """Put the length before the header and the data after it; unchecked, so broken files are possible."""
     return struct.pack("<Q", len(header)) + header + data
 
 
 def header_json(tensors: Tensors, metadata: Mapping[str, Any] | None = None) -> tuple[bytes, int]:
-    """Lay the tensors out one after the other; returns the header's JSON and how many data bytes it declares."""
+    """Lay the tensors out in a row; returns the header's JSON and how many data bytes it declares."""
     document: dict[str, Any] = {} if metadata is None else {"__metadata__": dict(metadata)}
     end = 0
     for name, (dtype, shape) in tensors.items():
