@@ -1,7 +1,7 @@
 """Every waiting time of the product, one function each. Randomness comes in as `chance`, a float in [0, 1).
 
-Jitter keeps machines that were started together apart. Except for scans it only ever lengthens a wait: a promise
-like "at most so many requests in half an hour" must hold for the unluckiest draw.
+Jitter keeps machines that were started together apart. Except for scans it only ever lengthens a wait: a
+promise like "at most so many requests in half an hour" must hold for the unluckiest draw.
 """
 
 from typing import Final
@@ -90,10 +90,10 @@ def round_wait_s(
 ) -> float:
     """Say how long a round of questions should still collect; 0 means go now.
 
-    One request can carry one hash or a hundred. A single new file must not wait for company, so the round goes
-    at once when nothing is being hashed. While a library is being hashed, files arrive one by one for hours:
-    the pauses between rounds double from 2 s to 60 s, so the first names appear quickly and the rest go out
-    by the hundred.
+    One request can carry one hash or a hundred. A single new file must not wait for company, so the round
+    goes at once when nothing is being hashed. While a library is being hashed, files arrive one by one for
+    hours: the pauses between rounds double from 2 s to 60 s, so the first names appear quickly and the rest
+    go out by the hundred.
 
     Args:
         waiting: how many questions are due for this provider; with 0 the wait is that of the longest pause.

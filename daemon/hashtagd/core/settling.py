@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from hashtagd.core.header import Header, Incomplete, NeedMore, NotAModel, Verdict
+from hashtagd.core.header import Header, Incomplete, NeedMore, NotAModel, Verdict, Whole
 from hashtagd.core.troubles import GiveUp, Scope, TryLater
 
 #: an unfinished file that has not changed for this long is taken for abandoned
@@ -86,21 +86,22 @@ def decide(look: Look) -> Decision:
     if look.companion is not None:
         # never given up: that the control file goes away does not change the stamp that would wake this row
         return _not_yet(look, rest_s, f"{look.companion} beside it says that it is still being downloaded")
-    if isinstance(look.verdict, NeedMore):  # it got shorter between the stat and the read
+    verdict = look.verdict
+    if isinstance(verdict, NeedMore):  # it got shorter between the stat and the read
         return Wait(wait_s=max(look.quiet_s, _CLOSEST_LOOK_S))
-    if isinstance(look.verdict, Incomplete) or look.size_bytes == 0:
+    if isinstance(verdict, Incomplete) or look.size_bytes == 0:
         return _incomplete(look, rest_s)
-    return _complete(look, rest_s)
+    return _complete(look, verdict, rest_s)
 
 
-def _complete(look: Look, rest_s: float) -> Ready | Wait | Never:
+def _complete(look: Look, verdict: Whole | NotAModel | None, rest_s: float) -> Ready | Wait | Never:
     """Decide for a file that is as long as it should be, as far as anybody can tell."""
     patience_s = _patience(look) * look.quiet_s
     if rest_s < patience_s:
         return Wait(wait_s=patience_s - rest_s)
-    if isinstance(look.verdict, NotAModel):
-        return Never(trouble=_not_a_model(look.verdict))
-    return Ready(header=look.verdict.header if look.verdict is not None else None)
+    if isinstance(verdict, NotAModel):
+        return Never(trouble=_not_a_model(verdict))
+    return Ready(header=None if verdict is None else verdict.header)
 
 
 def _patience(look: Look) -> int:
