@@ -28,6 +28,8 @@ class Target:
     checked_at: datetime | None = None
     #: absolute path of a picture that lies beside the model already (ours or not), or None
     picture: PurePath | None = None
+    #: how that picture is rated, as on the card; None where it was not fetched just now
+    picture_nsfw_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,20 @@ class SidecarFile:
     content: bytes
     #: tells whether foreign content may be replaced (a placeholder that means "asked, not known"); None: never
     is_placeholder: Callable[[bytes], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherBytes:
+    """What to mend in a shared JSON object that describes other bytes than the file has."""
+
+    #: the key that names the bytes
+    key: str
+    #: what it must say; letter case does not count
+    sha256: str
+    #: set where the key says something else, or nothing
+    correct: Mapping[str, Any] = field(default_factory=dict)
+    #: keys removed where the key names other bytes, unless the `files` list of their object names ours
+    drop: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +68,9 @@ class JsonMerge:
     owned: Mapping[str, Any]
     #: keys set only where the present value counts as empty (absent, None, "", [], {} or one of `empty[key]`)
     fill: Mapping[str, Any]
+    #: keys set only where they are absent; the order in which all keys are written into a new file is
+    #: `owned`, `fill`, `absent`, `union`, `update`
+    absent: Mapping[str, Any] = field(default_factory=dict)
     #: keys whose list gains our elements at the end, old order kept
     union: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     #: keys whose object is updated key by key by ours (nested lists under `union_in` gain, everything else is set)
@@ -62,6 +81,10 @@ class JsonMerge:
     keep_in: frozenset[tuple[str, str]] = frozenset()
     #: further values of a `fill` key that count as empty, for example "Unknown"
     empty: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    #: `fill` keys that hold an absolute path: a path at which nothing lies counts as empty
+    paths: frozenset[str] = frozenset()
+    #: what to mend first if the file describes other bytes
+    other_bytes: OtherBytes | None = None
     #: an existing file with one of these keys is another document: not touched at all
     refuse_if: frozenset[str] = frozenset()
     #: how the JSON is written when something changed
@@ -76,6 +99,8 @@ class PreviewFile:
     #: candidates in order of preference; the next is tried when one is gone or is no picture
     urls: tuple[str, ...]
     max_bytes: int
+    #: how each of `urls` is rated, same order; empty where nobody says
+    nsfw_levels: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,8 @@ class Claim:
     card: Card | None = None
     #: for publish: True when at least one provider has answered (Found or Absent) for this hash
     answered: bool = False
+    #: for publish: when the answer that `card` and `answered` tell of was given; None before
+    checked_at: datetime | None = None
     #: for publish: what we wrote for this file before
     publications: tuple[Publication, ...] = ()
 
