@@ -1,0 +1,72 @@
+# hashtagd: `make run FOLDER=~/ComfyUI` starts it, `make test` runs the tests.
+# Needs Python 3.11 to 3.13, pip, git and make; everything else goes into .venv.
+
+# The first of these that is new enough is taken; PYTHON=/path/to/python chooses another one.
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test check bench clean
+
+help:
+	@echo 'make run FOLDER=~/ComfyUI   watch a folder (a ComfyUI folder, a models folder, or any folder)'
+	@echo 'make test                   run the tests'
+	@echo 'make check                  lint, types and tests: what CI runs'
+	@echo 'make bench                  measure, and print every figure beside its goal'
+	@echo 'make clean                  remove what make made'
+
+# Make hands FOLDER over in the environment, so a name with spaces or quotes arrives whole.
+run: $(VENV)/.ready
+	@case "$$FOLDER" in \
+	  '') echo 'Which folder? For example: make run FOLDER=~/ComfyUI' >&2; exit 2 ;; \
+	  '~') FOLDER="$$HOME" ;; \
+	  '~/'*) FOLDER="$$HOME/$${FOLDER#??}" ;; \
+	esac; \
+	exec $(BIN)/hashtagd run "$$FOLDER"
+
+# Branch coverage of core and catalog must be complete.
+test: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(MAKE) --no-print-directory test
+
+bench: $(VENV)/.ready-dev
+	$(BIN)/python -m bench.run $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* bench/out dist build
+
+# A Python without ensurepip (Debian without python3-venv) fills the environment with its own pip.
+$(VENV)/bin/python:
+	@for python in $(PYTHONS); do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || continue; \
+	  echo "Making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear $(VENV) >/dev/null 2>&1 && exit 0; \
+	  "$$python" -m venv --clear --without-pip $(VENV) && exit 0; \
+	  rm -rf $(VENV); exit 1; \
+	done; \
+	echo 'hashtagd needs Python 3.11, 3.12 or 3.13, and none of these is one: $(PYTHONS)' >&2; \
+	echo 'Install one, or name it: make run PYTHON=/path/to/python3.12 FOLDER=...' >&2; \
+	exit 1
+
+$(VENV)/.ready: pyproject.toml | $(VENV)/bin/python
+	$(call install,.)
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml | $(VENV)/bin/python
+	$(call install,.[dev])
+	@touch $@ $(VENV)/.ready
+
+define install
+	@if [ -x $(BIN)/pip ]; then $(BIN)/pip install --quiet --editable '$(1)'; else \
+	  for python in $(PYTHONS); do \
+	    "$$python" -m pip --version >/dev/null 2>&1 || continue; \
+	    exec "$$python" -m pip --python $(BIN)/python install --quiet --editable '$(1)'; \
+	  done; \
+	  echo 'There is no pip for this Python; install python3-venv or python3-pip.' >&2; exit 1; \
+	fi
+endef
