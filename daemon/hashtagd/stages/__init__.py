@@ -1,0 +1,1 @@
+"""What happens to a row that is due: settle, digest, ask, publish, download."""

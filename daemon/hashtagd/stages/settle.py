@@ -1,0 +1,174 @@
+"""The settle stage: may this file be read yet? It looks; `core.settling` decides.
+
+Never hashes, never writes, and opens a file only after its quiet time: some network shares refuse the writer
+while somebody else has the file open.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hashtagd.core import header, schedule
+from hashtagd.core.header import Incomplete, NeedMore, Verdict
+from hashtagd.core.place import Place
+from hashtagd.core.ports import Clock, Locator, Pause
+from hashtagd.core.settling import Decision, Look, Never, NotYet, Ready, Wait, decide
+from hashtagd.core.troubles import Trouble
+from hashtagd.core.work import Advance, Claim, Defer, Outcome, Park, Release, Restart, Settled
+from hashtagd.stages.opening import (
+    HEADERED_EXTENSIONS,
+    look,
+    opened,
+    outcome_of,
+    raise_if_exhausted,
+    stamp_of,
+)
+
+#: most headers fit in here, so that most files cost one read
+_FIRST_READ_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleOptions:
+    """What a root's owner decides about settling."""
+
+    quiet_s: float
+    #: lower case, with the dot
+    headered_extensions: frozenset[str] = HEADERED_EXTENSIONS
+
+
+class SettleStage:
+    """Looks at files until they may be read.
+
+    Args:
+        locator: where this machine keeps its roots.
+        clock: tells how long the bytes have rested.
+        pause: a stop request gives the rest of a batch back.
+        options: by root name.
+        companions: names of the control files that downloaders put beside a file of the given name.
+        chance: a random number in [0, 1), so that retries spread out.
+    """
+
+    def __init__(
+        self,
+        *,
+        locator: Locator,
+        clock: Clock,
+        pause: Pause,
+        options: Mapping[str, SettleOptions],
+        companions: Callable[[str], tuple[str, ...]],
+        chance: Callable[[], float],
+    ) -> None:
+        self._locator = locator
+        self._clock = clock
+        self._pause = pause
+        self._options = options
+        self._companions = companions
+        self._chance = chance
+
+    def run(self, claims: Sequence[Claim]) -> list[Outcome]:
+        """Look once at each file; one outcome per claim, in order. Repeats: the same looks again.
+
+        Raises:
+            TryLater: scope `daemon`, when the machine has no files or memory left for any of them.
+        """
+        outcomes = [Release() if self._pause.stopping else self._settle(claim) for claim in claims]
+        raise_if_exhausted(outcomes)
+        return outcomes
+
+    def _settle(self, claim: Claim) -> Outcome:
+        try:
+            path = self._locator.locate(claim.place)
+        except Trouble as trouble:
+            return Release(trouble=trouble)
+        try:
+            return self._judge(claim, path)
+        except OSError as error:
+            wait_s = schedule.file_retry_wait_s(claim.attempts, self._chance())
+            return outcome_of(error, claim, self._locator, wait_s=wait_s)
+
+    def _judge(self, claim: Claim, path: Path) -> Outcome:
+        status = look(path)
+        stamp = stamp_of(status, claim.stamp)
+        if stamp != claim.stamp:
+            return Restart(stamp=stamp)
+        companion = self._companion(path)
+        if not self._is_headered(claim.place):
+            return _outcome(self._decide(claim, status, companion, None))
+        # the most doubtful verdict first: while even that one only waits, the file need not be opened
+        doubtful = Incomplete(present_bytes=status.st_size, declared_bytes=None)
+        decision = self._decide(claim, status, companion, doubtful)
+        if companion is not None or isinstance(decision, Wait):
+            return _outcome(decision)
+        return self._read(claim, path)
+
+    def _read(self, claim: Claim, path: Path) -> Outcome:
+        with opened(path) as file:
+            # without reading ahead: one page too many per file is a lot of cache in a large library
+            os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_RANDOM)
+            verdict = read_verdict(file.fd, file.status.st_size)
+            status = os.fstat(file.fd)
+        for seen in (file.status, status):  # before and after: half of the prefix may be older than the other
+            if (stamp := stamp_of(seen, claim.stamp)) != claim.stamp:
+                return Restart(stamp=stamp)
+        return _outcome(self._decide(claim, status, None, verdict))
+
+    def _decide(
+        self, claim: Claim, status: os.stat_result, companion: str | None, verdict: Verdict | None
+    ) -> Decision:
+        return decide(
+            Look(
+                now=self._clock.now(),
+                still_since=claim.still_since,
+                quiet_s=self._options[claim.place.root].quiet_s,
+                verdict=verdict,
+                companion=companion,
+                size_bytes=status.st_size,
+                allocated_bytes=status.st_blocks * 512,  # POSIX counts in units of 512 bytes on every disk
+            )
+        )
+
+    def _is_headered(self, place: Place) -> bool:
+        return os.path.splitext(place.name)[1].lower() in self._options[place.root].headered_extensions  # noqa: PTH122 - names, not paths
+
+    def _companion(self, path: Path) -> str | None:
+        names = self._companions(path.name)
+        return next((name for name in names if os.path.lexists(path.with_name(name))), None)
+
+
+def read_verdict(fd: int, size_bytes: int) -> Verdict:
+    """Read as much of the header as the rules of the format ask for, and no more.
+
+    Returns `NeedMore` only when the file gave fewer bytes than it had when it was opened.
+    """
+    prefix = os.pread(fd, min(_FIRST_READ_BYTES, size_bytes), 0)
+    verdict = header.judge(prefix, size_bytes)
+    while isinstance(verdict, NeedMore):
+        prefix = _prefix(fd, verdict.prefix_bytes)
+        if len(prefix) < verdict.prefix_bytes:
+            break
+        verdict = header.judge(prefix, size_bytes)
+    return verdict
+
+
+def _prefix(fd: int, wanted_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    have = 0
+    while have < wanted_bytes and (part := os.pread(fd, wanted_bytes - have, have)):
+        parts.append(part)
+        have += len(part)
+    return b"".join(parts)
+
+
+def _outcome(decision: Decision) -> Outcome:
+    match decision:
+        case Ready():
+            return Advance(facts=Settled(header=decision.header))
+        case Wait():
+            return Defer(trouble=None, wait_s=decision.wait_s)
+        case NotYet():
+            return Defer(trouble=decision.trouble, wait_s=decision.wait_s)
+        case Never():
+            return Park(trouble=decision.trouble)
