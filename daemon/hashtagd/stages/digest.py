@@ -15,6 +15,7 @@ from typing import Final
 
 from hashtagd.core import schedule
 from hashtagd.core.digests import Digests
+from hashtagd.core.header import LENGTH_BYTES, LONGEST_HEADER_BYTES
 from hashtagd.core.ports import Clock, Locator, Pause, Stopping
 from hashtagd.core.troubles import GiveUp, Scope, Trouble
 from hashtagd.core.work import (
@@ -47,8 +48,6 @@ from hashtagd.stages.sums import blake3_maker
 LARGE_FROM_BYTES: Final = 32 << 20
 #: no clock of a file system is coarser; within it, two writes can leave one stamp
 _TICK_S: Final = 2.0
-#: the format's own limit; a greater length is no header
-_HEADER_LIMIT_BYTES: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,13 +221,13 @@ class DigestStage:
 
     def _tensors_offset(self, claim: Claim, fd: int) -> int | None:
         if claim.header is not None:
-            return 8 + claim.header.length_bytes
+            return LENGTH_BYTES + claim.header.length_bytes
         if Path(claim.place.name).suffix.lower() not in self._options.headered_extensions:
             return None
         # the header was too large to be kept; its length is all that is needed here
-        length_bytes = int.from_bytes(os.pread(fd, 8, 0), "little")
-        fits = length_bytes <= min(_HEADER_LIMIT_BYTES, claim.stamp.size_bytes - 8)
-        return 8 + length_bytes if fits else None
+        length_bytes = int.from_bytes(os.pread(fd, LENGTH_BYTES, 0), "little")
+        fits = length_bytes <= min(LONGEST_HEADER_BYTES, claim.stamp.size_bytes - LENGTH_BYTES)
+        return LENGTH_BYTES + length_bytes if fits else None
 
     def _changed(self, claim: Claim, file: OpenFile) -> Outcome | None:
         """Look at the name and at the open file: both must still be what was claimed."""
