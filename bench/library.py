@@ -10,7 +10,7 @@ import json
 import os
 import random
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 #: every file looks this old, so that nobody has to wait for it to settle
@@ -104,14 +104,22 @@ class Manifest:
         return sum(len(model.paths) for model in self.models)
 
 
-def make_library(folder: Path, count: int = 2000, seed: int = 7) -> Manifest:
+def make_library(folder: Path, count: int = 2000, seed: int = 7, *, all_known: bool = False) -> Manifest:
     """Make `count` valid files (one in fifty a copy of another) and one broken thing of each sort.
 
-    Repeats: the same count and seed give the same paths and bytes.
+    Args:
+        folder: made if it is not there.
+        count: how many valid files, copies included.
+        seed: another seed, other bytes.
+        all_known: every content is known and has a model of its own; else every fifth is known to nobody.
+
+    Repeats: the same arguments give the same paths and bytes.
     """
     dice = random.Random(seed)
     copies = count // 50
     models = [_make_model(folder, dice, number) for number in range(count - copies)]
+    if all_known:
+        models = [replace(model, known=True, model_id=model.version_id - 1) for model in models]
     for number in sorted(dice.sample(range(len(models)), copies)):
         models[number] = _copy(folder, models[number], dice)
     half = _write(folder, "downloads/half of it.safetensors", _half(dice))
@@ -204,10 +212,7 @@ def _copy(folder: Path, model: Model, dice: random.Random) -> Model:
     """Put the same bytes under another name into another folder."""
     first = Path(model.paths[0])
     again = _write(folder, f"copies/{dice.choice(_WORDS)}/{first.name}", (folder / first).read_bytes())
-    return Model(
-        paths=(*model.paths, again),
-        **{name: getattr(model, name) for name in Model.__dataclass_fields__ if name != "paths"},
-    )
+    return replace(model, paths=(*model.paths, again))
 
 
 def _write(folder: Path, relpath: str, content: bytes) -> str:
