@@ -1,4 +1,4 @@
-"""Runs the real command over a made library, against a Civitai stand-in on loopback, and keeps what it saw."""
+"""Runs the real command over a made library, against a Civitai stand-in, and keeps what was seen."""
 
 import json
 import os
