@@ -2,8 +2,6 @@
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.library import Manifest, make_library
+from bench.trace import model_bytes_read, tracer
 from bench.truth import added, changed, stamps, wrong_files, wrong_rows
 from hashtagd.standin import Request, Standin
 from hashtagd.standin.pictures import png
 
 #: first answers, in contrast to questions of the background class (the tensor hash)
 _FIRST_ANSWERS = ("ids", "by-hash", "models", "model")
-_READ = re.compile(r"(?:read|pread64|readv|preadv|preadv2)\(\d+<.*\.safetensors>.*\) = (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +115,7 @@ def try_library(folder: Path, *, count: int = 2000, all_known: bool = False, omi
         listed = _listed(folder)
         wrong = (*changed(models, manifest.folder), *wrong_files(manifest), *wrong_rows(manifest, listed))
         before = dict(stamps(manifest.folder))
-        second = _run(folder, site, trace=folder / "trace.txt")
+        second = _run(folder, site, trace=folder / "trace.txt", arriving=manifest.half_written)
         touched = tuple(changed(before, manifest.folder)) + tuple(added(before, manifest.folder))
     return Trial(
         manifest=manifest,
@@ -130,15 +128,12 @@ def try_library(folder: Path, *, count: int = 2000, all_known: bool = False, omi
     )
 
 
-def _run(folder: Path, site: Standin, trace: Path | None = None) -> Run:
-    """Run the command once to its end; with `trace`, count the bytes it reads of model files."""
+def _run(folder: Path, site: Standin, *, trace: Path | None = None, arriving: str | None = None) -> Run:
+    """Run the command once to its end; with `trace`, count the bytes it reads of whole model files."""
     site.forget_requests()
-    tracer: list[str] = []
-    if trace is not None and shutil.which("strace"):
-        calls = "read,pread64,readv,preadv,preadv2"
-        tracer = ["strace", "-f", "-qq", "-y", "-s", "0", "-e", f"trace={calls}", "-o", str(trace)]
+    before = tracer(trace) if trace else None
     done = subprocess.run(
-        [*tracer, *command(folder, "run", "--once", "--json")],
+        [*(before or ()), *command(folder, "run", "--once", "--json")],
         env=environment(folder),
         capture_output=True,
         text=True,
@@ -147,12 +142,13 @@ def _run(folder: Path, site: Standin, trace: Path | None = None) -> Run:
     (folder / "last-run.log").write_text(done.stderr, encoding="utf-8")
     if not done.stdout.strip():
         raise SystemExit(f"the command ended with {done.returncode} and said nothing:\n{done.stderr[-2000:]}")
-    read = sum(map(int, _READ.findall(trace.read_text()))) if trace is not None and tracer else None
     return Run(
         exit_code=done.returncode,
         summary=json.loads(done.stdout),
         requests=site.requests,
-        model_bytes_read=read,
+        model_bytes_read=model_bytes_read(trace.read_text(), except_for=arriving)
+        if trace and before
+        else None,
     )
 
 
