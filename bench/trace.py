@@ -1,11 +1,11 @@
-"""Counts the bytes of model files that a process reads, by strace: nothing the process says of itself is believed."""
+"""Counts by strace which bytes of model files a process reads: nothing it says of itself is believed."""
 
 import re
 import shutil
 from pathlib import Path
 
 _CALLS = "read,pread64,readv,preadv,preadv2,mmap"
-#: `12 read(3</a/b.safetensors>, ""..., 9) = 9`, or the same with `<unfinished ...>` where another thread came between
+#: `12 read(3</a/b.safetensors>, ""..., 9) = 9`, or `<unfinished ...>` where another thread came between
 _BEGUN = re.compile(
     r"(?P<thread>\d+) +(?P<call>\w+)\((?P<words>.*\.(?:safetensors|sft)>.*?)"
     r"(?:\) += (?P<result>-?\w+).*|<unfinished \.\.\.>)$"
