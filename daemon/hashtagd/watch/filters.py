@@ -1,11 +1,10 @@
 """Is this name ours, ours-but-temporary, or foreign? Decisions by name alone; nothing here looks at a disk.
 
-Source: how browsers, download managers, synchronisers and model managers name what they have not finished. Names are
-compared case-insensitively where the writers are known to differ in case.
+Source: how browsers, download managers, synchronisers and model managers name what they have not finished.
+Endings are compared without regard to case.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -57,8 +56,8 @@ class Names:
 
     Args:
         extensions: with their dots, any case.
-        exclude: globs. Without a slash they match one component at any depth; with one they match the path from the
-            root, `**` standing for any number of folders. What lies in an excluded folder is excluded.
+        exclude: globs. Without a slash they match one component at any depth; with one they match the path
+            from the root, `**` standing for any number of folders. An excluded folder is excluded whole.
     """
 
     extensions: tuple[str, ...] = (".safetensors", ".sft")
@@ -119,7 +118,7 @@ def is_speakable(name: str) -> bool:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether the name belongs to something unfinished or hidden (our own `.hashtagd-…` names included)."""
+    """Tell whether the name belongs to something unfinished or hidden (our own `.hashtagd-…` too)."""
     return (
         name.startswith((".", "~"))
         or name.lower().endswith(TEMPORARY_SUFFIXES)
@@ -132,21 +131,6 @@ def companions_of(name: str) -> tuple[str, ...]:
     stem, dot, _ = name.rpartition(".")
     beside_model = tuple(name + suffix for suffix in _MODEL_COMPANIONS)
     return beside_model + (tuple(stem + suffix for suffix in _STEM_COMPANIONS) if dot else ())
-
-
-def model_names_of(companion: str, endings: Iterable[str]) -> tuple[str, ...]:
-    """Name the files that a vanished companion may have been about: look at those again.
-
-    Returns: candidates; most will not exist.
-    """
-    lower = companion.lower()
-    found: list[str] = []
-    for suffix in (*_MODEL_COMPANIONS, *_STEM_COMPANIONS):
-        if lower.endswith(suffix) and len(companion) > len(suffix):
-            rest = companion[: -len(suffix)]
-            is_model = rest.lower().endswith(tuple(endings))
-            found.extend((rest,) if is_model else (rest + ending for ending in endings))
-    return tuple(dict.fromkeys(found))
 
 
 def _matches(relpath: str, glob: str) -> bool:

@@ -1,0 +1,242 @@
+"""Walk the folders of a root by descriptors: list, stat, never open a file, never run in circles.
+
+Real folders are walked where they lie. A linked folder is walked once, under the first link in the order of
+names, and never below itself.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hashtagd.core.place import Stamp
+from hashtagd.watch.filters import Kind, Names
+from hashtagd.watch.roots import RootFolder
+
+#: name, size, mtime_ns, inode
+Row = tuple[str, int, int, int]
+
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
+#: vanished, or became something else, between being listed and being looked at
+_GONE = (FileNotFoundError, NotADirectoryError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """The model files directly in one folder. Its descriptor is open only until the walk goes on."""
+
+    relpath: str
+    rows: list[Row]
+    fd: int
+
+    def look(self, name: str) -> os.stat_result | None:
+        """Stat one file again, with its ctime; None when it is gone."""
+        with suppress(OSError):
+            return os.stat(name, dir_fd=self.fd)
+        return None
+
+    def without_inodes(self) -> "Folder":
+        """Forget the inode numbers, for file systems where they mean nothing."""
+        return replace(self, rows=[(name, size, mtime_ns, 0) for name, size, mtime_ns, _ in self.rows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A folder still to be entered."""
+
+    relpath: str
+    #: the last component is a symbolic link
+    is_link: bool = False
+    #: some component is
+    under_link: bool = False
+
+
+class Walk:
+    """One walk below a root.
+
+    Args:
+        root: its rules and path.
+        below: start in this folder instead of the root; no component of it may be a link.
+        unreadable: told of each folder that could not be listed, and why.
+        with_files: False lists folders only, without a `stat` per file.
+
+    Raises:
+        OSError: the root itself cannot be opened.
+    """
+
+    def __init__(
+        self,
+        root: RootFolder,
+        below: str,
+        unreadable: Callable[[str, OSError], None],
+        *,
+        with_files: bool = True,
+    ) -> None:
+        self._root = root
+        self._names: Names = root.names
+        self._unreadable = unreadable
+        self._endings = root.names.endings if with_files else ()
+        self._steps = [_Step(below)] if root.names.enters(below) else []
+        #: (device, inode) of folders entered through links
+        self._entered: set[tuple[int, int]] = set()
+        #: folders that are links, and what they lead to
+        self.links: dict[str, str] = {}
+        self.skipped = 0
+        self.unspeakable = 0
+        #: how many names of any kind the root holds; None before it was listed
+        self.root_entries: int | None = None
+        self._root_fd = os.open(root.path, _LIST)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._root_fd)
+
+    def __iter__(self) -> Iterator[Folder]:
+        """Enter folder after folder, parents first, siblings by name."""
+        while self._steps:
+            step = self._steps.pop()
+            with suppress(*_GONE):
+                yield from self._enter(step)
+
+    def revisit(self, relpath: str) -> Iterator[Folder]:
+        """List one folder of this walk again, without those below it."""
+        self._steps = [_Step(relpath, is_link=relpath in self.links)]
+        self._entered.clear()
+        with suppress(*_GONE):
+            yield from self._enter(self._steps.pop())
+        self._steps = []
+
+    def is_current(self) -> bool:
+        """Tell whether the root's path still leads to the folder that was opened."""
+        try:
+            now = self._root.path.stat()
+        except OSError:
+            return False
+        return os.path.samestat(now, os.fstat(self._root_fd))
+
+    def _enter(self, step: _Step) -> Iterator[Folder]:
+        try:
+            fd = self._open(step)
+        except _GONE:
+            raise
+        except OSError as error:
+            self._unreadable(step.relpath, error)
+            return
+        try:
+            if step.under_link and not self._is_first_visit(step, fd):
+                self.skipped += 1
+                return
+            if step.is_link:
+                self.links[step.relpath] = os.path.realpath(self._root.path / step.relpath)
+            try:
+                rows = self._list(fd, step)
+            except OSError as error:
+                self._unreadable(step.relpath, error)
+                return
+            yield Folder(relpath=step.relpath, rows=rows, fd=fd)
+        finally:
+            os.close(fd)
+
+    def _open(self, step: _Step) -> int:
+        if not step.relpath:
+            return os.dup(self._root_fd)
+        flags = _LIST if step.is_link else _LIST | os.O_NOFOLLOW
+        return os.open(step.relpath, flags, dir_fd=self._root_fd)
+
+    def _is_first_visit(self, step: _Step, fd: int) -> bool:
+        key = _key(os.fstat(fd))
+        if key in self._entered or key in self._ancestors(step.relpath):
+            return False
+        self._entered.add(key)
+        return True
+
+    def _ancestors(self, relpath: str) -> Iterator[tuple[int, int]]:
+        yield _key(os.fstat(self._root_fd))
+        parts = relpath.split("/")
+        for depth in range(1, len(parts)):
+            yield _key(os.stat("/".join(parts[:depth]), dir_fd=self._root_fd))
+
+    def _list(self, fd: int, step: _Step) -> list[Row]:
+        """List one folder: this is the inner loop, a million files pass through it."""
+        rows: list[Row] = []
+        children: list[_Step] = []
+        endings = self._endings
+        entries_count = 0
+        os.lseek(fd, 0, os.SEEK_SET)
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                entries_count += 1
+                name = entry.name
+                if name.lower().endswith(endings) and self._is_ours(name, step.relpath):
+                    found = entry.stat(follow_symlinks=False)
+                    if found.st_mode & 0o170000 == stat.S_IFREG:
+                        rows.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
+                        continue
+                    row = self._unusual(entry, found)
+                    if row is not None:
+                        rows.append(row)
+                        continue
+                child = self._child(entry, step)
+                if child is not None:
+                    children.append(child)
+        if not step.relpath:
+            self.root_entries = entries_count
+        children.sort(key=lambda child: child.relpath, reverse=True)
+        self._steps += children
+        rows.sort()
+        return rows
+
+    def _is_ours(self, name: str, folder: str) -> bool:
+        kind = self._names.kind_of_name(name, f"{folder}/{name}" if folder else name)
+        self.unspeakable += kind is Kind.UNSPEAKABLE
+        return kind is Kind.OURS
+
+    def _unusual(self, entry: os.DirEntry[str], found: os.stat_result) -> Row | None:
+        # a link to a file is a place of its own; folders, FIFOs, sockets, devices are no files by any name
+        if stat.S_ISLNK(found.st_mode) and self._root.follow_symlinks:
+            with suppress(OSError):
+                target = entry.stat()
+                if stat.S_ISREG(target.st_mode):
+                    return (entry.name, target.st_size, target.st_mtime_ns, target.st_ino)
+        self.skipped += 1
+        return None
+
+    def _child(self, entry: os.DirEntry[str], step: _Step) -> _Step | None:
+        is_link = False
+        if not entry.is_dir(follow_symlinks=False):
+            if not (self._root.follow_symlinks and entry.is_symlink() and _leads_to_folder(entry)):
+                return None
+            is_link = True
+        relpath = f"{step.relpath}/{entry.name}" if step.relpath else entry.name
+        if not self._names.enters_child(relpath):
+            return None
+        return _Step(relpath, is_link, step.under_link or is_link)
+
+
+def link_free(path: Path, relpath: str) -> bool:
+    """Tell whether no component of the relative path is a symbolic link."""
+    return os.path.realpath(path / relpath) == f"{os.path.realpath(path).rstrip('/')}/{relpath}"
+
+
+def stamp_of(row: Row) -> Stamp:
+    """Make the stamp of a row."""
+    return Stamp(size_bytes=row[1], mtime_ns=row[2], inode=row[3])
+
+
+def _key(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
