@@ -1,0 +1,59 @@
+"""What is still to be done for files, row by row: for a run that ends when nothing is left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from hashtagd.catalog.engine import Database
+from hashtagd.catalog.tables import file
+from hashtagd.core.troubles import Trouble, trouble_from_json
+from hashtagd.core.work import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingFile:
+    """One live row that is due now or at some time."""
+
+    file_id: int
+    stage: Stage
+    due_at: datetime
+    still_since: datetime
+    #: why it waits; None for plain waiting
+    trouble: Trouble | None
+
+
+def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]:
+    """List the live files of these roots that are due or deferred, leased ones included."""
+    wanted = (
+        select(file.c.id, file.c.stage, file.c.due_at, file.c.still_since, file.c.trouble)
+        .where(file.c.gone_at.is_(None), file.c.due_at.is_not(None), file.c.root.in_(roots))
+        .order_by(file.c.due_at)
+    )
+
+    def body(connection: Connection, _now: datetime) -> list[PendingFile]:
+        return [
+            PendingFile(
+                file_id=row.id,
+                stage=Stage(row.stage),
+                due_at=row.due_at,
+                still_since=row.still_since,
+                trouble=None if row.trouble is None else trouble_from_json(row.trouble),
+            )
+            for row in connection.execute(wanted)
+        ]
+
+    return database.read(body)
+
+
+def publish_now(database: Database, file_ids: Sequence[int]) -> None:
+    """Make files that wait for their first answer due for publishing now."""
+    due = update(file).where(
+        file.c.id.in_(file_ids), file.c.stage == Stage.PUBLISH.value, file.c.due_at.is_not(None)
+    )
+
+    def body(connection: Connection, now: datetime) -> None:
+        connection.execute(due.where(file.c.due_at > now).values(due_at=now))
+
+    database.write(body)

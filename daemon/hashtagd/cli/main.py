@@ -1,0 +1,100 @@
+"""The `hashtagd` command: its options, its commands by name, and how it ends when something is wrong."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from hashtagd import __version__
+from hashtagd.core.ports import Stopping
+from hashtagd.core.troubles import Scope, Trouble, TryLater
+from hashtagd.settings import SettingsMistakes
+
+#: the exit codes of the contract with users and with systemd
+EXIT_FAILED, EXIT_USAGE, EXIT_TRY_AGAIN, EXIT_CONFIG = 1, 2, 75, 78
+
+_COMMANDS = {
+    "run": "hashtagd.cli.run:run",
+    "status": "hashtagd.cli.status:status",
+    "list": "hashtagd.cli.library:list_models",
+    "search": "hashtagd.cli.library:search",
+    "show": "hashtagd.cli.library:show",
+    "lookup": "hashtagd.cli.lookup:lookup",
+    "retry": "hashtagd.cli.wake:retry",
+    "rescan": "hashtagd.cli.wake:rescan",
+    "check-config": "hashtagd.cli.check_config:check_config",
+    "demo": "hashtagd.cli.demo:demo",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is used: `hashtagd status` needs no web client."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        """Name the commands in the order of the contract."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Import one command."""
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, name = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="The settings file; without it the usual places are looked at."
+)
+@click.option("--verbose", "volume", flag_value="verbose", help="Log at debug level.")
+@click.option("--quiet", "volume", flag_value="quiet", help="Log warnings only.")
+@click.version_option(__version__, prog_name="hashtagd")
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None, volume: str | None) -> None:
+    """Drop a model into a folder; by the time you look, it has its name, trigger words, tags and picture."""
+    from hashtagd.cli.context import Context  # noqa: PLC0415 - `--help` and `--version` need none of it
+
+    ctx.obj = Context(config=config, volume=volume, environ=dict(os.environ))
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command and end the process with one of the documented exit codes."""
+    try:
+        code: Any = cli.main(args=argv, prog_name="hashtagd", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except Trouble as trouble:
+        complain(trouble)
+        code = exit_code_for(trouble)
+    except Stopping:
+        code = 0
+    except BrokenPipeError:
+        # the reader (`| head`) has what it wanted; a second complaint at exit would only confuse
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def complain(trouble: Trouble) -> None:
+    """Print the three clauses of a trouble for a person."""
+    lines = [f"hashtagd: {trouble.what}"]
+    lines += [f"  {mistake.text(trouble.source)}" for mistake in trouble.mistakes] if isinstance(trouble, SettingsMistakes) else []
+    lines += [f"  what hashtagd does: {trouble.does}", f"  what you can do:    {trouble.you}"]
+    click.echo("\n".join(lines), err=True)
+
+
+def exit_code_for(trouble: Trouble) -> int:
+    """Choose the exit code: time heals 75, an operator must act on the whole daemon 78, else 1."""
+    if isinstance(trouble, TryLater):
+        return EXIT_TRY_AGAIN
+    return EXIT_CONFIG if trouble.scope is Scope.DAEMON else EXIT_FAILED

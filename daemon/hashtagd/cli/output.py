@@ -1,0 +1,98 @@
+"""How commands print: tables on a terminal, plain lines in a pipe, JSON for programs.
+
+Text from strangers (model names, tags, paths) never reaches the terminal with control characters in it.
+"""
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: what rich should never guess in a pipe
+_PLAIN_WIDTH = 200
+
+
+def console() -> Console:
+    """Make a console for standard output that prints no markup, emoji codes or highlights of its own."""
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def safe(value: object) -> str:
+    """Make text fit to be printed on one line: control and override characters become visible escapes."""
+    text = "" if value is None else str(value)
+    return "".join(char if _is_printable(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def _is_printable(char: str) -> bool:
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} or char in "\u200d\ufe0f"
+
+
+def print_json(data: object) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=_plain))
+
+
+def print_json_lines(rows: Iterable[object]) -> None:
+    """Print one JSON document a line."""
+    for row in rows:
+        click.echo(json.dumps(row, ensure_ascii=False, default=_plain))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+    """Print rows as a table on a terminal, as tab-separated lines in a pipe."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(safe(cell) for cell in row))
+        return
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(safe(cell)) for cell in row))
+    console().print(table)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print names and values, one a line, leaving out what is not known."""
+    shown = {name: value for name, value in facts.items() if value not in (None, "", [], ())}
+    width = max((len(name) for name in shown), default=0)
+    for name, value in shown.items():
+        lines = [safe(line) for line in value] if isinstance(value, list | tuple) else [safe(value)]
+        click.echo(f"{name:<{width}}  {lines[0]}")
+        for line in lines[1:]:
+            click.echo(f"{'':<{width}}  {line}")
+
+
+def bytes_in_words(size_bytes: float) -> str:
+    """Say a size with the unit people use for files."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if abs(size_bytes) < 1000:  # noqa: PLR2004 - the step between the units
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"
+
+
+def moment_in_words(moment: datetime | None, now: datetime) -> str:
+    """Say when something is, relative to now."""
+    if moment is None:
+        return "-"
+    seconds = (moment - now).total_seconds()
+    size = abs(seconds)
+    for limit, step, unit in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h"), (float("inf"), 86_400, "days")):
+        if size < limit:
+            words = f"{size / step:.0f} {unit}"
+            break
+    return f"in {words}" if seconds >= 0 else f"{words} ago"
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - the shape json asks for
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+    raise TypeError(f"not a JSON value: {type(value).__name__}")

@@ -1,0 +1,102 @@
+"""When is `run --once` done? When nothing is left that a short wait would bring forward.
+
+Files that still settle are waited for, and so is a gate that opens in a moment. What waits longer (a closed gate, a
+copy that died half-way) or needs a person is reported instead.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.pending import PendingFile
+from hashtagd.core.ports import Clock, Closed, Gatekeeper
+from hashtagd.core.work import Stage
+
+#: a gate that opens within this is waited for
+GATE_PATIENCE_S = 20.0
+#: an incomplete file that has rested for this long is not arriving any more
+ARRIVING_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether there is more to do now, and what is left for later."""
+
+    finished: bool
+    #: closed gates by origin, with the moment they open
+    gates: Mapping[str, Closed]
+    #: files that wait for time: growing ones, deferred ones
+    files_waiting: int
+    #: questions nobody can answer before a gate opens
+    questions_waiting: int
+
+
+class OnceJudge:
+    """Looks at the catalog once a tick.
+
+    Args:
+        origins: provider name → origin of its gate, None for those that need no network.
+        quiet: tells whether scouts have nothing to look at and no lane holds a claim.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        gates: Gatekeeper,
+        origins: Mapping[str, str | None],
+        roots: Sequence[str],
+        clock: Clock,
+        quiet: Callable[[], bool],
+    ) -> None:
+        self._catalog = catalog
+        self._gates = gates
+        self._origins = origins
+        self._roots = roots
+        self._clock = clock
+        self._quiet = quiet
+
+    def finished(self) -> bool:
+        """Tell whether the run is over."""
+        return self._quiet() and self.judge().finished and self._quiet()
+
+    def judge(self) -> Verdict:
+        """Weigh what is left."""
+        now = self._clock.now()
+        gates = self._closed_gates()
+        waiting = {name: self._catalog.waiting(name).due for name in self._origins}
+        blocked = {name: due for name, due in waiting.items() if due and self._origins[name] in gates}
+        askable = any(due and name not in blocked for name, due in waiting.items())
+        soon = any(gates[origin].opens_at <= now + timedelta(seconds=GATE_PATIENCE_S) for origin in self._origins_of(blocked))
+        files = self._catalog.pending(self._roots)
+        if blocked and not askable and not soon:
+            self._publish_without_answers(files)
+        arriving = [file for file in files if self._is_worth_waiting(file, now, blocked=bool(blocked) and not soon)]
+        return Verdict(
+            finished=not (askable or soon or arriving),
+            gates=gates,
+            files_waiting=len(files),
+            questions_waiting=sum(blocked.values()),
+        )
+
+    def _closed_gates(self) -> dict[str, Closed]:
+        looks = {origin: self._gates.look(origin) for origin in self._origins.values() if origin is not None}
+        # a gate that only waits for its request budget is open as far as patience goes
+        return {origin: look for origin, look in looks.items() if isinstance(look, Closed) and look.trouble is not None}
+
+    def _origins_of(self, names: Mapping[str, int]) -> list[str]:
+        return [origin for name in names if (origin := self._origins[name]) is not None]
+
+    def _is_worth_waiting(self, file: PendingFile, now: datetime, *, blocked: bool) -> bool:
+        if file.due_at <= now:
+            return True
+        if file.trouble is None:
+            return file.stage is not Stage.PUBLISH or not blocked
+        return file.stage is Stage.SETTLE and (now - file.still_since).total_seconds() < ARRIVING_S
+
+    def _publish_without_answers(self, files: Sequence[PendingFile]) -> None:
+        """Let files that wait for an answer which will not come now be published with what their headers say."""
+        patient = [file.file_id for file in files if file.stage is Stage.PUBLISH and file.trouble is None]
+        if patient:
+            self._catalog.publish_now(patient)

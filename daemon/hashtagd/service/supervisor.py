@@ -1,0 +1,162 @@
+"""The main thread: start everything in order, keep it going once a second, stop in time.
+
+Alive is narrower than well: systemd's watchdog is fed while this loop turns and the catalog gives an answer of any
+kind. A hung network disk or a closed gate makes the daemon unwell, and a restart would heal neither.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core import schedule
+from hashtagd.core.ports import Clock
+from hashtagd.core.troubles import Trouble
+from hashtagd.service.board import RootBoard
+from hashtagd.service.clock import StopPause
+from hashtagd.service.health import Health, examine
+from hashtagd.service.lanes import Lane, Tell
+from hashtagd.service.leases import Leases
+from hashtagd.service.presence import Presence
+from hashtagd.service.scout import ScoutWork
+from hashtagd.service.systemd import Notifier
+from hashtagd.watch.observer import Observer
+
+#: how often the loop turns when nothing wakes it
+TICK_S = 1.0
+#: how long lanes may take to finish or give back before they are abandoned
+GRACE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Everything the supervisor starts, feeds and stops."""
+
+    catalog: Catalog
+    observer: Observer
+    scouts: Sequence[ScoutWork]
+    lanes: Sequence[Lane]
+    board: RootBoard
+    leases: Leases
+    presence: Presence
+    notifier: Notifier
+    clock: Clock
+    pause: StopPause
+    tell: Tell
+
+
+class Supervisor:
+    """Runs a crew until it is asked to stop, a lane dies, or `finished` says so.
+
+    Args:
+        finished: asked once a tick; for `run --once`. None: run until stopped.
+        status_line: one line in words for systemd.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        *,
+        wake: threading.Event,
+        died: threading.Event,
+        finished: Callable[[], bool] | None = None,
+        status_line: Callable[[], str],
+    ) -> None:
+        self._crew = crew
+        self._wake = wake
+        self._died = died
+        self._finished = finished
+        self._status_line = status_line
+        self._token: int | None = None
+        self._renewed_s = crew.clock.monotonic_s()
+        self._fed_s = float("-inf")
+        self._last_status = ""
+        self._catalog_trouble: Trouble | None = None
+
+    def run(self) -> bool:
+        """Work until the end; returns False when a lane died and the process should be restarted."""
+        crew = self._crew
+        try:
+            # observe first, scan then: what arrives in between is seen twice, not never
+            crew.observer.start()
+            for lane in crew.lanes:
+                lane.start()
+            crew.notifier.ready()
+            crew.tell("daemon_started", lanes=len(crew.lanes))
+            while not (crew.pause.stopping or self._died.is_set()):
+                self.tick()
+                if self._finished is not None and self._finished():
+                    break
+                self._wake.wait(TICK_S)
+                self._wake.clear()
+        finally:
+            self._drain()
+        return not self._died.is_set()
+
+    def tick(self) -> None:
+        """Do what is due once a second: hints, wake-ups, leases, health."""
+        crew = self._crew
+        self._pass_hints()
+        try:
+            self._heed_catalog()
+            self._catalog_trouble = None
+        except Trouble as trouble:
+            # away counts as an answer: a restart would not bring the database back
+            self._catalog_trouble = trouble
+        health = examine(crew.lanes, crew.board.troubles(), self._catalog_trouble, crew.clock)
+        crew.presence.tell(health, crew.board.troubles(), crew.observer.modes())
+        self._feed_watchdog(health)
+
+    def _pass_hints(self) -> None:
+        self._crew.observer.check()
+        hints = self._crew.observer.drain()
+        for scout in self._crew.scouts:
+            scout.take(hints)
+        if hints:
+            self._wake_lanes(prefix="scout")
+
+    def _heed_catalog(self) -> None:
+        crew = self._crew
+        token = crew.catalog.change_token()
+        if token != self._token:
+            self._token = token
+            self._wake_lanes()
+        if crew.clock.monotonic_s() - self._renewed_s >= schedule.RENEW_S:
+            self._renewed_s = crew.clock.monotonic_s()
+            crew.leases.renew(crew.catalog)
+
+    def _feed_watchdog(self, health: Health) -> None:
+        notifier, now_s = self._crew.notifier, self._crew.clock.monotonic_s()
+        interval_s = notifier.watchdog_interval_s
+        if interval_s is not None and now_s - self._fed_s >= interval_s / 3:
+            self._fed_s = now_s
+            notifier.watchdog()
+        if notifier.enabled:
+            line = self._status_line() if health.well else "; ".join(health.reasons)[:200]
+            if line != self._last_status:
+                self._last_status = line
+                notifier.status(line)
+
+    def _wake_lanes(self, prefix: str = "") -> None:
+        for lane in self._crew.lanes:
+            if lane.work.name.startswith(prefix):
+                lane.wake()
+
+    def _drain(self) -> None:
+        crew = self._crew
+        crew.notifier.stopping()
+        crew.pause.stop()
+        self._wake_lanes()
+        deadline_s = crew.clock.monotonic_s() + GRACE_S
+        stuck = [lane for lane in crew.lanes if not lane.join(max(0.0, deadline_s - crew.clock.monotonic_s()))]
+        crew.observer.stop()
+        crew.presence.leave()
+        crew.tell("daemon_stopped", stuck_lanes=[lane.work.name for lane in stuck])
+
+
+def modes_in_words(modes: Mapping[str, str]) -> str:
+    """Say how many roots are watched in which way."""
+    counts: dict[str, int] = {}
+    for mode in modes.values():
+        counts[mode] = counts.get(mode, 0) + 1
+    return ", ".join(f"{count} by {mode}" for mode, count in sorted(counts.items()))
