@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.library import Manifest, make_library
-from bench.trace import model_bytes_read, tracer
+from bench.strace import model_bytes_read, tracer
 from bench.truth import added, changed, stamps, wrong_files, wrong_rows
 from hashtagd.standin import Request, Standin
 from hashtagd.standin.pictures import png
