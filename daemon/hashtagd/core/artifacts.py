@@ -38,7 +38,7 @@ class SidecarFile:
 
     suffix: str
     content: bytes
-    #: tells whether foreign content may be replaced (a placeholder that means "asked, not known"); None: never
+    #: tells whether foreign content may be replaced (one that means "asked, not known"); None: never
     is_placeholder: Callable[[bytes], bool] | None = None
 
 
@@ -73,7 +73,7 @@ class JsonMerge:
     absent: Mapping[str, Any] = field(default_factory=dict)
     #: keys whose list gains our elements at the end, old order kept
     union: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    #: keys whose object is updated key by key by ours (nested lists under `union_in` gain, everything else is set)
+    #: keys whose object is updated key by key by ours (lists under `union_in` gain, all else is set)
     update: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: (outer, inner) keys inside `update` that are unions of lists instead of replacements
     union_in: frozenset[tuple[str, str]] = frozenset()
@@ -93,7 +93,7 @@ class JsonMerge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewFile:
-    """A picture to fetch once and put at `STEM` + suffix, unless any picture of the model lies there already."""
+    """A picture to fetch once and put at `STEM` + suffix, unless the model has a picture there already."""
 
     suffix: str
     #: candidates in order of preference; the next is tried when one is gone or is no picture

@@ -1,0 +1,36 @@
+"""The calls on the way to the disk that can fail there, as values, so that tests can let them fail."""
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+#: what a file system may answer to a call it does not offer; nothing is lost then
+_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.ENOTTY})
+
+
+def _chmod(fd: int, mode: int) -> None:
+    os.fchmod(fd, mode)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """The real calls, unless told otherwise."""
+
+    write: Callable[[int, memoryview], int] = os.write
+    fsync: Callable[[int], None] = os.fsync
+    chmod: Callable[[int, int], None] = _chmod
+
+
+def if_supported(call: Callable[[], None]) -> None:
+    """Make a call that some file systems do not offer, and go on without it there.
+
+    Raises:
+        OSError: it is offered, and failed.
+    """
+    try:
+        call()
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise

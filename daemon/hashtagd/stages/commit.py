@@ -1,0 +1,39 @@
+"""Make prepared artifacts visible, after the intention was committed, and note what was written."""
+
+from hashtagd.core.work import Publication
+from hashtagd.stages.disk_troubles import disk_trouble
+from hashtagd.stages.job import Job, Pending
+from hashtagd.stages.xattrs import write_xattr
+
+
+def commit_pending(job: Job, item: Pending) -> bool:
+    """Rename one prepared file; returns False when somebody else wrote at its name meanwhile."""
+    try:
+        if not item.prepared.commit():
+            return False
+    except OSError as error:
+        job.failures.append(disk_trouble(error))
+        return True
+    if item.ours:
+        job.kept.append(
+            Publication(
+                writer=item.writer, place=item.place, intended_sha256=None, written_sha256=item.fingerprint
+            )
+        )
+    return True
+
+
+def commit_rest(job: Job) -> None:
+    """Remove what describes something else by now, and set extended attributes."""
+    for name in job.stale:
+        try:
+            job.folder.remove(name)
+        except OSError as error:
+            job.failures.append(disk_trouble(error))
+    for item in job.xattrs:
+        try:
+            with job.folder.opened(job.claim.place.name) as fd:
+                if write_xattr(fd, item.attribute):
+                    job.kept.append(item.record)
+        except OSError as error:
+            job.failures.append(disk_trouble(error))

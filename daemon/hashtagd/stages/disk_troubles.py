@@ -1,0 +1,128 @@
+"""What a failed call on the way to the disk means: who acts next, and how far it reaches."""
+
+import errno
+from typing import Final
+
+from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
+
+#: words for programs that the publish stage decides by
+NO_PERMISSION: Final = "no_permission"
+WRITE_ERROR: Final = "write_error"
+#: how soon a full or read-only disk is looked at again
+ROOT_WAIT_S: Final = 30.0
+WRITE_WAIT_S: Final = 60.0
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_AWAY: Final = frozenset(
+    {errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENODEV}
+)
+
+
+def disk_trouble(error: OSError) -> Trouble:
+    """Say what a failed write, flush or rename beside a model means."""
+    code = error.errno or 0
+    for codes, trouble in (
+        (_FULL, disk_full),
+        (frozenset({errno.EROFS}), _read_only),
+        (_FORBIDDEN, _forbidden),
+        (frozenset({errno.ENAMETOOLONG}), name_too_long),
+    ):
+        if code in codes:
+            return trouble()
+    word = errno.errorcode.get(code, "unknown")
+    if code in _EXHAUSTED:
+        return _later(f"the machine has run out of something ({word})", Scope.DAEMON, "exhausted")
+    if code in _AWAY:
+        return _later(f"the folder's disk does not answer ({word})", Scope.ROOT, "mount_away")
+    return _later(f"writing beside the model failed ({word})", Scope.FILE, WRITE_ERROR)
+
+
+def disk_full() -> AskOperator:
+    """Say that nothing more fits."""
+    return AskOperator(
+        "the disk has no room for sidecars",
+        does="hashtagd goes on hashing and asking, and looks again every half minute",
+        you="free some space or raise the quota",
+        scope=Scope.ROOT,
+        kind="disk_full",
+    )
+
+
+def name_too_long() -> AskOperator:
+    """Say that the fixed name of a sidecar does not fit; readers look for no other."""
+    return AskOperator(
+        "the model's name leaves no room for the suffix of a sidecar",
+        does="hashtagd leaves that sidecar out and keeps everything in the catalog",
+        you="give the model a shorter name",
+        scope=Scope.FILE,
+        kind="name_too_long",
+    )
+
+
+def foreign_sidecar(suffix: str, reason: str) -> AskOperator:
+    """Say that another program's file is in the way."""
+    return AskOperator(
+        f"the {suffix} file beside the model is left alone: {reason}",
+        does="hashtagd keeps everything in the catalog and writes the other sidecars",
+        you="mend or remove that file, then `hashtagd retry FILE`",
+        scope=Scope.FILE,
+        kind="foreign_sidecar",
+    )
+
+
+def unreadable_sidecar(suffix: str, error: OSError) -> AskOperator:
+    """Say that what lies at a sidecar's name cannot be read, so nobody knows whose it is."""
+    word = errno.errorcode.get(error.errno or 0, "unknown")
+    return AskOperator(
+        f"the {suffix} file beside the model cannot be read ({word})",
+        does="hashtagd leaves it alone and writes the other sidecars",
+        you="let the user hashtagd runs as read it, then `hashtagd retry FILE`",
+        scope=Scope.FILE,
+        kind="sidecar_unreadable",
+    )
+
+
+def outside_root() -> AskOperator:
+    """Say that a link leads to a folder that was never given to hashtagd."""
+    return AskOperator(
+        "the model lies behind a link that leads out of its root",
+        does="hashtagd keeps everything in the catalog and writes nothing there",
+        you="add the folder the link leads to as a root of its own",
+        scope=Scope.FILE,
+        kind="outside_root",
+    )
+
+
+def _read_only() -> AskOperator:
+    return AskOperator(
+        "the root is read-only for hashtagd",
+        does="hashtagd goes on hashing and asking, and looks again every half minute",
+        you="mount it writable, add the folder to `ReadWritePaths=` with `systemctl edit hashtagd`, "
+        "or set `writers: []` for this root",
+        scope=Scope.ROOT,
+        kind="read_only",
+    )
+
+
+def _forbidden() -> AskOperator:
+    return AskOperator(
+        "the model's folder may not be written to",
+        does="hashtagd keeps everything in the catalog and leaves this file alone",
+        you="let the user hashtagd runs as write there (or set `writers: []` for this root), "
+        "then `hashtagd retry FILE`",
+        scope=Scope.FILE,
+        kind=NO_PERMISSION,
+    )
+
+
+def _later(what: str, scope: Scope, kind: str) -> TryLater:
+    return TryLater(
+        what,
+        does=f"hashtagd tries again in {WRITE_WAIT_S:.0f} s",
+        you="if this stays, look at the disk or the network share with `dmesg`",
+        scope=scope,
+        kind=kind,
+        after_s=WRITE_WAIT_S,
+    )

@@ -1,0 +1,63 @@
+"""The folders of one batch: each opened once, listed once, swept once of what a killed process left."""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hashtagd.core.place import Place
+from hashtagd.core.ports import Clock
+from hashtagd.core.troubles import Trouble
+from hashtagd.stages.calls import Calls
+from hashtagd.stages.effects import Folder, sweep_temporary
+from hashtagd.stages.pictures import Listing
+
+#: a temporary file of this age belongs to no process at work
+_SWEEP_AGE_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedFolder:
+    """A folder held open, and the names in it."""
+
+    folder: Folder
+    listing: Listing
+
+
+class Folders:
+    """Opens the folders that a batch needs; the stack closes them."""
+
+    def __init__(self, stack: ExitStack, *, clock: Clock, token: Callable[[], str], calls: Calls) -> None:
+        self._stack = stack
+        self._clock = clock
+        self._token = token
+        self._calls = calls
+        self._opened: dict[Path, OpenedFolder] = {}
+        #: by root: what stops every write there; the other files of the batch need not run into it
+        self.troubles: dict[str, Trouble] = {}
+
+    def at(self, path: Path, place: Place) -> OpenedFolder | None:
+        """Open the folder of a file; None when links lead out of the root: nothing is ever written there.
+
+        Raises:
+            OSError: as `open` says; also when the folder was swapped for another meanwhile.
+        """
+        depth = place.relpath.count("/")
+        root = Path(os.path.realpath(path.parents[depth]))
+        real = Path(os.path.realpath(path.parent))
+        if not real.is_relative_to(root):
+            return None
+        if real not in self._opened:
+            self._opened[real] = self._open(real)
+        return self._opened[real]
+
+    def _open(self, real: Path) -> OpenedFolder:
+        folder = self._stack.enter_context(Folder.open(real, token=self._token, calls=self._calls))
+        if not folder.is_at(real) or os.path.realpath(real) != str(real):
+            raise OSError(errno.EAGAIN, "the folder was swapped for another")
+        names = folder.names()
+        sweep_temporary(folder, names, older_than_s=self._clock.now().timestamp() - _SWEEP_AGE_S)
+        return OpenedFolder(folder=folder, listing=Listing(names))

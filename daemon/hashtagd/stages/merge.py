@@ -1,0 +1,171 @@
+"""Merge our facts into a JSON object that belongs to several programs. Pure: bytes in, bytes or a reason out.
+
+Never changes the value of a key that the merge does not name, never reorders keys, and asks for no write when
+nothing would change.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hashtagd.core.artifacts import JsonMerge, OtherBytes
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """Write this."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The file says it all already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The file is not ours to mend."""
+
+    reason: str
+
+
+def _everything_exists(_path: str) -> bool:
+    return True
+
+
+def merge(
+    existing: bytes | None,
+    artifact: JsonMerge,
+    *,
+    ours: bool = False,
+    exists: Callable[[str], bool] = _everything_exists,
+) -> Merged | Unchanged | Refused:
+    """Apply a merge to the bytes of a file; None where there is no file.
+
+    Args:
+        existing: the bytes that are there.
+        artifact: what we have to say.
+        ours: the bytes are exactly the ones we wrote into a file of our own, so nobody has edited it since:
+            what we put in before is put in anew, and a broken file is written from scratch.
+        exists: tells whether anything lies at an absolute path.
+
+    Repeats:
+        a merge of its own result is `Unchanged`.
+    """
+    if existing is None:
+        return Merged(content=_written(_applied({}, artifact, ours=True, exists=exists), artifact.indent))
+    try:
+        before = _parsed(existing)
+        if isinstance(before, Refused):
+            return merge(None, artifact, exists=exists) if ours else before
+        if any(key in before for key in artifact.refuse_if):
+            return Refused(reason="it is another program's document")
+        after = _applied(before, artifact, ours=ours, exists=exists)
+        if _canonical(before) == _canonical(after):
+            return Unchanged()
+        return Merged(content=_written(after, artifact.indent))
+    except RecursionError:
+        return Refused(reason="its JSON is nested too deeply")
+
+
+def _parsed(existing: bytes) -> dict[str, Any] | Refused:
+    if existing.startswith(_BOM):
+        return Refused(reason="it starts with a byte order mark")
+    try:
+        value = json.loads(existing.decode("utf-8"))
+    except ValueError:  # broken JSON, bytes that are no UTF-8, a number with thousands of digits
+        return Refused(reason="it is no JSON")
+    return value if isinstance(value, dict) else Refused(reason="it is no JSON object")
+
+
+def _applied(
+    before: Mapping[str, Any], artifact: JsonMerge, *, ours: bool, exists: Callable[[str], bool]
+) -> dict[str, Any]:
+    after = dict(before)
+    if artifact.other_bytes is not None and before:
+        _mend(after, artifact.other_bytes)
+    after.update(artifact.owned)
+    for key, value in artifact.fill.items():
+        if ours or key not in after or _is_free(after[key], key, artifact, exists):
+            after[key] = value
+    for key, value in artifact.absent.items():
+        after.setdefault(key, value)
+    for key, values in artifact.union.items():
+        after[key] = _union(None if ours else after.get(key), values)
+    for key, entries in artifact.update.items():
+        after[key] = _updated({} if ours else after.get(key, {}), key, entries, artifact)
+    return after
+
+
+def _mend(after: dict[str, Any], other: OtherBytes) -> None:
+    named = after.get(other.key)
+    text = named.casefold() if isinstance(named, str) else ""
+    if text == other.sha256:
+        return
+    after.update(other.correct)
+    for key in other.drop if text else ():
+        if not _names(after.get(key), other.sha256):
+            after.pop(key, None)
+
+
+def _names(document: Any, sha256: str) -> bool:  # noqa: ANN401 - a stranger's JSON
+    """Tell whether an entry of the document's `files` carries our SHA-256."""
+    files = document.get("files") if isinstance(document, dict) else None
+    for file in files if isinstance(files, list) else ():
+        hashes = file.get("hashes") if isinstance(file, dict) else None
+        for value in hashes.values() if isinstance(hashes, dict) else ():
+            if isinstance(value, str) and value.casefold() == sha256:
+                return True
+    return False
+
+
+def _is_empty(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    return value is None or (isinstance(value, str | list | dict) and not value)
+
+
+def _is_free(value: Any, key: str, artifact: JsonMerge, exists: Callable[[str], bool]) -> bool:  # noqa: ANN401
+    if _is_empty(value) or any(value == item for item in artifact.empty.get(key, ())):
+        return True
+    return key in artifact.paths and isinstance(value, str) and not exists(value)
+
+
+def _union(present: Any, values: Iterable[Any]) -> Any:  # noqa: ANN401 - a stranger's JSON
+    if not isinstance(present, list):
+        # a value of another type is somebody's: left as it is
+        return list(dict.fromkeys(values)) if _is_empty(present) else present
+    return present + [value for value in dict.fromkeys(values) if value not in present]
+
+
+def _updated(present: Any, outer: str, entries: Mapping[str, Any], artifact: JsonMerge) -> Any:  # noqa: ANN401
+    if not isinstance(present, dict):
+        return _copied({}, outer, entries, artifact) if _is_empty(present) and entries else present
+    return _copied(present, outer, entries, artifact)
+
+
+def _copied(
+    present: Mapping[str, Any], outer: str, entries: Mapping[str, Any], artifact: JsonMerge
+) -> dict[str, Any]:
+    after = dict(present)
+    for key, value in entries.items():
+        if (outer, key) in artifact.keep_in and key in after:
+            continue
+        union = (outer, key) in artifact.union_in and isinstance(value, list)
+        after[key] = _union(after.get(key), value) if union else value
+    return after
+
+
+def _canonical(value: Mapping[str, Any]) -> str:
+    """Spell a value so that equal JSON is equal text (unlike `==`, which takes 1 for true)."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _written(value: Mapping[str, Any], indent: int) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, which only the escaped form can hold
+        return json.dumps(value, indent=indent).encode("ascii")

@@ -1,0 +1,107 @@
+"""One picture for a model: which one lies there already, and getting one where there is none.
+
+Never a second one: a program that finds two shows either.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+from hashtagd.core.artifacts import PreviewFile
+from hashtagd.core.ports import Fetcher
+from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble, TryLater
+
+#: what any of the programs shows as a model's picture, in the order in which LoRA Manager looks
+PICTURE_SUFFIXES: Final = (
+    *(".webp", ".preview.webp", ".preview.png", ".preview.jpeg", ".preview.jpg", ".preview.mp4"),
+    *(".png", ".jpeg", ".jpg", ".mp4", ".gif", ".webm", ".avif", ".jxl", ".example.0.jpeg"),
+    *(".preview.gif", ".preview.avif", ".preview.jxl", ".preview.webm", ".bmp", ".preview.bmp"),
+    *(".thumb.jpg", ".thumb.png"),
+)
+#: where the trouble of a silent image host names no time
+AGAIN_S: Final = 300.0
+_STILL_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
+
+
+class Listing:
+    """The names in one folder, ready to be asked for pictures."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._exact = set(names)
+        self._folded = {name.casefold(): name for name in sorted(self._exact, reverse=True)}
+
+    def add(self, name: str) -> None:
+        """Note a name that is about to appear."""
+        self._exact.add(name)
+        self._folded.setdefault(name.casefold(), name)
+
+    def picture_of(self, stem: str) -> str | None:
+        """Name the picture of a model: the first that fits exactly, else the first in any letter case."""
+        for suffix in PICTURE_SUFFIXES:
+            if stem + suffix in self._exact:
+                return stem + suffix
+        for suffix in PICTURE_SUFFIXES:
+            found = self._folded.get((stem + suffix).casefold())
+            if found is not None:
+                return found
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A fetched picture, whole."""
+
+    content: bytes
+    nsfw_level: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoPicture:
+    """Nothing was fetched; `again_in_s` is None when asking again would change nothing."""
+
+    trouble: Trouble
+    again_in_s: float | None
+
+
+def fetch_picture(fetcher: Fetcher, wish: PreviewFile) -> Picture | NoPicture:
+    """Try the candidates in order: the next when one is gone or no picture; time heals everything else.
+
+    Raises:
+        Stopping: the process was asked to stop meanwhile.
+    """
+    trouble: Trouble = _no_candidate()
+    for index, url in enumerate(wish.urls):
+        into = BytesIO()
+        try:
+            _check(fetcher.fetch(url, into, wish.max_bytes), into, wish.max_bytes)
+        except TryLater as later:
+            return NoPicture(trouble=later, again_in_s=AGAIN_S if later.after_s is None else later.after_s)
+        except (GiveUp, AskOperator) as final:
+            trouble = final
+        else:
+            level = wish.nsfw_levels[index] if index < len(wish.nsfw_levels) else None
+            return Picture(content=into.getvalue(), nsfw_level=level)
+    return NoPicture(trouble=trouble, again_in_s=None)
+
+
+def _check(media_type: str, into: BytesIO, max_bytes: int) -> None:
+    size_bytes = into.getbuffer().nbytes
+    if media_type not in _STILL_TYPES:
+        raise _unusable("the preview's address gave no still picture")
+    if not 0 < size_bytes <= max_bytes:
+        raise _unusable("the preview is empty or larger than allowed")
+
+
+def _unusable(what: str) -> GiveUp:
+    return GiveUp(
+        what,
+        does="hashtagd tries the next picture of the model, if there is one",
+        you="put a picture of your own beside the model if you want one",
+        scope=Scope.FILE,
+        kind="no_picture",
+    )
+
+
+def _no_candidate() -> GiveUp:
+    return _unusable("the model has no acceptable picture")

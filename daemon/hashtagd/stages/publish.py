@@ -1,0 +1,206 @@
+"""Put what is known of a model beside it: render, compare, prepare, note the intention, rename, report.
+
+Artifacts are treated one by one: an image host that is away holds up no sidecar. A file that somebody else
+wrote or edited is never replaced. Killed at any moment, the next run comes to the same end.
+"""
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from hashtagd.core.artifacts import Target
+from hashtagd.core.digests import Digests
+from hashtagd.core.ports import Clock, Fetcher, Ledger, Locator, Pause, Stopping, Writer
+from hashtagd.core.troubles import Scope, Trouble
+from hashtagd.core.work import (
+    Advance,
+    Claim,
+    Defer,
+    Forget,
+    Outcome,
+    Park,
+    Publication,
+    Published,
+    Release,
+    Restart,
+)
+from hashtagd.stages.calls import Calls
+from hashtagd.stages.commit import commit_pending, commit_rest
+from hashtagd.stages.disk_troubles import (
+    NO_PERMISSION,
+    ROOT_WAIT_S,
+    WRITE_ERROR,
+    WRITE_WAIT_S,
+    outside_root,
+)
+from hashtagd.stages.effects import sidecar_mode
+from hashtagd.stages.folders import Folders
+from hashtagd.stages.job import Job
+from hashtagd.stages.opening import outcome_of, stamp_of
+from hashtagd.stages.plan import Planner
+
+#: somebody wrote at a final name while we prepared: look again when the dust has settled
+_CONFLICT_WAIT_S: Final = 2.0
+
+
+class PublishStage:
+    """Publishes what the catalog knows of files.
+
+    Args:
+        writers: the writers of each root by name; under None those of all other roots.
+        locator: where this machine keeps its roots.
+        ledger: takes intentions before anything is renamed.
+        fetcher: gets pictures.
+        clock: tells the age of stray temporary files.
+        pause: asked between files.
+        token: a fresh random text for each temporary name.
+        calls: the calls of the system that may fail.
+    """
+
+    def __init__(
+        self,
+        *,
+        writers: Mapping[str | None, Sequence[Writer]],
+        locator: Locator,
+        ledger: Ledger,
+        fetcher: Fetcher,
+        clock: Clock,
+        pause: Pause,
+        token: Callable[[], str] = lambda: secrets.token_hex(8),
+        calls: Calls | None = None,
+    ) -> None:
+        self._writers = writers
+        self._locator = locator
+        self._ledger = ledger
+        self._clock = clock
+        self._pause = pause
+        self._planner = Planner(fetcher)
+        self._token = token
+        self._calls = calls or Calls()
+
+    def run(self, claims: Sequence[Claim]) -> list[Outcome]:
+        """Publish a batch; returns one outcome per claim, same order.
+
+        Raises:
+            Trouble: the ledger could not be written; nothing was renamed.
+            ValueError: a claim has no digests, which is a bug of the caller.
+
+        Repeats:
+            over unchanged things: nothing is written, fetched or intended.
+        """
+        with ExitStack() as stack:
+            folders = Folders(stack, clock=self._clock, token=self._token, calls=self._calls)
+            plans = [self._plan(claim, folders) for claim in claims]
+            fenced = self._intend([plan for plan in plans if isinstance(plan, Job) and plan.writes])
+            return [self._finish(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
+
+    def _plan(self, claim: Claim, folders: Folders) -> Job | Outcome:
+        if claim.digests is None:
+            raise ValueError("a file is published before it has hashes")
+        if self._pause.stopping:
+            return Release()
+        known = folders.troubles.get(claim.place.root)
+        if known is not None:
+            return _deferred(known)
+        try:
+            path = self._locator.locate(claim.place)
+            return self._plan_at(path, claim, claim.digests, folders)
+        except Stopping:
+            return Release()
+        except Trouble as trouble:
+            return Release(trouble=trouble)
+        except OSError as error:
+            return outcome_of(error, claim, self._locator, wait_s=WRITE_WAIT_S)
+
+    def _plan_at(self, path: Path, claim: Claim, digests: Digests, folders: Folders) -> Job | Outcome:
+        opened = folders.at(path, claim.place)
+        if opened is None:
+            return Advance(facts=Published(publications=claim.publications, trouble=outside_root()))
+        status = opened.folder.look(claim.place.name)
+        if not stat.S_ISREG(status.st_mode):
+            return Forget()
+        stamp = stamp_of(status, claim.stamp)
+        if stamp != claim.stamp:
+            return Restart(stamp=stamp)
+        job = Job(claim=claim, folder=opened.folder, mode=sidecar_mode(status.st_mode))
+        target = Target(
+            place=claim.place,
+            path=path,
+            stamp=claim.stamp,
+            digests=digests,
+            header=claim.header,
+            first_seen_at=claim.first_seen_at,
+            answered=claim.answered,
+            checked_at=claim.checked_at,
+        )
+        writers = self._writers.get(claim.place.root, self._writers.get(None, ()))
+        self._planner.fill(job, writers, target, opened.listing)
+        job.kept += [known for known in claim.publications if self._lies_elsewhere(known, claim)]
+        for trouble in job.failures:
+            if trouble.scope is Scope.ROOT:
+                folders.troubles[claim.place.root] = trouble
+        return job
+
+    def _lies_elsewhere(self, known: Publication, claim: Claim) -> bool:
+        """Tell whether a record is of an artifact that still lies where the model was before it moved."""
+        if (known.place.root, known.place.folder) == (claim.place.root, claim.place.folder):
+            return False
+        try:
+            return os.path.lexists(self._locator.locate(known.place))
+        except Trouble:
+            return True  # the disk is away: nobody knows
+
+    def _intend(self, jobs: Sequence[Job]) -> frozenset[int]:
+        """Commit what is about to be written; merges into others' files are left out: they never become ours."""
+        if not jobs:
+            return frozenset()
+        return self._ledger.intend([(job.claim, job.intentions()) for job in jobs])
+
+    def _finish(self, job: Job, fenced: frozenset[int]) -> Outcome:
+        if job.writes:
+            if job.claim.file_id not in fenced:
+                return Release()
+            changed = self._changed(job)
+            if changed is not None:
+                return changed
+        quiet = [commit_pending(job, item) for item in job.pending]
+        commit_rest(job)
+        return _outcome(job, conflict=not all(quiet))
+
+    def _changed(self, job: Job) -> Outcome | None:
+        """Look once more: the bytes may have changed while a picture was fetched."""
+        try:
+            stamp = stamp_of(job.folder.look(job.claim.place.name), job.claim.stamp)
+        except OSError as error:
+            return outcome_of(error, job.claim, self._locator, wait_s=WRITE_WAIT_S)
+        return None if stamp == job.claim.stamp else Restart(stamp=stamp)
+
+
+def _outcome(job: Job, *, conflict: bool) -> Outcome:
+    """Let the failure that reaches furthest decide; what was written is recognised by its intention."""
+    for trouble in job.failures:
+        if trouble.scope is Scope.ROOT:
+            return _deferred(trouble)
+        if trouble.scope is Scope.DAEMON:
+            return Release(trouble=trouble)
+    for trouble in job.failures:
+        if trouble.kind == NO_PERMISSION:
+            return Park(trouble=trouble)
+        if trouble.kind == WRITE_ERROR:
+            return Defer(trouble=trouble, wait_s=WRITE_WAIT_S)
+    if conflict:
+        return Defer(trouble=None, wait_s=_CONFLICT_WAIT_S)
+    notes = [*job.failures, *job.notes]
+    return Advance(
+        facts=Published(
+            publications=tuple(job.kept), again_in_s=job.again_in_s, trouble=notes[0] if notes else None
+        )
+    )
+
+
+def _deferred(trouble: Trouble) -> Defer:
+    return Defer(trouble=trouble, wait_s=ROOT_WAIT_S)

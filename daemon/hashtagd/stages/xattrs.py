@@ -1,0 +1,45 @@
+"""Extended attributes of a model file, for owners who asked for them: nothing else of a model ever changes.
+
+A value that somebody else put there stays; a file system without attributes is no trouble.
+"""
+
+import errno
+import os
+from contextlib import suppress
+from typing import Final
+
+from hashtagd.core.artifacts import Xattr
+
+_ABSENT: Final = frozenset({errno.ENODATA, errno.ENOTSUP})
+_UNSUPPORTED: Final = frozenset({errno.ENOTSUP, errno.E2BIG, errno.ENOSYS})
+
+
+def read_xattr(fd: int, key: str) -> bytes | None:
+    """Give the value, or None where there is none.
+
+    Raises:
+        OSError: the attribute cannot be read.
+    """
+    try:
+        return os.getxattr(fd, key)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def write_xattr(fd: int, attribute: Xattr) -> bool:
+    """Set the attribute; returns False where the file system has none, or no room for this one.
+
+    Raises:
+        OSError: as `setxattr` says.
+    """
+    try:
+        os.setxattr(fd, attribute.key, attribute.value)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            return False
+        raise
+    with suppress(OSError):
+        os.fsync(fd)
+    return True
