@@ -1,0 +1,239 @@
+"""Lets the real LoRA Manager look at a library that hashtagd published, and checks what it shows and leaves alone.
+
+    python tests/interop/lora_manager.py PATH [--python PYTHON] [--count 300]
+
+PATH is a checkout of ComfyUI-Lora-Manager, PYTHON one that has its requirements. The checkout is copied and never
+changed; everything happens in a temporary folder and on loopback. Without PATH nothing is tried, and it says so.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(_TOP), str(_TOP / "daemon")]
+
+from bench.figures import Figure, exactly, finish  # noqa: E402 - the path above makes the script run by itself
+from bench.library import Manifest, Model  # noqa: E402 - same
+from bench.strace import model_bytes_read, tracer  # noqa: E402 - same
+from bench.trial import try_library  # noqa: E402 - same
+from bench.truth import stamps  # noqa: E402 - same
+
+_PATIENCE_S = 180
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running LoRA Manager."""
+
+    url: str
+
+    def get(self, path: str, **query: object) -> Any:
+        """Ask its HTTP interface; the answer is JSON."""
+        return json.loads(self.fetch(f"/api/lm/{path}?{urllib.parse.urlencode(query)}"))
+
+    def fetch(self, path: str) -> bytes:
+        """Get the bytes behind a path of the server."""
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:  # noqa: S310 - always loopback
+            return bytes(answer.read())
+
+    def models(self) -> dict[str, Mapping[str, Any]]:
+        """List all LoRAs by their absolute path, as its page would."""
+        rows: dict[str, Mapping[str, Any]] = {}
+        page, pages = 1, 1
+        while page <= pages:
+            answer = self.get("loras/list", page=page, page_size=_PAGE)
+            rows.update({item["file_path"]: item for item in answer["items"]})
+            page, pages = page + 1, answer["total_pages"]
+        return rows
+
+
+@contextmanager
+def lora_manager(checkout: Path, python: str, folder: Path, library: Path) -> Iterator[Server]:
+    """Run a copy of the checkout over the library, traced where strace is there."""
+    home, port = folder / "home", _free_port()
+    settings = home / ".config" / "ComfyUI-LoRA-Manager" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    roots = {"loras": [str(library)], "checkpoints": [], "unet": [], "embeddings": []}
+    settings.write_text(json.dumps({"folder_paths": roots}), encoding="utf-8")
+    shutil.copytree(checkout, folder / "checkout", ignore=shutil.ignore_patterns(".git", "tests", "docs"))
+    words = [python, "standalone.py", "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "lora-manager.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*(tracer(folder / "trace.txt") or ()), *words],
+            cwd=folder / "checkout",
+            env={"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONUTF8": "1"},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield Server(url=f"http://127.0.0.1:{port}")
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server; under strace it is a child of ours' child, and strace hands no signal on."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for pid in children or [str(process.pid)]:
+        os.kill(int(pid), 15)
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        for pid in children:
+            os.kill(int(pid), 9)
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_listed(server: Server, count: int) -> float:
+    """Wait until so many models are listed; returns how long that took.
+
+    Raises:
+        TimeoutError: it did not come to that.
+    """
+    started = time.monotonic()
+    total: object = "no answer"
+    while time.monotonic() - started < _PATIENCE_S:
+        try:
+            total = server.get("loras/list", page=1, page_size=1)["total"]
+        except (OSError, ValueError, KeyError):
+            total = "no answer"
+        if total == count:
+            return time.monotonic() - started
+        time.sleep(0.25)
+    raise TimeoutError(f"LoRA Manager lists {total} models, not {count}")
+
+
+def untrue(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Compare every row with the truth."""
+    for model in manifest.models:
+        for relpath in model.paths:
+            row = rows.get(str(manifest.folder / relpath))
+            if row is None:
+                yield f"{relpath}: not listed"
+                continue
+            for key, (shown, truth) in _compared(model, relpath, row).items():
+                if shown != truth:
+                    yield f"{relpath}: {key} is {shown!r}, should be {truth!r}"
+
+
+def _compared(model: Model, relpath: str, row: Mapping[str, Any]) -> dict[str, tuple[object, object]]:
+    civitai = row.get("civitai") or {}
+    pairs: dict[str, tuple[object, object]] = {
+        "sha256": (row["sha256"], model.sha256),
+        "file_name": (row["file_name"], Path(relpath).stem),
+        "from_civitai": (row["from_civitai"], model.known),
+    }
+    if model.known:
+        pairs |= {
+            "model_name": (row["model_name"], model.model_name),
+            "base_model": (row["base_model"], model.base_model),
+            "tags": (list(row["tags"]), list(model.tags)),
+            "trigger words": (civitai.get("trainedWords"), list(model.trained_words)),
+            "version": (civitai.get("id"), model.version_id),
+            "picture": (row["preview_url"].endswith(".preview.png"), True),
+        }
+    return pairs
+
+
+def pictures_shown(server: Server, rows: Mapping[str, Mapping[str, Any]]) -> int:
+    """Count the models whose picture the server really hands out."""
+    shown = 0
+    for path, row in rows.items():
+        picture = Path(path).with_suffix(".preview.png")
+        if row["preview_url"] and server.fetch(row["preview_url"]) == picture.read_bytes():
+            shown += 1
+    return shown
+
+
+def contents(folder: Path) -> dict[str, tuple[object, str]]:
+    """Give stamp and SHA-256 of every file."""
+    return {
+        path: (stamp, "" if (folder / path).is_symlink() else _sha256(folder / path))
+        for path, stamp in stamps(folder)
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
+    """Publish a library, let LoRA Manager read it, compare."""
+    with tempfile.TemporaryDirectory(prefix="hashtagd-interop-") as name:
+        folder = Path(name)
+        (folder / "ours").mkdir()
+        manifest = try_library(folder / "ours", count=count).manifest
+        # LoRA Manager lists and hashes whatever ends in .safetensors; these two are not ours to describe
+        for relpath in (manifest.half_written, manifest.web_page):
+            (manifest.folder / relpath).unlink()
+        before = contents(manifest.folder)
+        with lora_manager(checkout, python, folder, manifest.folder) as server:
+            took_s = wait_until_listed(server, manifest.file_count)
+            mistakes = list(untrue(manifest, server.models()))
+            pictures = pictures_shown(server, server.models())
+            server.get("loras/scan", full_rebuild="true")
+            mistakes += list(untrue(manifest, server.models()))
+        after = contents(manifest.folder)
+        trace, log = folder / "trace.txt", (folder / "lora-manager.log").read_text(errors="replace")
+        read = model_bytes_read(trace.read_text(errors="replace")) if trace.exists() else None
+    for line in mistakes[:20]:
+        print(f"untrue: {line}", file=sys.stderr)
+    known = sum(len(model.paths) for model in manifest.known)
+    return [
+        exactly("models listed by LoRA Manager", manifest.file_count, manifest.file_count),
+        exactly("  with a wrong name, base model, tags, words, hash", len(mistakes), 0),
+        exactly("  with their picture", pictures, known),
+        exactly(
+            "files it changed, added or removed",
+            sum(before.get(p) != after.get(p) for p in before | after),
+            0,
+        ),
+        exactly("files it hashed, by its own log", log.count("SHA256 hash calculated"), 0),
+        Figure(what="bytes of models it read", measured="no strace here", goal="0")
+        if read is None
+        else exactly("bytes of models it read", read, 0),
+        Figure(what="from its start to the full list", measured=f"{took_s:.1f} s", goal="-"),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkout", type=Path, nargs="?")
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--count", type=int, default=300)
+    options = parser.parse_args(arguments)
+    if options.checkout is None:
+        print("SKIPPED: give the path of a ComfyUI-Lora-Manager checkout to try it", file=sys.stderr)
+        return
+    finish(try_it(options.checkout.resolve(), options.python, options.count))
+
+
+if __name__ == "__main__":
+    main()
