@@ -1,9 +1,9 @@
-"""Lets the real LoRA Manager look at a library that hashtagd published, and checks what it shows and leaves alone.
+"""Lets the real LoRA Manager look at a published library, and checks what it shows and what it leaves alone.
 
     python tests/interop/lora_manager.py PATH [--python PYTHON] [--count 300]
 
-PATH is a checkout of ComfyUI-Lora-Manager, PYTHON one that has its requirements. The checkout is copied and never
-changed; everything happens in a temporary folder and on loopback. Without PATH nothing is tried, and it says so.
+PATH is a checkout of ComfyUI-Lora-Manager, PYTHON one that has its requirements. The checkout is copied and
+never changed; everything happens in a temporary folder and on loopback. Without PATH it skips, and says so.
 """
 
 import argparse
@@ -193,8 +193,9 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
         before = contents(manifest.folder)
         with lora_manager(checkout, python, folder, manifest.folder) as server:
             took_s = wait_until_listed(server, manifest.file_count)
-            mistakes = list(untrue(manifest, server.models()))
-            pictures = pictures_shown(server, server.models())
+            rows = server.models()
+            mistakes = list(untrue(manifest, rows))
+            pictures = pictures_shown(server, rows)
             server.get("loras/scan", full_rebuild="true")
             mistakes += list(untrue(manifest, server.models()))
         after = contents(manifest.folder)
@@ -202,16 +203,13 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
         read = model_bytes_read(trace.read_text(errors="replace")) if trace.exists() else None
     for line in mistakes[:20]:
         print(f"untrue: {line}", file=sys.stderr)
+    touched = sum(before.get(path) != after.get(path) for path in before | after)
     known = sum(len(model.paths) for model in manifest.known)
     return [
-        exactly("models listed by LoRA Manager", manifest.file_count, manifest.file_count),
+        exactly("models listed by LoRA Manager", len(rows), manifest.file_count),
         exactly("  with a wrong name, base model, tags, words, hash", len(mistakes), 0),
         exactly("  with their picture", pictures, known),
-        exactly(
-            "files it changed, added or removed",
-            sum(before.get(p) != after.get(p) for p in before | after),
-            0,
-        ),
+        exactly("files it changed, added or removed", touched, 0),
         exactly("files it hashed, by its own log", log.count("SHA256 hash calculated"), 0),
         Figure(what="bytes of models it read", measured="no strace here", goal="0")
         if read is None
