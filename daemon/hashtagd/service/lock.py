@@ -18,7 +18,8 @@ from hashtagd.core.troubles import AskOperator, Scope
 LOCK_NAME: Final = "daemon.lock"
 _OWNER_FILE: Final = re.compile(r"owner-([A-Za-z0-9_.-]+)\.lock")
 _FOLDER_MODE: Final = 0o700
-_FILE_MODE: Final = 0o600
+#: the group may look who is there, as it may read the catalog
+_FILE_MODE: Final = 0o640
 _PATIENCE_S: Final = 0.2
 _TRIES: Final = 20
 

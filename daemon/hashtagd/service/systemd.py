@@ -6,10 +6,6 @@ blocks.
 
 import socket
 from collections.abc import Mapping
-from typing import Final
-
-#: the manager kills after one interval without a sign; two chances per interval
-_SIGNS_PER_INTERVAL: Final = 2
 
 
 class Notifier:
@@ -17,7 +13,7 @@ class Notifier:
 
     Args:
         address: `$NOTIFY_SOCKET`: a path, or `@name` in the abstract name space; None: there is no manager.
-        watchdog_interval_s: how often to give a sign of life; None: nobody waits for one.
+        watchdog_interval_s: the process is killed after so long without a sign of life; None: never.
     """
 
     def __init__(self, address: str | None, *, watchdog_interval_s: float | None = None) -> None:
@@ -90,4 +86,4 @@ def _interval_s(environ: Mapping[str, str], pid: int) -> float | None:
     usec, meant = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(pid))
     if not (usec.isascii() and usec.isdigit()) or int(usec) == 0 or meant != str(pid):
         return None
-    return int(usec) / 1e6 / _SIGNS_PER_INTERVAL
+    return int(usec) / 1e6

@@ -21,7 +21,8 @@ _ALIGN_BYTES: Final = 4096
 _RWF_DONTCACHE: Final = 0x80
 #: Linux 6.5 and later; one number on all architectures
 _SYS_CACHESTAT: Final = 451
-_UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
+#: EPERM is what a sandbox says of a call it does not know
+_UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 
 #: `os.preadv`, or a test's own
 Preadv = Callable[[int, Sequence[memoryview], int, int], int]
