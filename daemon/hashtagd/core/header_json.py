@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 #: objects inside objects: 3 in a valid header, a few more where metadata is not what the format asks for
 _PASSES: Final = 8
-#: six brackets, ten quotes and about seven commas a tensor: enough for 100,000 tensors, while the largest image
-#: models have a few thousand; twice as many would cost the parser 170 MiB
+#: six brackets, ten quotes and about seven commas a tensor: enough for 100,000 tensors; the largest image
+#: models have a few thousand, and half as many again would cost the parser 170 MiB
 _MOST_BRACKETS: Final = 600_000
 _MOST_QUOTES: Final = 1_000_000
 _MOST_COMMAS: Final = 700_000
