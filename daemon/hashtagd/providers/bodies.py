@@ -1,0 +1,124 @@
+"""Bodies of answers: read within bounds, parsed into values that every store can hold."""
+
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpcore
+
+_STEP_BYTES = 256 * 1024
+_DEEPEST = 48
+_INT64_DIGITS = 18
+#: escapes of what no store can hold: NUL, and halves of surrogate pairs (most of which have their other half)
+_SUSPECT = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class SpoiledBody(Exception):  # noqa: N818 - a condition of an answer; it becomes a trouble one level up
+    """A body that must not be used; the text says why, without quoting it.
+
+    Args:
+        cut: bytes are missing, so that asking again at once may help.
+    """
+
+    def __init__(self, why: str, *, cut: bool) -> None:
+        super().__init__(why)
+        self.cut = cut
+
+
+def header_values(response: httpcore.Response, name: bytes) -> list[str]:
+    """Give all values of a header, in order; `name` in lower case."""
+    return [value.decode("latin-1") for key, value in response.headers if key.lower() == name]
+
+
+def read_body(response: httpcore.Response, max_bytes: int) -> bytes:
+    """Read a body, at most so many bytes after decoding.
+
+    Raises:
+        SpoiledBody: too long, cut short, or in a coding nobody asked for.
+    """
+    codings = [value.strip().lower() for value in header_values(response, b"content-encoding")]
+    chunks = _chunks(response)
+    if codings == ["gzip"]:
+        chunks = _unzipped(chunks)
+    elif codings not in ([], ["identity"]):
+        raise SpoiledBody("the body has a coding nobody asked for", cut=False)
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > max_bytes:
+            raise SpoiledBody(f"the body is longer than {max_bytes} bytes", cut=False)
+    return bytes(body)
+
+
+def _chunks(response: httpcore.Response) -> Iterator[bytes]:
+    yield from response.iter_stream()
+
+
+def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(wbits=31)
+    try:
+        for chunk in chunks:
+            yield decoder.decompress(chunk, _STEP_BYTES)
+            while decoder.unconsumed_tail:
+                yield decoder.decompress(decoder.unconsumed_tail, _STEP_BYTES)
+    except zlib.error:
+        raise SpoiledBody("the body is no proper gzip", cut=False) from None
+    if not decoder.eof:
+        raise SpoiledBody("the body ends early", cut=True)
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Parse a JSON document by a stranger.
+
+    Returns plain values without NUL and half characters in texts, without numbers beyond 64 bits (None
+    instead), and not nested deeper than any honest answer.
+
+    Raises:
+        SpoiledBody: it is no JSON.
+    """
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig"), parse_int=_integer, parse_float=_number, parse_constant=_no_number
+        )
+    except (ValueError, RecursionError):
+        raise SpoiledBody("the body is no JSON", cut=True) from None
+    if body.count(b"[") + body.count(b"{") > _DEEPEST and _too_deep(value, _DEEPEST):
+        raise SpoiledBody("the body is nested too deeply", cut=False)
+    return _cleaned(value) if _SUSPECT.search(body) else value
+
+
+def clean_text(text: str) -> str:
+    """Drop what no store can hold."""
+    return _UNSTORABLE.sub("", text)
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _INT64_DIGITS else None
+
+
+def _number(digits: str) -> float | None:
+    number = float(digits)
+    return number if abs(number) < float("inf") else None
+
+
+def _no_number(_name: str) -> None:
+    """Read NaN and the infinities, which are no JSON, as nothing."""
+
+
+def _too_deep(value: object, left: int) -> bool:
+    if left == 0:
+        return isinstance(value, dict | list)
+    if isinstance(value, dict):
+        return any(_too_deep(item, left - 1) for item in value.values())
+    return isinstance(value, list) and any(_too_deep(item, left - 1) for item in value)
+
+
+def _cleaned(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_text(name): _cleaned(item) for name, item in value.items()}
+    return [_cleaned(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,69 @@
+"""Civitai: asked in batches, anonymously, a few requests for thousands of files."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hashtagd.core.digests import SHA256_OF_NOTHING
+from hashtagd.core.troubles import GiveUp, Scope
+from hashtagd.core.work import Subject
+from hashtagd.providers.civitai.addresses import Addresses
+from hashtagd.providers.civitai.client import IDS_LIMIT, Api
+from hashtagd.providers.civitai.rounds import Round, Spoke
+from hashtagd.providers.http import PoliteClient
+from hashtagd.providers.surroundings import Surroundings
+
+__all__ = ["Civitai", "CivitaiOptions"]
+
+
+class CivitaiOptions(BaseModel):
+    """What the settings may say about this provider."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    #: where the API is asked; stored addresses use the site's canonical name, whichever stands here
+    base_url: str = "https://civitai.com"
+    #: a file with the key alone in it; look-ups do without
+    api_key_file: str | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=6_000)] = 60
+    max_in_flight: Annotated[int, Field(ge=1, le=8)] = 2
+
+
+class Civitai:
+    """The provider. Make it once, close it at the end."""
+
+    name = "civitai"
+    batch_limit = IDS_LIMIT
+    Options = CivitaiOptions
+
+    def __init__(self, options: CivitaiOptions, surroundings: Surroundings) -> None:
+        self._clock = surroundings.clock
+        self._addresses = Addresses(options.base_url)
+        self._client = PoliteClient(options.base_url, surroundings, max_in_flight=options.max_in_flight)
+        self._api = Api(self._client)
+        self.origin: str | None = self._client.origin
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def ask(self, subjects: Sequence[Subject]) -> Iterator[Spoke]:
+        """Answer for every SHA-256 of the subjects once, as `core.ports.Provider` says."""
+        hashes = list(dict.fromkeys(subject.digests.sha256 for subject in subjects))
+        if SHA256_OF_NOTHING in hashes:
+            hashes.remove(SHA256_OF_NOTHING)
+            yield SHA256_OF_NOTHING, _nothing_to_ask()
+        for start in range(0, len(hashes), IDS_LIMIT):
+            part = hashes[start : start + IDS_LIMIT]
+            yield from Round(self._api, self._addresses, self._clock.now()).ask(part)
+
+
+def _nothing_to_ask() -> GiveUp:
+    return GiveUp(
+        "the file is empty, and every empty file has the same hash",
+        does="hashtagd asks nobody about it",
+        you="delete the file or download it again",
+        scope=Scope.FILE,
+        kind="hash_of_nothing",
+    )

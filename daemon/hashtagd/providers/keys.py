@@ -1,0 +1,41 @@
+"""A provider's key: used only where the site insists, put aside when the site refuses it."""
+
+from hashtagd.core.troubles import Trouble
+from hashtagd.providers import verdicts
+from hashtagd.providers.surroundings import Surroundings
+
+
+class LookupKey:
+    """Decides whether a look-up carries the key.
+
+    Look-ups are anonymous: with a key, an account's own preferences would take part in the answers. The key
+    is shown only after the site refused an anonymous look-up, and never again after the site refused the key.
+    """
+
+    def __init__(self, origin: str, surroundings: Surroundings) -> None:
+        self._origin = origin
+        self._tell = surroundings.tell
+        self._value = "" if surroundings.key is None else surroundings.key.get_secret_value().strip()
+        self._insisted = False
+        if not (self._value.isascii() and self._value.isprintable()) or " " in self._value:
+            self._value = ""
+            self._aside(verdicts.key_malformed(origin))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header to send, or nothing."""
+        return {"Authorization": f"Bearer {self._value}"} if self._value and self._insisted else {}
+
+    def refused(self) -> bool:
+        """Note a refusal; returns True when the question may be put again, now with or without the key."""
+        if self._value and not self._insisted:
+            self._insisted = True
+            return True
+        if self._value:
+            self._value = ""
+            self._aside(verdicts.key_refused(self._origin))
+            return True
+        return False
+
+    def _aside(self, trouble: Trouble) -> None:
+        self._tell("key_put_aside", {"origin": self._origin, "reason": trouble.kind})

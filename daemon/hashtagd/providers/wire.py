@@ -1,0 +1,212 @@
+"""One HTTP exchange at a time, with limits that hold: every read of a connection looks at one deadline.
+
+Ready-made clients only bound single reads, so a server that drips a byte now and then holds them for ever.
+Here are no retries, no redirects, no proxy from the environment and no cookies.
+"""
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import certifi
+import httpcore
+
+from hashtagd.core.ports import Clock
+
+#: what an exchange may raise besides what `check` raises
+TRANSPORT_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+#: gives the addresses of a host; raises OSError when there are none
+Resolve = Callable[[str, int], Sequence[str]]
+#: raises when a connection to this host and port, found at these addresses, must not be made
+Check = Callable[[str, int, Sequence[str]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long and how much one exchange may be."""
+
+    connect_s: float = 10.0
+    read_s: float = 30.0
+    #: from the first byte sent to the last byte read
+    total_s: float = 90.0
+    #: after decoding
+    body_bytes: int = 16 * 1024 * 1024
+
+
+class Wire:
+    """A pool of connections.
+
+    Args:
+        check: asked before each new connection, with all addresses of the host.
+        resolve: asked once for each new connection; the connection goes to what it said.
+        proxy: address of an HTTP proxy; it resolves names itself, so `check` is not asked then.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        limits: Limits | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        check: Check | None = None,
+        resolve: Resolve | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self._timer = _Timer(clock)
+        backend = _Backend(self._timer, resolve or addresses_of, None if proxy else check)
+        common: dict[str, Any] = {
+            "ssl_context": ssl_context or usual_authorities(),
+            "max_connections": 8,
+            "max_keepalive_connections": 4,
+            "keepalive_expiry": 30.0,
+            "network_backend": backend,
+        }
+        self._pool: httpcore.ConnectionPool = (
+            httpcore.HTTPProxy(proxy_url=proxy, **common) if proxy else httpcore.ConnectionPool(**common)
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    @contextlib.contextmanager
+    def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> Iterator[httpcore.Response]:
+        """Send a request and give the answer with its body unread.
+
+        Raises:
+            TRANSPORT_ERRORS, and whatever `check` raises.
+        """
+        limits = self.limits
+        waits = {
+            "connect": limits.connect_s,
+            "read": limits.read_s,
+            "write": limits.read_s,
+            "pool": limits.read_s,
+        }
+        with (
+            self._timer.running(limits.total_s),
+            self._pool.stream(
+                method, url, headers=list(headers.items()), content=content, extensions={"timeout": waits}
+            ) as response,
+        ):
+            yield response
+
+
+def usual_authorities() -> ssl.SSLContext:
+    """Trust what the machine trusts and what browsers trust; older protocols than TLS 1.2 stay off."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def addresses_of(host: str, port: int) -> Sequence[str]:
+    """Ask the system's resolver.
+
+    Raises:
+        OSError: it does not know the name, or cannot say.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _Timer(threading.local):
+    """The deadline of the exchange that this thread is in."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ends_s: float | None = None
+
+    @contextlib.contextmanager
+    def running(self, total_s: float) -> Iterator[None]:
+        self._ends_s = self._clock.monotonic_s() + total_s
+        try:
+            yield
+        finally:
+            self._ends_s = None
+
+    def clip(self, timeout_s: float | None, error: type[httpcore.TimeoutException]) -> float | None:
+        """Shorten a wait to what is left of the whole.
+
+        Raises:
+            httpcore.TimeoutException: nothing is left.
+        """
+        if self._ends_s is None:
+            return timeout_s
+        left_s = self._ends_s - self._clock.monotonic_s()
+        if left_s <= 0:
+            raise error("the whole exchange took too long")
+        return left_s if timeout_s is None else min(timeout_s, left_s)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, timer: _Timer) -> None:
+        self._inner = inner
+        self._timer = timer
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._timer.clip(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._timer.clip(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left_s = self._timer.clip(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left_s), self._timer)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - the base class has it so
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, timer: _Timer, resolve: Resolve, check: Check | None) -> None:
+        self._timer = timer
+        self._resolve = resolve
+        self._check = check
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        addresses = self._addresses(host, port)
+        if self._check is not None:
+            self._check(host, port, addresses)
+        trouble: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
+        for address in addresses:
+            left_s = self._timer.clip(timeout, httpcore.ConnectTimeout)
+            try:
+                # the checked address itself: a name asked twice may answer differently the second time
+                inner = self._inner.connect_tcp(address, port, left_s, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                trouble = error
+            else:
+                return _Stream(inner, self._timer)
+        raise trouble or httpcore.ConnectError("the name has no address")
+
+    def _addresses(self, host: str, port: int) -> Sequence[str]:
+        try:
+            return self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError("the name could not be resolved") from error
