@@ -26,6 +26,7 @@ def _name_roots(roots: Value, lines: Lines) -> Iterator[Mistake]:
     for root, path in _dicts(roots, ("roots",)):
         given = root.get("path")
         if "name" not in root:
+            # a missing path is one mistake, not two
             root["name"] = (isinstance(given, str) and given.rstrip("/").rpartition("/")[2]) or "root"
         name = root.get("name")
         if isinstance(name, str) and name in names:

@@ -1,0 +1,1 @@
+"""The only room that knows concrete classes and starts threads."""
