@@ -6,7 +6,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check bench clean
+.PHONY: help run test lint check bench clean
 
 help:
 	@echo 'make run FOLDER=~/ComfyUI   watch a folder (a ComfyUI folder, a models folder, or any folder)'
@@ -28,11 +28,12 @@ run: $(VENV)/.ready
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
 
-check: $(VENV)/.ready-dev
+lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(MAKE) --no-print-directory test
+
+check: lint test
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python -m bench.run $(ARGS)
