@@ -15,6 +15,7 @@ from bench.truth import added, changed, stamps, wrong_files, wrong_rows
 from hashtagd.standin import Request, Standin
 from hashtagd.standin.pictures import png
 
+_DAEMON = Path(__file__).resolve().parents[1] / "daemon"
 #: first answers, in contrast to questions of the background class (the tensor hash)
 _FIRST_ANSWERS = ("ids", "by-hash", "models", "model")
 
@@ -96,7 +97,8 @@ def write_config(path: Path, library: Path, site: str) -> None:
 def environment(folder: Path) -> dict[str, str]:
     """Give an environment in which the command finds nothing of the user's."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    return kept | {"HOME": str(folder), "HASHTAGD_STATE_DIR": str(folder / "state"), "PYTHONUTF8": "1"}
+    own = {"HOME": str(folder), "HASHTAGD_STATE_DIR": str(folder / "state")}
+    return kept | own | {"PYTHONPATH": str(_DAEMON), "PYTHONUTF8": "1"}
 
 
 def command(folder: Path, *arguments: str) -> list[str]:

@@ -60,7 +60,7 @@ def test_a_shown_make_target_exists(page: str, command: str) -> None:
     del page
     makefile = (TOP / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    assert [word for word in shlex.split(command)[1:] if "=" not in word][0] in targets
+    assert next(word for word in shlex.split(command)[1:] if "=" not in word) in targets
 
 
 def test_the_readme_shows_the_two_commands_that_ci_runs() -> None:
