@@ -1,1 +1,1 @@
-"""Nouns and rules of hashtagd: values and pure decisions. No I/O, no clock, no randomness, no logging here."""
+"""Nouns and rules of hashtagd: values and pure decisions. No I/O, no clock, no randomness, no logging."""

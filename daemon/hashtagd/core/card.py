@@ -122,8 +122,9 @@ class Card:
     downloads: tuple[Download, ...] = ()
     #: why there is nothing to download, in words; None when there is
     not_downloadable_because: str | None = None
-    #: the provider's own document about the version (for Civitai: the version object with `model` and `creator`
-    #: filled in and every address rebuilt); empty where there is none. Writers that speak that shape use it.
+    #: the provider's own document about the version (for Civitai: the version object with `model` and
+    #: `creator` filled in and every address rebuilt); empty where there is none. Writers that speak that
+    #: shape use it.
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     @property

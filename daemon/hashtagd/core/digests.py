@@ -1,13 +1,13 @@
 """The hashes of one file and the short names the model sites use for them.
 
-Source: Civitai's scanner. AutoV2 is the first 10 digits of the SHA-256 of the whole file; AutoV3 is the first 12
-digits of the SHA-256 of everything after the safetensors header.
+Source: Civitai's scanner. AutoV2 is the first 10 digits of the SHA-256 of the whole file; AutoV3 is the first
+12 digits of the SHA-256 of everything after the safetensors header.
 """
 
 import re
 from dataclasses import dataclass
 
-#: SHA-256 of no bytes at all: what a file without tensor data has as AutoV3. Never asked for, never published.
+#: SHA-256 of no bytes at all: what a file without tensor data has as AutoV3. Never asked for or published.
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -45,7 +45,7 @@ class Digests:
 
     @property
     def autov3(self) -> str | None:
-        """The first 12 digits of the tensor part's SHA-256; None where there are no tensors to tell files apart by."""
+        """The first 12 digits of the tensor part's SHA-256; None where there are no tensors."""
         if self.tensors_sha256 is None or self.tensors_sha256 == SHA256_OF_NOTHING:
             return None
         return self.tensors_sha256[:12]

@@ -1,6 +1,6 @@
 """Where a file is and how it looked: the words every other room speaks in.
 
-A place never holds an absolute path: the catalog is shared by machines that mount one root at different paths.
+A place never holds an absolute path: the catalog is shared by machines that mount one root differently.
 """
 
 from dataclasses import dataclass

@@ -61,7 +61,7 @@ class Closed:
 
 
 class Gatekeeper(Protocol):
-    """One gate per origin (`https://host[:port]`), kept in the catalog: shared by lanes, restarts and machines."""
+    """One gate per origin (`https://host[:port]`), in the catalog: shared by lanes, restarts and machines."""
 
     def look(self, origin: str) -> Admitted | Closed:
         """Tell whether a request could go now, without spending anything."""
@@ -76,7 +76,7 @@ class Gatekeeper(Protocol):
         ...
 
     def close(self, origin: str, trouble: Trouble, wait_s: float | None = None) -> datetime:
-        """Close the gate; without `wait_s` the schedule decides by the number of failures. Returns when it opens."""
+        """Close the gate; without `wait_s` the schedule decides by the failures. Returns when it opens."""
         ...
 
 

@@ -5,8 +5,8 @@
     ├── GiveUp        nothing changes until the bytes do (not a model file, a hash the site refuses)
     └── AskOperator   a person has to act (no permission, full disk, a refused key)
 
-Every trouble carries three clauses: what happened, what hashtagd does about it, what you can do. Anything that is
-no Trouble is a bug and is treated as one.
+Every trouble carries three clauses: what happened, what hashtagd does about it, what you can do. Anything
+that is no Trouble is a bug and is treated as one.
 """
 
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ class TryLater(Trouble):
 
 
 class GiveUp(Trouble):
-    """The file acts next: there is no point in trying before its bytes change or the owner says `hashtagd retry`."""
+    """The file acts next: nothing is tried before its bytes change or the owner says `hashtagd retry`."""
 
 
 class AskOperator(Trouble):

@@ -1,7 +1,7 @@
 """Work as values: what is due, the right to do it, and how it ended.
 
-Two rings. Files go `settle -> digest -> publish`; questions go `ask -> ask again later`, for ever. A row stores the
-next work and its due time, never a past participle; what is known is facts in columns.
+Two rings. Files go `settle -> digest -> publish`; questions go `ask -> ask again later`, for ever. A row
+stores the next work and its due time, never a past participle; what is known is facts in columns.
 """
 
 from dataclasses import dataclass
@@ -35,12 +35,12 @@ class HashKind(StrEnum):
 class Publication:
     """One thing that a writer put (or was about to put) on disk for a file.
 
-    The intention is committed before the rename, the result after it: whatever moment the process dies at, bytes of
-    ours are recognised as ours.
+    The intention is committed before the rename, the result after it: whatever moment the process dies at,
+    bytes of ours are recognised as ours.
     """
 
     writer: str
-    #: where it lies: usually beside the model; survives a move of the model, so that old artifacts can be found
+    #: where it lies: usually beside the model; survives a move of the model, so that old artifacts are found
     place: Place
     #: SHA-256 of the bytes we were about to write; None once `written_sha256` says so
     intended_sha256: str | None
@@ -91,7 +91,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionKey:
-    """One hash put to one provider. It belongs to the hash, not to a file: copies of a file cost no request."""
+    """One hash put to one provider. It belongs to the hash, not to a file: copies cost no request."""
 
     hash_kind: HashKind
     hash: str
@@ -123,7 +123,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absent:
-    """The provider said, in a well-formed answer to a question that held the hash, that it does not know it."""
+    """The provider said, in a well-formed answer to a question with the hash, that it does not know it."""
 
 
 Answer = Found | Absent
@@ -163,7 +163,7 @@ class Answered:
     answer: Answer
     #: when to ask the same question again
     again_in_s: float
-    #: the question that this answer puts (the next provider, after Absent); kept as it is if it exists already
+    #: the question that this answer puts (the next provider, after Absent); kept if it exists already
     then: QuestionKey | None = None
 
 
@@ -176,7 +176,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defer:
-    """This row, later: same stage, due in `wait_s`; the attempt counts. The trouble is None for plain waiting."""
+    """This row, later: same stage, due in `wait_s`; the attempt counts. A trouble of None: plain waiting."""
 
     trouble: Trouble | None
     wait_s: float
