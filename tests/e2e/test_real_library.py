@@ -1,4 +1,4 @@
-"""The promise as a whole: the real command, a library of 2,000 files with every trap in it, and a site that counts."""
+"""The promise as a whole: the real command, 2,000 files with every trap among them, and a site that counts."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from bench.trial import try_library
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_two_thousand_files_are_named_with_forty_requests_and_a_second_look_costs_nothing(
+def test_two_thousand_files_cost_forty_requests_and_a_second_look_costs_nothing(
     tmp_path: Path,
 ) -> None:
     trial = try_library(tmp_path, count=2000, omitted=5)
