@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from hashtagd.catalog.engine import Database
+from hashtagd.catalog.rows import chunks
 from hashtagd.catalog.tables import file
 from hashtagd.core.troubles import Trouble, trouble_from_json
 from hashtagd.core.work import Stage
@@ -49,11 +50,13 @@ def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]
 
 def publish_now(database: Database, file_ids: Sequence[int]) -> None:
     """Make files that wait for their first answer due for publishing now."""
-    due = update(file).where(
-        file.c.id.in_(file_ids), file.c.stage == Stage.PUBLISH.value, file.c.due_at.is_not(None)
-    )
 
     def body(connection: Connection, now: datetime) -> None:
-        connection.execute(due.where(file.c.due_at > now).values(due_at=now))
+        for some in chunks(file_ids):
+            connection.execute(
+                update(file)
+                .where(file.c.id.in_(some), file.c.stage == Stage.PUBLISH.value, file.c.due_at > now)
+                .values(due_at=now)
+            )
 
     database.write(body)

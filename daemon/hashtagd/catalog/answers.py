@@ -1,0 +1,188 @@
+"""`apply_answers`: how what a provider said changes its question, and which files are due for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, literal, or_, select, update
+
+from hashtagd.catalog.claims import held_rows
+from hashtagd.catalog.outcomes import question_row
+from hashtagd.catalog.rows import (
+    ABOUT_FILE,
+    NO_LEASE,
+    NO_TROUBLE,
+    card_values,
+    chunks,
+    insert_absent,
+    write_rows,
+)
+from hashtagd.catalog.stories import Story, with_trouble, write_stories
+from hashtagd.catalog.tables import file, question
+from hashtagd.catalog.types import UtcDateTime
+from hashtagd.core import schedule
+from hashtagd.core.card import Card
+from hashtagd.core.work import (
+    Advance,
+    Answered,
+    Defer,
+    Found,
+    Outcome,
+    Park,
+    QuestionClaim,
+    Release,
+    Stage,
+)
+
+#: what decides which card of a hash is shown, and what it says
+_Shown = tuple[int, int, Any, Any]
+
+
+@dataclass(slots=True)
+class _Round:
+    """The writes of one batch of answers."""
+
+    now: datetime
+    changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
+    questions: list[dict[str, Any]] = field(default_factory=list)
+    stories: list[Story] = field(default_factory=list)
+    #: rows as they were, for those whose card is another now, or that were answered for the first time
+    news: dict[int, Row[Any]] = field(default_factory=dict)
+
+    def after(self, wait_s: float) -> datetime:
+        """Give the moment after a wait."""
+        return self.now + timedelta(seconds=wait_s)
+
+
+def apply_answers(
+    connection: Connection, now: datetime, results: Sequence[tuple[QuestionClaim, Outcome]]
+) -> list[bool]:
+    """Write what was said; returns for each claim whether it still held."""
+    held = held_rows(connection, question, {claim.question_id: claim.fence for claim, _ in results})
+    asked = _Round(now=now)
+    applied = []
+    for claim, outcome in results:
+        row = held.pop(claim.question_id, None)  # popped: a claim ends once
+        applied.append(row is not None)
+        if row is not None:
+            asked.changes.append((row.id, {**NO_LEASE, **_values(asked, row, outcome)}))
+    write_rows(connection, question, asked.changes)
+    insert_absent(connection, question, asked.questions)
+    write_stories(connection, now, asked.stories)
+    _wake_files(connection, asked)
+    return applied
+
+
+def found_values(card: Card, row: Row[Any] | None) -> dict[str, Any]:
+    """Give what a card changes in a question."""
+    return {**card_values(card), "verdict": "found", "times_absent": 0} | _counted(row)
+
+
+def wake_publish(connection: Connection, now: datetime, ids: Sequence[int]) -> None:
+    """Make files due for publish; one that is being published right now is published once more after that."""
+    for some in chunks(ids):
+        connection.execute(
+            update(file)
+            .where(file.c.id.in_(some), file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
+            .values(
+                due_at=case((file.c.lease_owner.is_(None), literal(now, UtcDateTime())), else_=file.c.due_at),
+                republish=file.c.lease_owner.is_not(None),
+                attempts=case((file.c.lease_owner.is_(None), 0), else_=file.c.attempts),
+                parked_at=None,
+            )
+        )
+
+
+def _values(asked: _Round, row: Row[Any], outcome: Outcome) -> Mapping[str, Any]:
+    match outcome:
+        case Advance(facts=Answered() as facts):
+            return _answered(asked, row, facts)
+        case Defer():
+            _tell(asked, row, "question_deferred", outcome)
+            due_at = asked.after(outcome.wait_s)
+            trouble = None if outcome.trouble is None else outcome.trouble.to_json()
+            return {"due_at": due_at, "pull_at": due_at, "interval_s": 0.0, "trouble": trouble}
+        case Release():
+            return {"attempts": max(row.attempts - 1, 0)}
+        case Park():
+            _tell(asked, row, "question_parked", outcome)
+            trouble = outcome.trouble.to_json()
+            return {"due_at": None, "pull_at": None, "parked_at": asked.now, "trouble": trouble}
+        case _:
+            raise TypeError("this is no outcome of a question")
+
+
+def _tell(asked: _Round, row: Row[Any], name: str, outcome: Defer | Park) -> None:
+    if outcome.trouble is not None:
+        detail = {"provider": row.provider, **(with_trouble(outcome.trouble) or {})}
+        asked.stories.append(Story(name=name, hash=row.hash, detail=detail))
+
+
+def _answered(asked: _Round, row: Row[Any], facts: Answered) -> Mapping[str, Any]:
+    if facts.then is not None:
+        asked.questions.append(question_row(facts.then, asked.now))
+    due_at = asked.after(facts.again_in_s)
+    values = {
+        **NO_TROUBLE,
+        "due_at": due_at,
+        "pull_at": due_at - timedelta(seconds=schedule.pull_in_s(facts.again_in_s)),
+        "interval_s": facts.again_in_s,
+        "answered_at": asked.now,
+    }
+    if isinstance(facts.answer, Found):
+        said = found_values(facts.answer.card, row)
+        name = "model_found"
+        is_news = (said["card"], said["raw"]) != (row.card, row.raw)
+    else:
+        known = row.card is not None
+        said = _counted(row) | {
+            "verdict": "vanished" if known else "absent",
+            "times_absent": row.times_absent + 1,
+        }
+        name = "model_vanished" if known else "model_absent"
+        is_news = False
+    if is_news or row.verdict is None:
+        asked.news[row.id] = row
+    asked.stories.append(Story(name=name, hash=row.hash, detail={"provider": row.provider}))
+    return values | said
+
+
+def _counted(row: Row[Any] | None) -> dict[str, Any]:
+    return {"times_answered": 1 if row is None else row.times_answered + 1}
+
+
+def _wake_files(connection: Connection, asked: _Round) -> None:
+    """Make those files due whose card is another now, or who hear their first answer."""
+    due: set[int] = set()
+    for ids in chunks(asked.news):
+        now_said: dict[int, list[Row[Any]]] = {}
+        for row in connection.execute(_all_answers_beside(ids)):
+            now_said.setdefault(row.file_id, []).append(row)
+        for file_id, rows in now_said.items():
+            before = [asked.news.get(row.id, row) for row in rows]
+            is_first = all(row.verdict is None for row in before)
+            if is_first or _shown(before) != _shown(rows):
+                due.add(file_id)
+    wake_publish(connection, asked.now, sorted(due))
+
+
+def _all_answers_beside(ids: Sequence[int]) -> Any:  # noqa: ANN401 - a statement of six columns
+    """Select every answered question of every live file that one of these questions is about."""
+    concerned = (
+        select(file.c.id)
+        .join(question, ABOUT_FILE)
+        .where(question.c.id.in_(ids), file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
+    )
+    columns = (question.c.id, question.c.verdict, question.c.strength, question.c.card, question.c.raw)
+    return (
+        select(file.c.id.label("file_id"), *columns)
+        .join(question, ABOUT_FILE)
+        .where(file.c.id.in_(concerned), or_(question.c.verdict.is_not(None), question.c.id.in_(ids)))
+    )
+
+
+def _shown(rows: Sequence[Row[Any]]) -> _Shown | None:
+    """Pick the card that stands for the hash: the strongest, then the one of the provider that was asked first."""
+    cards = [(row.strength, row.id, row.card, row.raw) for row in rows if row.card is not None]
+    return min(cards, key=lambda card: card[:2], default=None)

@@ -1,0 +1,267 @@
+"""The catalog: one door to the memory that lanes, scouts, the command line and the page share.
+
+Every method is one short transaction (`note` one for some hundred sightings); any thread may call it. All of them
+raise TryLater with scope `daemon` when the store is away or held, AskOperator when its disk or file needs a person.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Self
+
+from sqlalchemy import select
+
+from hashtagd.catalog import answers, claims, folders, notes, outcomes, questions, stories, wakes
+from hashtagd.catalog.connecting import open_database
+from hashtagd.catalog.engine import Database
+from hashtagd.catalog.gates import Gates
+from hashtagd.catalog.migrations import migrate
+from hashtagd.catalog.notes import Noted
+from hashtagd.catalog.reports import Reports
+from hashtagd.catalog.rows import chunks
+from hashtagd.catalog.storable import is_storable
+from hashtagd.core.place import Place, Sighting, Stamp
+from hashtagd.core.ports import Clock
+from hashtagd.core.work import Claim, Outcome, Publication, QuestionClaim, Release, Stage, Waiting
+
+
+class Catalog:
+    """The verbs of the catalog. Use `open`.
+
+    Args:
+        database: connected and migrated.
+        owner: the name under which this process holds leases; new for each process.
+        chance: a random number in [0, 1).
+        quiet_s: by root: how long after a seen change settle looks again; 10 s for roots not named.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        owner: str,
+        chance: Callable[[], float],
+        quiet_s: Mapping[str, float] | None = None,
+    ) -> None:
+        self.database = database
+        self.owner = owner
+        self.reports = Reports(database)
+        self._chance = chance
+        self._quiet_s = dict(quiet_s or {})
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        clock: Clock,
+        owner: str,
+        chance: Callable[[], float],
+        quiet_s: Mapping[str, float] | None = None,
+        database_clock: bool = True,
+    ) -> Self:
+        """Connect and bring the store to the shape this code knows; `database_clock` as in `open_database`.
+
+        Raises:
+            AskOperator: scope `daemon`: address, file or shape cannot be used; nothing was overwritten.
+            TryLater: scope `daemon`: the database is away.
+        """
+        database = open_database(url, clock=clock, database_clock=database_clock)
+        try:
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, owner=owner, chance=chance, quiet_s=quiet_s)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.close()
+
+    def gates(self, budgets: Mapping[str, int], default_rpm: int) -> Gates:
+        """Make the gatekeeper that shares this store; budgets are requests a minute by origin."""
+        return Gates(self.database, chance=self._chance, budgets=budgets, default_rpm=default_rpm)
+
+    # ---- what the disks say
+
+    def note(self, sightings: Iterable[Sighting]) -> Noted:
+        """Compare what was seen with what is known and write the differences. Repeats: nothing is written.
+
+        Of several sightings of one place within some hundred the last counts. Names that no store can keep are
+        passed over.
+        """
+        noted = Noted()
+        for chunk in chunks(sightings):
+            latest = {it.place: it for it in chunk if is_storable(it.place)}
+            # what is missing first: a file that moved is then found at its new place with its age
+            ordered = sorted(latest.values(), key=lambda it: it.stamp is not None)
+            noted += self._note(ordered)
+        return noted
+
+    def _note(self, sightings: Sequence[Sighting]) -> Noted:
+        drawn = self.database.read(lambda it, now: notes.plan(it, now, sightings, lock=False))
+        if drawn.is_empty:
+            return drawn.noted
+        return self.database.write(lambda it, now: notes.note(it, now, sightings))
+
+    # ---- work on files
+
+    def claim(self, stage: Stage, roots: Sequence[str], limit: int) -> list[Claim]:
+        """Lease due files of these roots, those that have waited longest first."""
+        if not self.database.read(lambda it, now: claims.is_anything_due(it, now, stage, roots)):
+            return []
+        return self.database.write(
+            lambda it, now: claims.take_files(
+                it, now, owner=self.owner, stage=stage, roots=roots, limit=limit
+            )
+        )
+
+    def apply(self, results: Sequence[tuple[Claim, Outcome]]) -> list[bool]:
+        """Write outcomes in one transaction; tells for each whether its claim still held."""
+        if not results:
+            return []
+        return self.database.write(lambda it, now: outcomes.apply_outcomes(it, now, results, self._quiet_s))
+
+    def intend(self, intentions: Sequence[tuple[Claim, Sequence[Publication]]]) -> frozenset[int]:
+        """Commit what is about to be written; returns the ids of the files whose claim still holds."""
+        return self.database.write(lambda it, _now: outcomes.intend(it, intentions))
+
+    def renew(self, file_claims: Sequence[Claim], question_claims: Sequence[QuestionClaim] = ()) -> None:
+        """Lengthen the leases of claims that still hold."""
+        self.database.write(lambda it, now: claims.renew(it, now, file_claims, question_claims))
+
+    def give_back(self, file_claims: Sequence[Claim], question_claims: Sequence[QuestionClaim] = ()) -> None:
+        """End claims without an outcome; their attempts do not count."""
+        self.apply([(claim, Release()) for claim in file_claims])
+        self.apply_answers([(claim, Release()) for claim in question_claims])
+
+    def release_own(self, dead_owners: Sequence[str]) -> int:
+        """End the leases of processes that are known to be dead; what they tried counts."""
+        if not dead_owners:
+            return 0
+        return self.database.write(lambda it, _now: claims.release(it, dead_owners))
+
+    def owners(self) -> frozenset[str]:
+        """List who holds leases."""
+        return self.database.read(lambda it, _now: claims.lease_owners(it))
+
+    def next_due(self, stages: Sequence[Stage], roots: Sequence[str]) -> datetime | None:
+        """Find when the next of these files can be claimed; None when none is planned."""
+        return self.database.read(lambda it, _now: claims.next_due(it, stages, roots))
+
+    def digesting(self) -> bool:
+        """Tell whether files are being settled or hashed, or could be, right now."""
+        return self.database.read(claims.is_digesting)
+
+    # ---- questions
+
+    def claim_questions(self, provider: str, limit: int, *, background: bool = False) -> list[QuestionClaim]:
+        """Lease questions for a round, if one is due; those that may be pulled in come along."""
+        if self.waiting(provider, background=background).due == 0:
+            return []
+        return self.database.write(
+            lambda it, now: questions.take_questions(
+                it, now, owner=self.owner, provider=provider, limit=limit, background=background
+            )
+        )
+
+    def apply_answers(self, results: Sequence[tuple[QuestionClaim, Outcome]]) -> list[bool]:
+        """Write what was said in one transaction, and make the files due that it concerns."""
+        if not results:
+            return []
+        return self.database.write(lambda it, now: answers.apply_answers(it, now, results))
+
+    def waiting(self, provider: str, *, background: bool = False) -> Waiting:
+        """Count the due questions to a provider; background ones only if asked for."""
+        return self.database.read(lambda it, now: questions.waiting(it, now, provider, background=background))
+
+    def next_question_due(self, provider: str, *, background: bool = False) -> datetime | None:
+        """Find when the next question to a provider can be claimed; None when none is planned."""
+        return self.database.read(
+            lambda it, _now: questions.next_question_due(it, provider, background=background)
+        )
+
+    # ---- waking and tidying
+
+    def retry(self, places: Sequence[Place] | None = None) -> int:
+        """Wake parked and troubled files and their questions; None: all of them, and every gate is opened."""
+        return self.database.write(lambda it, now: wakes.retry(it, now, places))
+
+    def rehash(self, roots: Sequence[str]) -> int:
+        """Read every live file of these roots once more."""
+        return self.database.write(lambda it, now: wakes.rehash(it, now, roots))
+
+    def wake_publish(self, roots: Sequence[str]) -> int:
+        """Publish every file of these roots once more."""
+        return self.database.write(lambda it, now: wakes.publish_again(it, now, roots))
+
+    def wake_places(self, places: Sequence[Place]) -> int:
+        """Publish these files once more."""
+        return self.database.write(lambda it, now: wakes.publish_places(it, now, places))
+
+    def ask_again(self, hashes: Sequence[str] | None = None) -> int:
+        """Ask about these hashes now; None: about all."""
+        return self.database.write(lambda it, now: wakes.ask_again(it, now, hashes))
+
+    def pull_back_absurd(self) -> int:
+        """Pull times back that only a wrong clock can have written. Writes only if there are any."""
+        if not self.database.read(wakes.has_absurd_times):
+            return 0
+        return self.database.write(wakes.pull_back)
+
+    def purge_gone(self) -> int:
+        """Forget files that were gone for 30 days. Writes only if there are any."""
+        if not self.database.read(wakes.has_old_gone):
+            return 0
+        return self.database.write(wakes.purge_gone)
+
+    def trim_events(self) -> int:
+        """Drop old events. Writes only if there are any."""
+        last_id = self.database.read(stories.old_stories)
+        return self.database.write(lambda it, _now: stories.drop_stories(it, last_id)) if last_id else 0
+
+    # ---- what the scan keeps
+
+    def folder_digests(self, root: str) -> dict[str, bytes]:
+        """Give what the last scan saw of each folder, by its path relative to the root."""
+        return self.database.read(lambda it, _now: folders.folder_digests(it, root))
+
+    def keep_folders(self, root: str, digests: Mapping[str, bytes | None]) -> None:
+        """Keep what a scan saw; None forgets a folder."""
+        if digests:
+            self.database.write(lambda it, _now: folders.keep_folders(it, root, digests))
+
+    def files_in(self, root: str, folder: str) -> dict[str, Stamp]:
+        """Give the stamps of a folder's live files, by their path relative to the root."""
+        return self.database.read(lambda it, _now: folders.files_in(it, root, folder))
+
+    def count_files(self, root: str) -> int:
+        """Count the live files of a root."""
+        return self.database.read(lambda it, _now: folders.count_files(it, root))
+
+    def live_places(self, root: str) -> list[Place]:
+        """List where the live files of a root are."""
+        return self.database.read(lambda it, _now: folders.live_places(it, root))
+
+    def root_marker(self, name: str) -> str | None:
+        """Give the marker under which a root is known; None when it was never kept."""
+        return self.database.read(lambda it, _now: folders.root_row(it, name))[0]
+
+    def root_fingerprint(self, name: str) -> str | None:
+        """Give the fingerprint of the writers a root is published with; None when it was never kept."""
+        return self.database.read(lambda it, _now: folders.root_row(it, name))[1]
+
+    def keep_root(self, name: str, marker: str | None, fingerprint: str | None) -> None:
+        """Keep the marker and the fingerprint of a root."""
+        values = {"marker": marker, "fingerprint": fingerprint}
+        self.database.write(lambda it, _now: folders.keep_root(it, name, values))
+
+    # ---- is it there?
+
+    def change_token(self) -> int:
+        """Give a number that differs after anybody has committed; kind `catalog_replaced` when the file is gone."""
+        return self.database.change_token()
+
+    def well(self) -> None:
+        """Raise what keeps the store from answering, if anything does."""
+        self.database.check_path()
+        self.database.read(lambda it, _now: it.execute(select(1)).scalar_one())

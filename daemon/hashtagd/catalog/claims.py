@@ -1,0 +1,232 @@
+"""Claiming files: the right to do one stage for one file until the lease ends."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, case, func, or_, select, update
+
+from hashtagd.catalog.rows import (
+    ABOUT_FILE,
+    NO_LEASE,
+    card_of,
+    chunks,
+    digests_of,
+    header_of,
+    place_of,
+    stamp_of,
+    write_rows,
+)
+from hashtagd.catalog.stories import Story, with_trouble, write_stories
+from hashtagd.catalog.tables import file, publication, question
+from hashtagd.core import schedule
+from hashtagd.core.card import strongest
+from hashtagd.core.place import Place
+from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.core.work import Claim, Publication, QuestionClaim, Stage
+
+
+def due_files(stages: Collection[Stage], roots: Sequence[str], now: datetime) -> ColumnElement[bool]:
+    """Say which file rows may be claimed."""
+    return and_(
+        file.c.stage.in_([stage.value for stage in stages]),
+        file.c.root.in_(roots),
+        file.c.due_at <= now,
+        is_free(file, now),
+    )
+
+
+def is_free(table: Table, now: datetime) -> ColumnElement[bool]:
+    """Say that nobody holds the row, or not any more."""
+    return or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
+
+
+def is_anything_due(connection: Connection, now: datetime, stage: Stage, roots: Sequence[str]) -> bool:
+    """Look without taking the lock of writers: an idle lane costs no write."""
+    found = connection.execute(select(file.c.id).where(due_files([stage], roots, now)).limit(1)).first()
+    return found is not None
+
+
+def take_files(
+    connection: Connection, now: datetime, *, owner: str, stage: Stage, roots: Sequence[str], limit: int
+) -> list[Claim]:
+    """Lease due rows, those that have waited longest first; the attempt is charged.
+
+    The rows are chosen in a common table expression: PostgreSQL may evaluate a bare `in (select ... limit)` twice.
+    """
+    due = (
+        select(file.c.id)
+        .where(due_files([stage], roots, now))
+        .order_by(file.c.due_at, file.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    rows = connection.execute(
+        update(file)
+        .where(file.c.id.in_(select(due.c.id)))
+        .values(**lease_values(file, owner, now), republish=False)
+        .returning(file)
+    ).all()
+    ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
+    claims = [claim for row in ordered if (claim := _read(connection, now, row)) is not None]
+    return _with_answers(connection, claims) if stage is Stage.PUBLISH else claims
+
+
+def lease_values(table: Table, owner: str, now: datetime) -> dict[str, Any]:
+    """Give what a claim changes: a new fence, an attempt, a lease."""
+    return {
+        "fence": table.c.fence + 1,
+        "attempts": table.c.attempts + 1,
+        "lease_owner": owner,
+        "lease_until": now + timedelta(seconds=schedule.LEASE_S),
+    }
+
+
+def renew(
+    connection: Connection, now: datetime, files: Sequence[Claim], questions: Sequence[QuestionClaim]
+) -> None:
+    """Lengthen leases whose fence still holds."""
+    until = now + timedelta(seconds=schedule.LEASE_S)
+    for table, held in (
+        (file, [(claim.file_id, claim.fence) for claim in files]),
+        (question, [(claim.question_id, claim.fence) for claim in questions]),
+    ):
+        statement = (
+            update(table)
+            .where(
+                table.c.id == bindparam("row_id"),
+                table.c.fence == bindparam("row_fence"),
+                table.c.lease_owner.is_not(None),
+            )
+            .values(lease_until=until)
+        )
+        if held:
+            parameters = [{"row_id": row_id, "row_fence": fence} for row_id, fence in sorted(held)]
+            connection.execute(statement, parameters)
+
+
+def held_rows(connection: Connection, table: Table, wanted: Mapping[int, int]) -> dict[int, Row[Any]]:
+    """Lock the rows (id to fence) whose claims are still good; for the others a result comes too late."""
+    held: dict[int, Row[Any]] = {}
+    for ids in chunks(sorted(wanted)):
+        rows = connection.execute(
+            select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update()
+        )
+        held |= {row.id: row for row in rows if row.lease_owner is not None and row.fence == wanted[row.id]}
+    return held
+
+
+def release(connection: Connection, owners: Sequence[str]) -> int:
+    """End the leases of owners that are dead; what they tried stays charged. Returns how many there were."""
+    ended = 0
+    for table in (file, question):
+        ended += connection.execute(
+            update(table).where(table.c.lease_owner.in_(owners)).values(**NO_LEASE)
+        ).rowcount
+    return ended
+
+
+def lease_owners(connection: Connection) -> frozenset[str]:
+    """List who holds leases, in time or not."""
+    return frozenset(
+        owner
+        for table in (file, question)
+        for owner in connection.execute(
+            select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)).distinct()
+        ).scalars()
+    )
+
+
+def next_due(connection: Connection, stages: Collection[Stage], roots: Sequence[str]) -> datetime | None:
+    """Find when the next of these rows can be claimed; None when none is planned."""
+    return connection.execute(
+        select(func.min(claimable_at(file))).where(
+            file.c.due_at.is_not(None),
+            file.c.stage.in_([stage.value for stage in stages]),
+            file.c.root.in_(roots),
+        )
+    ).scalar_one()
+
+
+def claimable_at(table: Table) -> ColumnElement[datetime]:
+    """Say when a row can be claimed: when it is due, or when the lease on it ends."""
+    return case((table.c.lease_until > table.c.due_at, table.c.lease_until), else_=table.c.due_at)
+
+
+def is_digesting(connection: Connection, now: datetime) -> bool:
+    """Tell whether more hashes are on their way: files in settle or digest that are due or being worked on."""
+    stages = [Stage.SETTLE.value, Stage.DIGEST.value]
+    busy = select(file.c.id).where(file.c.stage.in_(stages), file.c.due_at <= now).limit(1)
+    return connection.execute(busy).first() is not None
+
+
+def _read(connection: Connection, now: datetime, row: Row[Any]) -> Claim | None:
+    """Read a claimed row; one that another machine filled with nonsense is parked, not obeyed."""
+    try:
+        return Claim(
+            file_id=row.id,
+            fence=row.fence,
+            stage=Stage(row.stage),
+            place=place_of(row),
+            stamp=stamp_of(row),
+            attempts=row.attempts,
+            still_since=row.still_since,
+            first_seen_at=row.first_seen_at,
+            digests=digests_of(row),
+            header=header_of(row),
+        )
+    except (ValueError, TypeError):
+        trouble = AskOperator(
+            "the catalog holds a row that hashtagd did not write like this",
+            does="hashtagd leaves the row alone",
+            you="find out who else writes into the catalog",
+            scope=Scope.FILE,
+            kind="row_unreadable",
+        )
+        values = {**NO_LEASE, "due_at": None, "parked_at": now, "trouble": trouble.to_json()}
+        write_rows(connection, file, [(row.id, values)])
+        write_stories(
+            connection, now, [Story(name="file_parked", file_id=row.id, detail=with_trouble(trouble))]
+        )
+        return None
+
+
+def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
+    """Fill claims of publish with what the providers said and what was written before."""
+    answers: dict[int, list[Row[Any]]] = {}
+    written: dict[int, list[Publication]] = {}
+    for ids in chunks(claim.file_id for claim in claims):
+        for row in connection.execute(
+            select(file.c.id.label("file_id"), question.c.card, question.c.raw, question.c.answered_at)
+            .join(question, ABOUT_FILE)
+            .where(file.c.id.in_(ids), question.c.verdict.is_not(None))
+            .order_by(question.c.id)
+        ):
+            answers.setdefault(row.file_id, []).append(row)
+        for row in connection.execute(select(publication).where(publication.c.file_id.in_(ids))):
+            written.setdefault(row.file_id, []).append(publication_of(row))
+    return [
+        _answered(claim, answers.get(claim.file_id, []), tuple(written.get(claim.file_id, [])))
+        for claim in claims
+    ]
+
+
+def publication_of(row: Row[Any]) -> Publication:
+    """Read what was written for a file."""
+    return Publication(
+        writer=row.writer,
+        place=Place(root=row.root, relpath=row.relpath),
+        intended_sha256=row.intended_sha256,
+        written_sha256=row.written_sha256,
+    )
+
+
+def _answered(claim: Claim, rows: Sequence[Row[Any]], publications: tuple[Publication, ...]) -> Claim:
+    cards = [(card, row.answered_at) for row in rows if (card := card_of(row.card, row.raw)) is not None]
+    best = strongest([card for card, _ in cards])
+    checked_at = next((at for card, at in cards if card is best), None) or max(
+        (row.answered_at for row in rows), default=None
+    )
+    return replace(claim, card=best, answered=bool(rows), checked_at=checked_at, publications=publications)

@@ -1,0 +1,146 @@
+"""Transactions on the store: whose clock counts, who waits for whom, errors turned into troubles.
+
+Every writing transaction begins as a writing one: SQLite refuses at once to turn a read into a write, whatever its
+time-out.
+"""
+
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
+
+from hashtagd.catalog import failures
+from hashtagd.catalog.sqlite import FileIdentity, identity
+from hashtagd.core.ports import Clock
+
+T = TypeVar("T")
+
+#: execution option of transactions that only read
+READS: Final = "hashtagd_reads"
+#: how often a transaction that lost against another machine's is begun
+_RUNS: Final = 4
+
+
+class Database:
+    """Runs transactions on SQLite or PostgreSQL; may be used by several threads at once.
+
+    Args:
+        engine: made by `catalog.connecting`.
+        clock: tells the time of transactions, unless `database_clock`.
+        database_clock: the server's clock counts, because machines share the catalog.
+        path: SQLite's file, and who it was when it was opened; None for PostgreSQL.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Clock,
+        database_clock: bool,
+        path: tuple[Path, FileIdentity] | None = None,
+    ) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._database_clock = database_clock
+        self._path = path
+        # SQLite has one writer, and its own way of waiting is naps: inside one process a lock is fairer
+        self._turn: AbstractContextManager[object] = nullcontext() if path is None else threading.Lock()
+        self._watching = threading.Lock()
+        self._watcher: PoolProxiedConnection | None = None
+
+    def read(self, body: Callable[[Connection, datetime], T]) -> T:
+        """Run a short reading transaction; the body fetches all it needs before it returns.
+
+        Raises:
+            TryLater: scope `daemon`: the database is away, or held by another program.
+            AskOperator: scope `daemon`: the disk is full, read-only or broken, or the file is damaged.
+        """
+        return self._attempt(lambda: self._transact(body, reads=True))
+
+    def write(self, body: Callable[[Connection, datetime], T]) -> T:
+        """Run a writing transaction; raises as `read`. A body that lost against another machine runs once more."""
+        with self._turn:
+            return self._attempt(lambda: self._transact(body, reads=False))
+
+    def change_token(self) -> int:
+        """Give a number that differs after anybody, in any process, has committed something.
+
+        Raises:
+            TryLater: kind `catalog_replaced` when the file at the path is not the one that was opened.
+        """
+        self.check_path()
+        if self._path is None:
+            return self.read(_snapshot)
+        with self._watching:
+            return self._attempt(self._data_version)
+
+    def check_path(self) -> None:
+        """Raise TryLater (kind `catalog_replaced`) when commits would go into a file that nobody finds again."""
+        if self._path is None:
+            return
+        path, opened = self._path
+        try:
+            kept = identity(path) == opened and path.stat().st_size > 0
+        except OSError:
+            kept = False
+        if not kept:
+            raise failures.replaced()
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._watching:
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
+        self.engine.dispose()
+
+    def _transact(self, body: Callable[[Connection, datetime], T], *, reads: bool) -> T:
+        with self.engine.connect() as plain:
+            connection = plain.execution_options(**{READS: reads})
+            with connection.begin():
+                return body(connection, self._now(connection))
+
+    def _now(self, connection: Connection) -> datetime:
+        if not self._database_clock:
+            return self._clock.now()
+        now: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
+        return now.astimezone(UTC)
+
+    def _attempt(self, run: Callable[[], T]) -> T:
+        left = _RUNS
+        while True:
+            left -= 1
+            try:
+                return run()
+            except (DBAPIError, sqlite3.Error) as error:
+                if left > 0 and failures.sqlstate(error) in failures.RETRIED_IN_PLACE:
+                    continue
+                trouble = failures.trouble_of(error)
+                if trouble is None:
+                    raise
+                raise trouble from error
+
+    def _data_version(self) -> int:
+        """Ask SQLite on a connection that never writes: its number changes with every other connection's commit."""
+        if self._watcher is None:
+            self._watcher = self.engine.raw_connection()
+        dbapi = cast("DBAPIConnection", self._watcher.dbapi_connection)
+        cursor = dbapi.cursor()
+        cursor.execute("pragma data_version")
+        version: int = cursor.fetchone()[0]
+        return version
+
+
+def _snapshot(connection: Connection, _now: datetime) -> int:
+    """Sum up which transactions PostgreSQL has finished: costs no write, unlike a counter or a notification."""
+    finished: str = connection.execute(text("select cast(pg_current_snapshot() as text)")).scalar_one()
+    return zlib.crc32(finished.encode())

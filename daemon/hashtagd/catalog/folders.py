@@ -1,0 +1,72 @@
+"""What the scan keeps: digests of folders, markers of roots, and what is known of a folder's files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
+
+from hashtagd.catalog.rows import chunks, insert_or_update, place_of, stamp_of
+from hashtagd.catalog.storable import is_storable
+from hashtagd.catalog.tables import file, folder, root
+from hashtagd.core.place import Place, Stamp
+
+
+def folder_digests(connection: Connection, root_name: str) -> dict[str, bytes]:
+    """Give what the last scan saw of each folder."""
+    rows = connection.execute(select(folder.c.folder, folder.c.digest).where(folder.c.root == root_name))
+    return {row.folder: bytes(row.digest) for row in rows}
+
+
+def keep_folders(connection: Connection, root_name: str, folders: Mapping[str, bytes | None]) -> None:
+    """Keep new digests; None forgets a folder."""
+    storable = {name: digest for name, digest in folders.items() if _can_be_kept(root_name, name)}
+    for names in chunks(sorted(name for name, digest in storable.items() if digest is None)):
+        connection.execute(delete(folder).where(folder.c.root == root_name, folder.c.folder.in_(names)))
+    rows = [
+        {"root": root_name, "folder": name, "digest": digest}
+        for name, digest in sorted(storable.items())
+        if digest is not None
+    ]
+    insert_or_update(connection, folder, rows, ("digest",))
+
+
+def files_in(connection: Connection, root_name: str, folder_name: str) -> dict[str, Stamp]:
+    """Give the stamps of the live files of one folder, by their path relative to the root."""
+    rows = connection.execute(
+        select(file.c.relpath, file.c.size_bytes, file.c.mtime_ns, file.c.inode).where(
+            _live(root_name), file.c.folder == folder_name
+        )
+    )
+    return {row.relpath: stamp_of(row) for row in rows}
+
+
+def count_files(connection: Connection, root_name: str) -> int:
+    """Count the live files of a root."""
+    return connection.execute(select(func.count()).select_from(file).where(_live(root_name))).scalar_one()
+
+
+def live_places(connection: Connection, root_name: str) -> list[Place]:
+    """List where the live files of a root are, in order of their paths."""
+    rows = connection.execute(
+        select(file.c.root, file.c.relpath).where(_live(root_name)).order_by(file.c.relpath)
+    )
+    return [place_of(row) for row in rows]
+
+
+def root_row(connection: Connection, name: str) -> tuple[str | None, str | None]:
+    """Give (marker, fingerprint) of a root; None for what was never kept."""
+    row = connection.execute(select(root.c.marker, root.c.fingerprint).where(root.c.name == name)).first()
+    return (None, None) if row is None else (row.marker, row.fingerprint)
+
+
+def keep_root(connection: Connection, name: str, values: Mapping[str, Any]) -> None:
+    """Keep the marker and the fingerprint of a root."""
+    insert_or_update(connection, root, [{"name": name, **values}], ("marker", "fingerprint"))
+
+
+def _live(root_name: str) -> ColumnElement[bool]:
+    return and_(file.c.root == root_name, file.c.gone_at.is_(None))
+
+
+def _can_be_kept(root_name: str, name: str) -> bool:
+    return not name or is_storable(Place(root=root_name, relpath=name))

@@ -1,0 +1,94 @@
+"""The shape of the store, step by step. Steps are only ever appended; one that was released is never changed.
+
+Each step and its number are one transaction: a kill leaves it done or not done, and the next start goes on.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection, func, inspect, select, text
+
+from hashtagd.catalog.engine import Database
+from hashtagd.catalog.tables import metadata, schema_version
+from hashtagd.core.troubles import AskOperator, Scope
+
+Step = Callable[[Connection], None]
+
+#: PostgreSQL's lock number under which machines that start together take turns
+_LOCK: Final = 0x68746764
+
+#: the documented view for owners' own queries: one row for each live file, with its strongest card's main fields
+_MODEL_VIEW: Final = """
+create view model as
+select
+  f.id as file_id, f.root, f.relpath as path, f.size_bytes, f.sha256, f.tensors_sha256, f.blake3, f.crc32,
+  substr(f.sha256, 1, 10) as autov2, substr(f.tensors_sha256, 1, 12) as autov3,
+  f.first_seen_at, f.published_at,
+  q.provider, q.hash_kind as matched_by, q.confidence, q.availability, q.answered_at,
+  q.model_id, q.version_id, q.model_name, q.version_name, q.kind, q.base_model, q.page_url
+from file f
+left join question q on q.id = (
+  select s.id from question s
+  where s.strength is not null
+    and ((s.hash_kind = 'sha256' and s.hash = f.sha256)
+      or (s.hash_kind = 'tensors' and s.hash = f.tensors_sha256))
+  order by s.strength, s.id limit 1
+)
+where f.gone_at is null
+"""
+
+
+def _tables(connection: Connection) -> None:
+    metadata.create_all(
+        connection, [table for table in metadata.sorted_tables if table is not schema_version]
+    )
+
+
+def _model_view(connection: Connection) -> None:
+    connection.execute(text(_MODEL_VIEW))
+
+
+STEPS: Final[tuple[Step, ...]] = (_tables, _model_view)
+
+
+def migrate(database: Database, steps: Sequence[Step] = STEPS) -> None:
+    """Bring the store to the shape this code knows. Repeats: nothing is written.
+
+    Raises:
+        AskOperator: scope `daemon`: the store was made by a newer hashtagd; nothing was written.
+    """
+    done = database.read(lambda connection, _now: _version(connection))
+    _refuse_newer(done, len(steps))
+    for number in range(done + 1, len(steps) + 1):
+        database.write(partial(_take, number=number, steps=steps))
+
+
+def _take(connection: Connection, now: datetime, *, number: int, steps: Sequence[Step]) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    done = _version(connection)
+    _refuse_newer(done, len(steps))
+    if done >= number:
+        return  # another process was faster
+    schema_version.create(connection, checkfirst=True)
+    steps[number - 1](connection)
+    connection.execute(schema_version.insert().values(version=number, applied_at=now))
+
+
+def _version(connection: Connection) -> int:
+    if not inspect(connection).has_table(schema_version.name):
+        return 0
+    return connection.execute(select(func.coalesce(func.max(schema_version.c.version), 0))).scalar_one()
+
+
+def _refuse_newer(found: int, known: int) -> None:
+    if found > known:
+        raise AskOperator(
+            f"the catalog has shape {found}, this hashtagd knows shapes up to {known}",
+            does="hashtagd does not start and writes nothing",
+            you="install the newer hashtagd again, or set `catalog.url` to another place",
+            scope=Scope.DAEMON,
+            kind="catalog_newer",
+        )

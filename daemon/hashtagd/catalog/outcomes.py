@@ -1,0 +1,234 @@
+"""`apply`: how the outcomes of file claims change rows. One transaction for a batch; a late result changes nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select
+
+from hashtagd.catalog.claims import held_rows
+from hashtagd.catalog.notes import gone_values, restart_values
+from hashtagd.catalog.rows import (
+    NO_LEASE,
+    NO_TROUBLE,
+    chunks,
+    digests_values,
+    insert_absent,
+    insert_or_update,
+    write_rows,
+)
+from hashtagd.catalog.stories import Story, with_trouble, write_stories
+from hashtagd.catalog.tables import file, publication, question
+from hashtagd.core import schedule
+from hashtagd.core.work import (
+    Advance,
+    Claim,
+    Defer,
+    Digested,
+    Forget,
+    HashKind,
+    Outcome,
+    Park,
+    Publication,
+    Published,
+    QuestionKey,
+    Release,
+    Restart,
+    Settled,
+    Stage,
+)
+
+#: how long a file that was seen changing rests before the next look, where the root's setting is not known
+DEFAULT_QUIET_S: Final = 10.0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The writes of one batch of outcomes."""
+
+    now: datetime
+    quiet_s: Mapping[str, float]
+    #: hashes that somebody has answered for
+    answered: frozenset[str]
+    changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
+    stories: list[Story] = field(default_factory=list)
+    publications: list[dict[str, Any]] = field(default_factory=list)
+    questions: list[dict[str, Any]] = field(default_factory=list)
+
+    def after(self, wait_s: float) -> datetime:
+        """Give the moment after a wait."""
+        return self.now + timedelta(seconds=wait_s)
+
+
+def apply_outcomes(
+    connection: Connection,
+    now: datetime,
+    results: Sequence[tuple[Claim, Outcome]],
+    quiet_s: Mapping[str, float],
+) -> list[bool]:
+    """Write outcomes; returns for each whether its claim still held."""
+    held = held_rows(connection, file, {claim.file_id: claim.fence for claim, _ in results})
+    digested = [
+        outcome.facts
+        for _, outcome in results
+        if isinstance(outcome, Advance) and isinstance(outcome.facts, Digested)
+    ]
+    batch = _Batch(now=now, quiet_s=quiet_s, answered=_answered_hashes(connection, digested))
+    applied = []
+    for claim, outcome in results:
+        row = held.pop(claim.file_id, None)  # popped: a claim ends once
+        applied.append(row is not None)
+        if row is not None:
+            values = _values(batch, row, claim, outcome)
+            batch.changes.append((row.id, {**NO_LEASE, **values}))
+    insert_absent(connection, question, batch.questions)
+    write_rows(connection, file, batch.changes)
+    write_publications(
+        connection, batch.publications, ("file_id", "intended_sha256", "written_sha256", "written_at")
+    )
+    write_stories(connection, now, batch.stories)
+    return applied
+
+
+def intend(
+    connection: Connection, intentions: Sequence[tuple[Claim, Sequence[Publication]]]
+) -> frozenset[int]:
+    """Write down what is about to be put on disk; returns the ids of the files whose claim still holds."""
+    held = held_rows(connection, file, {claim.file_id: claim.fence for claim, _ in intentions})
+    rows = [
+        _publication_row(claim, item)
+        for claim, publications in intentions
+        if claim.file_id in held
+        for item in publications
+    ]
+    # what we know we wrote stays known: until the new bytes are there, the old ones are
+    write_publications(connection, rows, ("file_id", "intended_sha256"))
+    return frozenset(held)
+
+
+def write_publications(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], changed: Sequence[str]
+) -> None:
+    """Insert or change publications by their place and writer."""
+    by_key = {(row["root"], row["relpath"], row["writer"]): row for row in rows}
+    insert_or_update(connection, publication, [by_key[key] for key in sorted(by_key)], changed)
+
+
+def question_row(key: QuestionKey, now: datetime) -> dict[str, Any]:
+    """Give the row of a new question, due now."""
+    return {
+        "hash_kind": key.hash_kind.value,
+        "hash": key.hash,
+        "provider": key.provider,
+        "background": key.hash_kind is HashKind.TENSORS,
+        "due_at": now,
+        "pull_at": now,
+    }
+
+
+def _answered_hashes(connection: Connection, digested: Sequence[Digested]) -> frozenset[str]:
+    hashes = {facts.digests.sha256 for facts in digested}
+    return frozenset(
+        found
+        for some in chunks(sorted(hashes))
+        for found in connection.execute(
+            select(question.c.hash).where(
+                question.c.hash.in_(some),
+                question.c.hash_kind == HashKind.SHA256.value,
+                question.c.verdict.is_not(None),
+            )
+        ).scalars()
+    )
+
+
+def _values(batch: _Batch, row: Row[Any], claim: Claim, outcome: Outcome) -> Mapping[str, Any]:
+    match outcome:
+        case Advance():
+            return _advance(batch, row, claim, outcome)
+        case Defer():
+            return _defer(batch, row, outcome)
+        case Release():
+            return {"attempts": max(row.attempts - 1, 0)}
+        case Park():
+            batch.stories.append(
+                Story(name="file_parked", file_id=row.id, detail=with_trouble(outcome.trouble))
+            )
+            return {"due_at": None, "parked_at": batch.now, "trouble": outcome.trouble.to_json()}
+        case Restart():
+            batch.stories.append(Story(name="file_changed", file_id=row.id))
+            due_at = batch.after(batch.quiet_s.get(row.root, DEFAULT_QUIET_S))
+            return restart_values(row.fence, outcome.stamp, still_since=batch.now, due_at=due_at)
+        case Forget():
+            batch.stories.append(Story(name="file_gone", file_id=row.id))
+            return gone_values(row.fence, batch.now)
+
+
+def _advance(batch: _Batch, row: Row[Any], claim: Claim, outcome: Advance) -> Mapping[str, Any]:
+    match outcome.facts:
+        case Settled() as settled:
+            return _settled(batch, row, settled)
+        case Digested() as digested:
+            return _digested(batch, row, digested)
+        case Published() as published:
+            return _published(batch, row, claim, published)
+        case _:
+            raise TypeError("an answer is no outcome of a file")
+
+
+def _settled(batch: _Batch, row: Row[Any], facts: Settled) -> Mapping[str, Any]:
+    batch.stories.append(Story(name="file_settled", file_id=row.id))
+    stage = (
+        Stage.DIGEST if row.sha256 is None else Stage.PUBLISH
+    )  # bytes known from elsewhere are not read again
+    header = None if facts.header is None else facts.header.to_json()
+    return {**NO_TROUBLE, "stage": stage.value, "due_at": batch.now, "header": header}
+
+
+def _digested(batch: _Batch, row: Row[Any], facts: Digested) -> Mapping[str, Any]:
+    batch.stories.append(Story(name="file_digested", file_id=row.id))
+    wait_s = schedule.FIRST_ANSWER_PATIENCE_S
+    if facts.question is None or facts.digests.sha256 in batch.answered:
+        wait_s = 0.0
+    if facts.question is not None:
+        batch.questions.append(question_row(facts.question, batch.now))
+    return {
+        **NO_TROUBLE,
+        **digests_values(facts.digests),
+        "stage": Stage.PUBLISH.value,
+        "due_at": batch.after(wait_s),
+    }
+
+
+def _published(batch: _Batch, row: Row[Any], claim: Claim, facts: Published) -> Mapping[str, Any]:
+    batch.stories.append(Story(name="file_published", file_id=row.id, detail=with_trouble(facts.trouble)))
+    batch.publications.extend(
+        {**_publication_row(claim, item), "written_at": batch.now} for item in facts.publications
+    )
+    due_at = None if facts.again_in_s is None else batch.after(facts.again_in_s)
+    return {
+        **NO_TROUBLE,
+        "published_at": batch.now,
+        "due_at": batch.now if row.republish else due_at,
+        "trouble": None if facts.trouble is None else facts.trouble.to_json(),
+    }
+
+
+def _defer(batch: _Batch, row: Row[Any], outcome: Defer) -> Mapping[str, Any]:
+    if outcome.trouble is not None:  # plain waiting is no story
+        batch.stories.append(
+            Story(name="file_deferred", file_id=row.id, detail=with_trouble(outcome.trouble))
+        )
+    trouble = None if outcome.trouble is None else outcome.trouble.to_json()
+    return {"due_at": batch.after(outcome.wait_s), "trouble": trouble}
+
+
+def _publication_row(claim: Claim, item: Publication) -> dict[str, Any]:
+    return {
+        "root": item.place.root,
+        "relpath": item.place.relpath,
+        "writer": item.writer,
+        "file_id": claim.file_id,
+        "intended_sha256": item.intended_sha256,
+        "written_sha256": item.written_sha256,
+    }

@@ -1,0 +1,184 @@
+"""What the catalog tells people: counts, lists, stories. Read only.
+
+Every report fetches its rows and ends its transaction before anybody prints a byte: in SQLite an open reader blocks
+the writers' commits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+
+from hashtagd.catalog import gates
+from hashtagd.catalog.engine import Database
+from hashtagd.catalog.pages import FileRow, Filters, History, find, history, pick
+from hashtagd.catalog.states import STATE, STATES
+from hashtagd.catalog.tables import file, gate, question
+from hashtagd.core.place import Place
+
+#: how many troubled rows a report names; the rest are counted by state
+_TROUBLES: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootCount:
+    """How much of a root the catalog knows."""
+
+    name: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A trouble and where it is."""
+
+    #: a root and path, `PROVIDER HASH`, or an origin
+    where: str
+    trouble: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionCount:
+    """How many questions are due, wait for their time, or wait in the background class."""
+
+    due: int
+    waiting: int
+    background: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the catalog can say at the end of a run."""
+
+    files: int
+    #: files with a card that is not only the file's own word
+    named: int
+    unknown: int
+    #: not finished: settling, hashing, asking
+    waiting: int
+    parked: int
+    bytes: int
+
+
+class Reports:
+    """Questions for the command line, the page and the metrics."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def states(self, root: str | None = None) -> dict[str, int]:
+        """Count files by state; every state is there."""
+        return self._database.read(lambda it, _now: _states(it, root))
+
+    def roots(self) -> list[RootCount]:
+        """Count live files by root, in order of names."""
+        return self._database.read(lambda it, _now: _roots(it))
+
+    def troubles(self) -> list[Reported]:
+        """List what keeps files, questions and gates waiting."""
+        return self._database.read(lambda it, _now: _troubles(it))
+
+    def gates(self) -> Sequence[gates.GateState]:
+        """List every gate, by origin."""
+        return self._database.read(gates.states)
+
+    def questions(self) -> QuestionCount:
+        """Count questions that somebody has a file for or not."""
+        return self._database.read(_questions)
+
+    def summary(self) -> Summary:
+        """Sum up all live files."""
+        return self._database.read(lambda it, _now: _summary(it))
+
+    def list_files(self, filters: Filters | None = None) -> list[FileRow]:
+        """List files by root and path."""
+        return self._database.read(lambda it, _now: pick(it, filters or Filters()))
+
+    def search(self, words: Sequence[str], limit: int | None = None) -> list[FileRow]:
+        """List live files whose path or card holds all the words, whatever their case."""
+        return self._database.read(lambda it, _now: pick(it, Filters(words=tuple(words), limit=limit)))
+
+    def show(self, wanted: Place | str | int) -> list[FileRow]:
+        """List the files at a place, with a hash (SHA-256 or tensor hash, AutoV2, AutoV3), or of a model or version."""
+        return self._database.read(lambda it, _now: find(it, wanted))
+
+    def file(self, file_id: int) -> FileRow | None:
+        """Give one file by the catalog's own number."""
+        found = self._database.read(lambda it, _now: pick(it, Filters(file_id=file_id)))
+        return found[0] if found else None
+
+    def history(self, row: FileRow) -> History:
+        """Tell what happened to a file and its hash, and what was written for it."""
+        return self._database.read(lambda it, _now: history(it, row))
+
+
+def _states(connection: Connection, root: str | None) -> dict[str, int]:
+    counted = select(STATE.label("state"), func.count()).select_from(file).group_by(STATE)
+    if root is not None:
+        counted = counted.where(file.c.root == root)
+    return dict.fromkeys(STATES, 0) | {state: count for state, count in connection.execute(counted)}
+
+
+def _roots(connection: Connection) -> list[RootCount]:
+    rows = connection.execute(
+        select(file.c.root, func.count(), func.sum(file.c.size_bytes))
+        .where(file.c.gone_at.is_(None))
+        .group_by(file.c.root)
+        .order_by(file.c.root)
+    )
+    return [RootCount(name=name, files=files, bytes=int(size)) for name, files, size in rows]
+
+
+def _troubles(connection: Connection) -> list[Reported]:
+    files = connection.execute(
+        select(file.c.root, file.c.relpath, file.c.trouble)
+        .where(file.c.trouble.is_not(None), file.c.gone_at.is_(None))
+        .order_by(file.c.root, file.c.relpath)
+        .limit(_TROUBLES)
+    )
+    found = [Reported(where=f"{row.root}/{row.relpath}", trouble=row.trouble) for row in files]
+    asked = connection.execute(
+        select(question.c.provider, question.c.hash, question.c.trouble)
+        .where(question.c.trouble.is_not(None))
+        .order_by(question.c.provider, question.c.hash)
+        .limit(_TROUBLES)
+    )
+    found += [Reported(where=f"{row.provider} {row.hash}", trouble=row.trouble) for row in asked]
+    closed = connection.execute(
+        select(gate.c.origin, gate.c.trouble).where(gate.c.trouble.is_not(None)).order_by(gate.c.origin)
+    )
+    return found + [Reported(where=row.origin, trouble=row.trouble) for row in closed]
+
+
+def _questions(connection: Connection, now: datetime) -> QuestionCount:
+    first = question.c.background.is_(False)
+    due, waiting, background = connection.execute(
+        select(
+            _count(and_(first, question.c.due_at <= now)),
+            _count(and_(first, question.c.due_at > now)),
+            _count(question.c.background),
+        )
+    ).one()
+    return QuestionCount(due=due, waiting=waiting, background=background)
+
+
+def _count(which: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((which, 1), else_=0)), 0)
+
+
+def _summary(connection: Connection) -> Summary:
+    counts = _states(connection, None)
+    size = connection.execute(
+        select(func.sum(file.c.size_bytes)).where(file.c.gone_at.is_(None))
+    ).scalar_one()
+    return Summary(
+        files=sum(counts.values()) - counts["gone"],
+        named=counts["published"],
+        unknown=counts["unknown"],
+        waiting=counts["waiting"] + counts["hashing"] + counts["asking"],
+        parked=counts["parked"],
+        bytes=int(size or 0),
+    )

@@ -1,0 +1,148 @@
+"""Waking rows by hand or by rule: `retry`, `refresh`, `rescan --rehash`, wrong clocks, and what may be thrown away."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, true, tuple_, update
+
+from hashtagd.catalog.answers import wake_publish
+from hashtagd.catalog.rows import ABOUT_FILE, NO_FACTS, NO_LEASE, NO_TROUBLE, chunks
+from hashtagd.catalog.tables import file, gate, question
+from hashtagd.core import schedule
+from hashtagd.core.place import Place
+from hashtagd.core.work import Stage
+
+_LONGEST: Final = timedelta(seconds=schedule.LONGEST_WAIT_S)
+#: a lease is never renewed for longer than this
+_LONGEST_LEASE: Final = timedelta(seconds=2 * schedule.LEASE_S)
+_GONE_KEPT: Final = timedelta(seconds=schedule.GONE_KEPT_S)
+
+
+def retry(connection: Connection, now: datetime, places: Sequence[Place] | None) -> int:
+    """Make parked rows and rows with a trouble due now; without places also open every gate.
+
+    Returns how many files were woken.
+    """
+    fresh = {**NO_TROUBLE, "due_at": now}
+    if places is None:
+        _retry_questions(connection, now, true())
+        connection.execute(update(gate).values(opens_at=None, failures=0, trouble=None, probe_until=None))
+        return connection.execute(update(file).where(_stuck_file()).values(**fresh)).rowcount
+    woken = 0
+    for some in chunks(sorted(set(places))):
+        there = tuple_(file.c.root, file.c.relpath).in_([(place.root, place.relpath) for place in some])
+        _retry_questions(connection, now, select(file.c.id).where(there, ABOUT_FILE).exists())
+        woken += connection.execute(update(file).where(_stuck_file(), there).values(**fresh)).rowcount
+    return woken
+
+
+def rehash(connection: Connection, now: datetime, roots: Sequence[str]) -> int:
+    """Forget the hashes of every live file of these roots, so that each is read once more. Returns how many."""
+    return connection.execute(
+        update(file)
+        .where(file.c.root.in_(roots), file.c.gone_at.is_(None))
+        .values(
+            **NO_FACTS,
+            **NO_LEASE,
+            **NO_TROUBLE,
+            stage=Stage.SETTLE.value,
+            fence=file.c.fence + 1,
+            due_at=now,
+            republish=False,
+        )
+    ).rowcount
+
+
+def publish_again(connection: Connection, now: datetime, roots: Sequence[str]) -> int:
+    """Make every published file of these roots due for publish: the writers' settings changed. Returns how many."""
+    ids = connection.execute(
+        select(file.c.id)
+        .where(file.c.root.in_(roots), file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
+        .order_by(file.c.id)
+    ).scalars()
+    woken = list(ids)
+    wake_publish(connection, now, woken)
+    return len(woken)
+
+
+def publish_places(connection: Connection, now: datetime, places: Sequence[Place]) -> int:
+    """Make these files due for publish: an artifact of theirs was lost. Returns how many there are."""
+    woken: list[int] = []
+    for some in chunks(sorted(set(places))):
+        there = tuple_(file.c.root, file.c.relpath).in_([(place.root, place.relpath) for place in some])
+        live = and_(there, file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
+        woken.extend(connection.execute(select(file.c.id).where(live)).scalars())
+    wake_publish(connection, now, sorted(woken))
+    return len(woken)
+
+
+def ask_again(connection: Connection, now: datetime, hashes: Sequence[str] | None) -> int:
+    """Make questions due now, answered ones too; None: all of them. Returns how many."""
+    free = and_(
+        question.c.lease_owner.is_(None),
+        or_(question.c.due_at.is_not(None), question.c.parked_at.is_not(None)),
+    )
+    again = update(question).where(free).values(**NO_TROUBLE, due_at=now, pull_at=now)
+    if hashes is None:
+        return connection.execute(again).rowcount
+    return sum(
+        connection.execute(again.where(question.c.hash.in_(some))).rowcount
+        for some in chunks(sorted(set(hashes)))
+    )
+
+
+def absurd_times(now: datetime) -> list[tuple[Any, ColumnElement[bool], dict[str, Any]]]:
+    """List (table, which rows, new values) for times that only a wrong clock can have written."""
+    late, held = now + _LONGEST, now + _LONGEST_LEASE
+    return [
+        (file, file.c.due_at > late, {"due_at": now}),
+        (file, file.c.lease_until > held, {"lease_until": now}),
+        (question, question.c.due_at > late, {"due_at": now, "pull_at": now}),
+        (question, question.c.lease_until > held, {"lease_until": now}),
+        (gate, gate.c.opens_at > late, {"opens_at": None}),
+        (gate, gate.c.probe_until > held, {"probe_until": None}),
+        (gate, gate.c.refilled_at > held, {"refilled_at": now}),
+    ]
+
+
+def has_absurd_times(connection: Connection, now: datetime) -> bool:
+    """Tell whether there is anything to pull back, without the lock of writers."""
+    return any(
+        connection.execute(select(table).where(which).limit(1)).first() is not None
+        for table, which, _ in absurd_times(now)
+    )
+
+
+def pull_back(connection: Connection, now: datetime) -> int:
+    """Pull such times back to now. Returns how many rows had one."""
+    return sum(
+        connection.execute(update(table).where(which).values(**values)).rowcount
+        for table, which, values in absurd_times(now)
+    )
+
+
+def has_old_gone(connection: Connection, now: datetime) -> bool:
+    """Tell whether a file was gone for so long that it may be forgotten."""
+    return connection.execute(select(file.c.id).where(_long_gone(now)).limit(1)).first() is not None
+
+
+def purge_gone(connection: Connection, now: datetime) -> int:
+    """Forget files that were gone for long, with their events and publications. Returns how many."""
+    return connection.execute(delete(file).where(_long_gone(now))).rowcount
+
+
+def _long_gone(now: datetime) -> ColumnElement[bool]:
+    return file.c.gone_at <= now - _GONE_KEPT
+
+
+def _stuck_file() -> ColumnElement[bool]:
+    return and_(file.c.trouble.is_not(None), file.c.gone_at.is_(None), file.c.lease_owner.is_(None))
+
+
+def _retry_questions(connection: Connection, now: datetime, which: ColumnElement[bool]) -> None:
+    connection.execute(
+        update(question)
+        .where(question.c.trouble.is_not(None), question.c.lease_owner.is_(None), which)
+        .values(**NO_TROUBLE, due_at=now, pull_at=now)
+    )
