@@ -270,6 +270,27 @@ def test_where_inodes_cannot_be_trusted_only_size_and_time_count(tmp_path: Path,
     assert Bench(tmp_path).run(row) == [Restart(stamp=stamp(path, trusted=False))]
 
 
+def test_bytes_that_changed_under_a_name_that_looks_the_same_go_back_to_settle(
+    tmp_path: Path, path: Path
+) -> None:
+    """F32."""
+
+    def rewrite_and_replace(_: Claim, done_bytes: int) -> None:
+        if done_bytes == BLOCK:
+            with path.open("r+b") as file:
+                file.write(b"other bytes, same size")
+            twin = tmp_path / "twin"
+            twin.write_bytes(bytes(SIZES[0]))
+            at_rest(twin)
+            twin.replace(path)  # without trusted inodes, the name looks as it did before
+
+    write(path, SIZES[0])
+    row = claim(path, tmp_path, known=stamp(path, trusted=False))
+    (outcome,) = Bench(tmp_path, progress=rewrite_and_replace).run(row)
+    assert isinstance(outcome, Restart)
+    assert outcome.stamp != row.stamp
+
+
 def failing_at(path: Path, offset: int, code: int) -> Preadv:
     """Make a disk with a bad spot in one file."""
     inode = path.stat().st_ino

@@ -113,6 +113,20 @@ def test_a_file_that_changed_since_it_was_noted_starts_over(tmp_path: Path) -> N
     assert settle(path, tmp_path, known=known) == Restart(stamp=stamp(path))
 
 
+def test_a_file_that_changes_between_the_look_and_the_read_starts_over(tmp_path: Path) -> None:
+    """F31."""
+    path = tmp_path / "x.safetensors"
+    make_safetensors(path)
+    row = settle_claim(path, tmp_path)
+
+    def meanwhile(name: str) -> tuple[str, ...]:
+        os.utime(path.with_name(name), ns=(1, 1))
+        return ()
+
+    (outcome,) = settle_stage(tmp_path, find=meanwhile).run([row])
+    assert outcome == Restart(stamp=stamp(path))
+
+
 def test_a_file_that_never_stops_changing_never_gets_past_this_stage(tmp_path: Path) -> None:
     """F35."""
     path = tmp_path / "x.safetensors"
