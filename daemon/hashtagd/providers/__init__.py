@@ -1,40 +1,96 @@
-"""Who may know a hash: one module per provider, imported only when the settings name it."""
+"""Who may know a hash: one module per provider, imported only when the settings name it.
+
+A provider is a class with a `name`, an `Options` model and `ask`; it is made with
+`Class(options, surroundings)` and closed with `close()`. Other packages add theirs through the entry point group `hashtagd.providers`.
+"""
 
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, Protocol, cast
 
-#: the name in the settings -> where the class is
-BUILT_IN: Mapping[str, str] = {
-    "civitai": "hashtagd.providers.civitai:Civitai",
-    "header": "hashtagd.providers.header:HeaderProvider",
-}
-#: other packages register their classes under this group
-ENTRY_POINTS = "hashtagd.providers"
+from pydantic import BaseModel
+
+from hashtagd.core.ports import Provider
+from hashtagd.providers.surroundings import Surroundings, Tell
+
+__all__ = [
+    "PROVIDERS",
+    "ClosableProvider",
+    "ProviderClass",
+    "Surroundings",
+    "Tell",
+    "UnknownProviderError",
+    "known_names",
+    "make_provider",
+    "provider_class",
+]
+
+#: name in the settings -> where its class is
+PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "civitai": "hashtagd.providers.civitai:Civitai",
+        "header": "hashtagd.providers.header:HeaderProvider",
+    }
+)
+_GROUP: Final = "hashtagd.providers"
 
 
-def names() -> tuple[str, ...]:
-    """Give the names that the settings may use, our own first."""
-    others = sorted(point.name for point in entry_points(group=ENTRY_POINTS) if point.name not in BUILT_IN)
-    return (*BUILT_IN, *others)
+class ClosableProvider(Provider, Protocol):
+    """A provider that may hold connections."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+        ...
 
 
-def load(name: str) -> type[Any]:
-    """Import the class of a provider: it has `Options`, and is made with `Class(options, surroundings)`.
+class ProviderClass(Protocol):
+    """What a provider's class offers before there is an instance."""
+
+    Options: type[BaseModel]
+
+    def __call__(self, options: Any, surroundings: Surroundings) -> ClosableProvider:  # noqa: ANN401 - its own Options
+        """Make the provider from an instance of its own `Options`."""
+        ...
+
+
+class UnknownProviderError(LookupError):
+    """No provider has this name; `known` lists those that exist."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"there is no provider {name!r}; known are {', '.join(known)}")
+        self.known = known
+
+
+def provider_class(name: str) -> ProviderClass:
+    """Import the class of one provider.
 
     Raises:
-        KeyError: nobody registered this name.
-        ImportError: its module cannot be imported, or has no such class.
+        UnknownProviderError: neither the registry nor an installed package knows the name.
+        ImportError: the module is there and does not load.
     """
-    place = BUILT_IN.get(name)
-    if place is None:
-        points = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-        place = points[name]
-    module_name, _, class_name = place.partition(":")
-    module = import_module(module_name)
-    try:
-        found: type[Any] = getattr(module, class_name)
-    except AttributeError:
-        raise ImportError(f"{module_name} has no {class_name}") from None
-    return found
+    address = PROVIDERS.get(name)
+    if address is not None:
+        module, _, attribute = address.partition(":")
+        return cast("ProviderClass", getattr(import_module(module), attribute))
+    found = {point.name: point for point in entry_points(group=_GROUP)}
+    if name not in found:
+        raise UnknownProviderError(name, known_names())
+    return cast("ProviderClass", found[name].load())
+
+
+def make_provider(name: str, options: Mapping[str, Any], surroundings: Surroundings) -> ClosableProvider:
+    """Make a provider from the options as they stand in the settings.
+
+    Raises:
+        UnknownProviderError: see `provider_class`.
+        pydantic.ValidationError: an option is wrong.
+    """
+    chosen = provider_class(name)
+    return chosen(chosen.Options.model_validate(dict(options)), surroundings)
+
+
+def known_names() -> tuple[str, ...]:
+    """List the names of all providers, built in or installed, without importing any."""
+    return tuple(sorted({*PROVIDERS, *(point.name for point in entry_points(group=_GROUP))}))

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from hashtagd import __version__
-from hashtagd.core.ports import Stopping
+from hashtagd.core.ports import Admitted, Stopping
 from hashtagd.core.troubles import Trouble
 from hashtagd.providers import verdicts
 from hashtagd.providers.bodies import SpoiledBody, header_values, read_body
@@ -138,20 +138,36 @@ class PoliteClient:
         self._outside.tell("request_retried", values)
 
     def _once(self, method: str, url: str, content: bytes | None, shape: type[Any]) -> Reply:
-        raw = self._admitted(method, url, content)
-        while raw.status in _REFUSALS and isinstance(json_or_none(raw), Mapping):
-            if not self._key.refused():
-                raise Blip(verdicts.key_refused(self.origin), again=False, wait_s=_HOUR_S)
-            raw = self._admitted(method, url, content)
-        reply = judge(self.origin, raw, self._outside.clock.now())
-        if reply.status in _GOOD and not isinstance(reply.body, shape):
-            raise Blip(verdicts.unknown_shape(self.origin, "$"), again=False)
+        probe = self._enter().probe
+        try:
+            reply = self._reply(method, url, content)
+            self._check(reply, shape)
+        except Blip as blip:
+            # a probe is one request: the gate lets no second one in before this one has succeeded
+            blip.again = blip.again and not probe
+            raise
         self._outside.gatekeeper.succeeded(self.origin)
         return reply
 
-    def _admitted(self, method: str, url: str, content: bytes | None) -> RawReply:
+    def _reply(self, method: str, url: str, content: bytes | None) -> Reply:
+        raw = self._exchange(method, url, content)
+        while raw.status in _REFUSALS and isinstance(json_or_none(raw), Mapping):
+            if not self._key.refused():
+                raise Blip(verdicts.key_refused(self.origin), again=False, wait_s=_HOUR_S)
+            self._outside.gatekeeper.succeeded(self.origin)  # it is there; only the door wants a key
+            self._enter()
+            raw = self._exchange(method, url, content)
+        return judge(self.origin, raw, self._outside.clock.now())
+
+    def _check(self, reply: Reply, shape: type[Any]) -> None:
+        if reply.status in _GOOD and not isinstance(reply.body, shape):
+            raise Blip(verdicts.unknown_shape(self.origin, "$"), again=False)
+
+    def _enter(self) -> Admitted:
         outside = self._outside
-        enter(self.origin, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
+        return enter(self.origin, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
+
+    def _exchange(self, method: str, url: str, content: bytes | None) -> RawReply:
         try:
             with self._room, self._wire.exchange(method, url, self._headers(content), content) as response:
                 return RawReply(
@@ -162,7 +178,7 @@ class PoliteClient:
         except SpoiledBody as spoiled:
             raise Blip(verdicts.unreachable(self.origin, str(spoiled)), again=spoiled.cut) from None
         except TRANSPORT_ERRORS as error:
-            trouble = verdicts.from_transport(self.origin, error, outside.clock.now())
+            trouble = verdicts.from_transport(self.origin, error, self._outside.clock.now())
             raise Blip(trouble, again=trouble.kind != "untrusted") from None
 
     def _headers(self, content: bytes | None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from hashtagd.core.work import Subject
 from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.client import IDS_LIMIT, Api
 from hashtagd.providers.civitai.rounds import Round, Spoke
+from hashtagd.providers.civitai.tensors import CivitaiTensors
 from hashtagd.providers.http import PoliteClient
 from hashtagd.providers.surroundings import Surroundings
 
@@ -33,8 +34,6 @@ class CivitaiOptions(BaseModel):
 class Civitai:
     """The provider. Make it once, close it at the end."""
 
-    name = "civitai"
-    batch_limit = IDS_LIMIT
     Options = CivitaiOptions
 
     def __init__(self, options: CivitaiOptions, surroundings: Surroundings) -> None:
@@ -42,7 +41,13 @@ class Civitai:
         self._addresses = Addresses(options.base_url)
         self._client = PoliteClient(options.base_url, surroundings, max_in_flight=options.max_in_flight)
         self._api = Api(self._client)
+        self.name = "civitai"
+        self.batch_limit = IDS_LIMIT
         self.origin: str | None = self._client.origin
+
+    def by_tensors(self) -> CivitaiTensors:
+        """Give the provider for questions about tensor hashes; it shares this one's connections and gate."""
+        return CivitaiTensors(self._api, self._addresses, self._clock.now)
 
     def close(self) -> None:
         """Close all connections."""
