@@ -168,16 +168,21 @@ class Walk:
         """List one folder: this is the inner loop, a million files pass through it."""
         rows: list[Row] = []
         children: list[_Step] = []
-        endings = self._endings
+        endings, regular = self._endings, stat.S_IFREG
+        # without globs, an ordinary name with our ending is ours: most names need no second thought
+        all_plain = not self._names.exclude
         entries_count = 0
         os.lseek(fd, 0, os.SEEK_SET)
         with os.scandir(fd) as entries:
             for entry in entries:
                 entries_count += 1
                 name = entry.name
-                if name.lower().endswith(endings) and self._is_ours(name, step.relpath):
+                if name.lower().endswith(endings) and (
+                    (all_plain and name.isascii() and name[0] not in ".~")
+                    or self._is_ours(name, step.relpath)
+                ):
                     found = entry.stat(follow_symlinks=False)
-                    if found.st_mode & 0o170000 == stat.S_IFREG:
+                    if found.st_mode & 0o170000 == regular:
                         rows.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
                         continue
                     row = self._unusual(entry, found)

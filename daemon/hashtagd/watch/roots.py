@@ -200,8 +200,8 @@ def _is_same(identity: Identity, found: os.stat_result) -> bool:
 
 
 def _is_bare_mount_point(identity: Identity, standing: _Standing) -> bool:
-    # The root lay on a file system of its own. If its path now leads to the file system around that one, the
-    # disk is away and this is the bare folder under it - unless we knew this folder before it was mounted over.
+    # The root lay on a file system of its own. If its path now leads to the one around it, the disk is away
+    # and this is the bare folder under it - unless we knew this folder before something was mounted on it.
     last = standing.identity
     known = ((former.device, former.inode) for former in standing.former)
     return (

@@ -2,6 +2,7 @@
 
 import errno
 
+from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 
 #: how long a missing root is left alone before it is looked for again
@@ -115,3 +116,25 @@ def unreadable_folder(name: str, folder: str, error: OSError) -> Trouble:
 def printable(name: str) -> str:
     """Escape what would move a terminal's cursor or lie about the order of letters."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+
+
+def unreadable_file(place: Place, error: OSError) -> Trouble:
+    """Say that one file could not be looked at."""
+    what = (
+        f"{printable(place.name)} could not be looked at ({errno.errorcode.get(error.errno or 0, 'error')})"
+    )
+    if isinstance(error, PermissionError):
+        return AskOperator(
+            what,
+            does="it is left alone; each scan tries again",
+            you="let the user that hashtagd runs as enter its folder",
+            scope=Scope.FILE,
+            kind="file_unreadable",
+        )
+    return TryLater(
+        what,
+        does="each scan tries again",
+        you="look at the disk or the mount if this stays",
+        scope=Scope.FILE,
+        kind="file_unreadable",
+    )

@@ -1,0 +1,129 @@
+"""From folders to roots: a ComfyUI folder, a models folder, or any folder.
+
+One root per tree, not one per kind of model: ComfyUI's `models` is one root, and each folder of its extra paths that
+lies outside is another. Fewer roots mean fewer places that one file can have, and a file moved from `loras` to
+`checkpoints` stays in its root. A folder that another root reaches already gets no root of its own.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashtagd.comfyui.extra_paths import read_extra_paths
+
+EXTRA_PATHS_NAME = "extra_model_paths.yaml"
+
+#: kinds of folder that hold no single-file models
+_NO_MODELS = frozenset({"custom_nodes", "configs", "datasets", "diffusers"})
+_UNFIT_FOR_A_NAME = re.compile(r"[^\w.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootProposal:
+    """A folder worth watching, and what to call it."""
+
+    name: str
+    #: absolute, spelled as it was given, links not followed
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """The roots, and what could not be understood on the way."""
+
+    roots: tuple[RootProposal, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def propose_roots(folders: Sequence[Path], environ: Mapping[str, str]) -> Proposal:
+    """Propose roots for folders that the owner named.
+
+    Args:
+        folders: absolute; each a ComfyUI folder (it has `models/`), a models folder, or any folder.
+        environ: for `~` and variables in `extra_model_paths.yaml`.
+
+    Returns: outer folders only, in the order they were met, with unique names. A folder of the extra paths that does
+    not exist here is a warning; a folder the owner named is proposed whether it exists or not.
+    """
+    wanted: list[Path] = []
+    warnings: list[str] = []
+    for folder in folders:
+        if not (folder / "models").is_dir():
+            wanted.append(folder)
+            continue
+        wanted.append(folder / "models")
+        extra = read_extra_paths(folder / EXTRA_PATHS_NAME, environ)
+        warnings += extra.warnings
+        for item in extra.paths:
+            if item.key in _NO_MODELS:
+                continue
+            if item.path.is_dir():
+                wanted.append(item.path)
+            else:
+                warnings.append(f"{EXTRA_PATHS_NAME}: a folder of {item.key} does not exist on this machine")
+    return Proposal(roots=tuple(_named(_outer(wanted))), warnings=tuple(dict.fromkeys(warnings)))
+
+
+def model_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
+    """Map kinds of folder (`loras`, `checkpoints`, ...) to the existing folders of a ComfyUI, best first."""
+    extra = read_extra_paths(folder / EXTRA_PATHS_NAME, environ).paths
+    found: dict[str, list[Path]] = {}
+    for item in extra:
+        if item.is_default and item.path.is_dir():
+            found.setdefault(item.key, []).append(item.path)
+    for path in sorted((folder / "models").glob("*")):
+        if path.is_dir() and path.name not in _NO_MODELS:
+            key = {"unet": "diffusion_models", "clip": "text_encoders", "t2i_adapter": "controlnet"}.get(
+                path.name
+            )
+            found.setdefault(key or path.name, []).append(path)
+    for item in extra:
+        if not item.is_default and item.path.is_dir():
+            found.setdefault(item.key, []).append(item.path)
+    return {key: tuple(dict.fromkeys(paths)) for key, paths in found.items() if key not in _NO_MODELS}
+
+
+def _outer(folders: Sequence[Path]) -> list[Path]:
+    unique = list({os.path.realpath(folder): folder for folder in reversed(folders)}.values())[::-1]
+    reach = {folder: tuple(_reach(folder)) for folder in unique}
+    return [
+        folder
+        for folder in unique
+        if not any(_is_inside(folder, reach[other]) for other in unique if other != folder)
+    ]
+
+
+def _reach(folder: Path) -> Iterator[Path]:
+    """Yield the real folders that a walk of this one meets first: itself, and what links directly in it lead to."""
+    yield Path(os.path.realpath(folder))
+    try:
+        children = [child for child in folder.iterdir() if child.is_symlink() and child.is_dir()]
+    except OSError:
+        return
+    for child in children:
+        yield Path(os.path.realpath(child))
+
+
+def _is_inside(folder: Path, tops: Sequence[Path]) -> bool:
+    real = Path(os.path.realpath(folder))
+    return any(real.is_relative_to(top) for top in tops)
+
+
+def _named(folders: Sequence[Path]) -> Iterator[RootProposal]:
+    plain = [_name_of(folder) for folder in folders]
+    taken: set[str] = set()
+    for folder, name in zip(folders, plain, strict=True):
+        # two folders of one name both get their parent's in front, so that their order does not matter
+        unique = name if plain.count(name) == 1 else f"{_name_of(folder.parent)}-{name}"
+        number = 2
+        while unique in taken:
+            unique = f"{name}-{number}"
+            number += 1
+        taken.add(unique)
+        yield RootProposal(name=unique, path=folder)
+
+
+def _name_of(folder: Path) -> str:
+    return _UNFIT_FOR_A_NAME.sub("-", folder.name).strip("-.") or "root"

@@ -1,0 +1,284 @@
+"""Watch the roots: arm, count, notice what the watcher does not tell, and hand out hints.
+
+Whatever is lost here, the scan finds. So nothing in this file may wait, insist, or end the process.
+"""
+
+import errno
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from watchdog.observers.api import ObservedWatch
+
+from hashtagd.core.ports import Clock
+from hashtagd.core.troubles import Trouble
+from hashtagd.watch.folders import Walk
+from hashtagd.watch.hints import Handler, HintBox, Hints, Target
+from hashtagd.watch.mounts import MOUNTINFO, mount_of, read_mounts
+from hashtagd.watch.roots import RootFolder, Roots
+from hashtagd.watch.sight import look
+from hashtagd.watch.watcher import (
+    Watcher,
+    dying_trouble,
+    folders_below,
+    instance_limit_trouble,
+    watch_limit_trouble,
+)
+
+__all__ = ["Hints", "Mode", "Observer", "look", "wanted_mode"]
+
+#: after this time a root that ran into a limit is tried again
+RETRY_S = 60.0
+#: how soon the folder of a root is looked for again after it could not be watched
+AWAY_RETRY_S = 5.0
+#: so many deaths of the watcher ...
+DEATHS_BORNE = 3
+#: ... within this time, and the roots are polled
+DEATHS_WITHIN_S = 600.0
+#: linked folders of one root that are watched; changes in further ones are found by the scan
+LINKS_WATCHED = 64
+
+Mode = Literal["events", "poll", "off", "away"]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Post:
+    """Where one root is watched from."""
+
+    folder: RootFolder
+    mode: Mode
+    watches: list[ObservedWatch] = field(default_factory=list)
+    trouble: Trouble | None = None
+    #: folders came or went since the watches were last counted
+    must_count: bool = False
+    #: a count that is short once may have met a folder just made; twice, it is the limit
+    was_short: bool = False
+    must_rearm: bool = False
+    retry_at_s: float = float("inf")
+
+
+class Observer:
+    """Turns file-system events into hints, for all roots at once.
+
+    Args:
+        roots: what to watch.
+        clock: for retries.
+        on_hint: called from a watcher's thread when there is something to drain; quick, and never raises.
+    """
+
+    def __init__(self, roots: Roots, clock: Clock, on_hint: Callable[[], None]) -> None:
+        self._clock = clock
+        self._box = HintBox(on_hint)
+        self._lock = threading.RLock()
+        self._watcher: Watcher | None = None
+        self._posts = {name: _Post(folder=folder, mode="off") for name, folder in roots.folders.items()}
+        self._deaths_s: deque[float] = deque(maxlen=DEATHS_BORNE)
+        self._overflows = 0
+        self._is_running = False
+
+    @property
+    def overflows(self) -> int:
+        """How often the kernel lost events since the start."""
+        return self._overflows
+
+    def start(self) -> None:
+        """Arm every root; a root that cannot be watched is polled, none is an error."""
+        with self._lock:
+            self._is_running = True
+            for post in self._posts.values():
+                post.mode = wanted_mode(post.folder)
+                self._arm(post)
+
+    def stop(self) -> None:
+        """End all threads; hints not drained are dropped."""
+        with self._lock:
+            self._is_running = False
+            self._dismiss_watcher()
+
+    def modes(self) -> dict[str, Mode]:
+        """Tell how each root is watched just now."""
+        return {name: _shown_mode(post) for name, post in self._posts.items()}
+
+    def troubles(self) -> dict[str, Trouble]:
+        """Tell why roots are polled that should be watched."""
+        return {name: post.trouble for name, post in self._posts.items() if post.trouble is not None}
+
+    def drain(self) -> Hints:
+        """Take the hints out; those of one place are one."""
+        for name, relpath in self._box.take_maybe_links():
+            path = self._posts[name].folder.path / relpath
+            if path.is_symlink() and path.is_dir():
+                self._posts[name].must_rearm = True
+                self._box.ask_scan(name)
+        return self._box.drain()
+
+    def rearm(self, root: str) -> None:
+        """Watch a root again that came back or was replaced; nothing happens if it is well watched."""
+        with self._lock:
+            post = self._posts[root]
+            post.mode = wanted_mode(post.folder)
+            if self._is_running and not self._is_well_watched(post):
+                self._arm(post)
+                self._box.ask_scan(root)
+
+    def check(self) -> None:
+        """Look after dead threads, refused watches and roots to try again. Call every few seconds."""
+        # a scout may be arming a disk that hangs: then this turn is skipped, not waited for
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._is_running:
+                self._bury_dead_watcher()
+                grown = self._box.take_grown()
+                for name, post in self._posts.items():
+                    post.must_count = post.must_count or name in grown
+                    self._check_post(post)
+        finally:
+            self._lock.release()
+
+    def _check_post(self, post: _Post) -> None:
+        if post.mode == "away" and self._clock.monotonic_s() >= post.retry_at_s:
+            # a folder deleted and made anew may get the very inode it had: nobody else would notice
+            post.mode = wanted_mode(post.folder)
+            self._arm(post)
+            if post.watches:
+                self._box.ask_scan(post.folder.name)
+        if post.mode != "events":
+            return
+        if post.watches and (post.must_rearm or not self._all_emit(post)):
+            self._arm(post)
+            self._box.ask_scan(post.folder.name)
+        elif not post.watches and self._clock.monotonic_s() >= post.retry_at_s:
+            self._arm(post)
+        if post.watches and post.must_count:
+            self._count(post)
+
+    def _arm(self, post: _Post) -> None:
+        self._disarm(post)
+        post.must_rearm = False
+        if post.mode != "events":
+            return
+        try:
+            if self._watcher is None:
+                self._watcher = Watcher(self._note_loss)
+            for target in _targets(post.folder):
+                post.watches.append(self._watcher.watch(target.real_path, Handler(self._box, target)))
+        except OSError as error:
+            self._disarm(post)
+            self._note_refusal(post, error)
+            return
+        post.must_count, post.was_short = True, False
+
+    def _note_refusal(self, post: _Post, error: OSError) -> None:
+        name = post.folder.name
+        if error.errno == errno.ENOSPC:
+            post.trouble = watch_limit_trouble(name, *self._shortage(post))
+        elif error.errno in (errno.EMFILE, errno.ENFILE):
+            post.trouble = instance_limit_trouble(name)
+        else:
+            post.mode = "away"  # the root's own check says why
+            post.retry_at_s = self._clock.monotonic_s() + AWAY_RETRY_S
+            return
+        post.retry_at_s = self._clock.monotonic_s() + RETRY_S
+
+    def _count(self, post: _Post) -> None:
+        missing, ours = self._shortage(post)
+        if not missing:
+            if post.trouble is not None:
+                self._box.ask_scan(post.folder.name)
+            post.trouble, post.must_count, post.was_short = None, False, False
+        elif not post.was_short:
+            post.was_short = True
+        else:
+            self._disarm(post)
+            post.trouble = watch_limit_trouble(post.folder.name, missing, ours)
+            post.retry_at_s = self._clock.monotonic_s() + RETRY_S
+
+    def _shortage(self, post: _Post) -> tuple[int, int]:
+        """Count the folders of a root that are not watched, and all that are."""
+        watched = self._watcher.watched() if self._watcher is not None else set()
+        inodes = {inode for _, inode in watched}
+        paths = [watch.path for watch in post.watches] or [os.path.realpath(post.folder.path)]
+        missing = {inode for path in paths for inode in folders_below(path)} - inodes
+        return len(missing), len(watched)
+
+    def _is_well_watched(self, post: _Post) -> bool:
+        if post.mode != "events":
+            return not post.watches
+        if self._watcher is None or not post.watches or not self._all_emit(post):
+            return False
+        try:
+            found = post.folder.path.stat()
+        except OSError:
+            return False
+        # after an unmount the kernel drops its watches, though thread and inode look as before
+        return (found.st_dev, found.st_ino) in self._watcher.watched()
+
+    def _all_emit(self, post: _Post) -> bool:
+        return self._watcher is not None and all(map(self._watcher.emits, post.watches))
+
+    def _disarm(self, post: _Post) -> None:
+        for watch in post.watches:
+            if self._watcher is not None:
+                self._watcher.unwatch(watch)
+        post.watches.clear()
+
+    def _bury_dead_watcher(self) -> None:
+        if self._watcher is None or self._watcher.lives():
+            return
+        self._dismiss_watcher()
+        now_s = self._clock.monotonic_s()
+        self._deaths_s.append(now_s)
+        gives_up = len(self._deaths_s) == DEATHS_BORNE and now_s - self._deaths_s[0] <= DEATHS_WITHIN_S
+        for name, post in self._posts.items():
+            if post.mode != "events":
+                continue
+            if gives_up:
+                post.mode, post.trouble = "poll", dying_trouble(name)
+            else:
+                self._arm(post)
+            self._box.ask_scan(name)
+
+    def _dismiss_watcher(self) -> None:
+        for post in self._posts.values():
+            post.watches.clear()
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
+
+    def _note_loss(self) -> None:
+        self._overflows += 1
+        self._box.ask_scan(*(name for name, post in self._posts.items() if post.watches))
+
+
+def wanted_mode(folder: RootFolder) -> Mode:
+    """Decide how a root is to be watched, by its setting and its file system."""
+    if folder.watch != "auto":
+        return folder.watch
+    try:
+        mount = mount_of(os.path.realpath(folder.path), read_mounts(MOUNTINFO))
+    except OSError:
+        return "events"
+    return "events" if mount.tells_all else "poll"
+
+
+def _shown_mode(post: _Post) -> Mode:
+    return "poll" if post.mode == "events" and post.trouble is not None else post.mode
+
+
+def _targets(folder: RootFolder) -> list[Target]:
+    """List what to watch for a root: itself, and the folders that links in it lead to.
+
+    Watchdog would follow links in circles until names get too long, so each is watched by itself.
+    """
+    targets = [Target(root=folder, real_path=os.path.realpath(folder.path))]
+    if not folder.follow_symlinks:
+        return targets
+    with Walk(folder, "", lambda _folder, _error: None, with_files=False) as walk:
+        for _ in walk:
+            pass
+    links = sorted(walk.links.items())[:LINKS_WATCHED]
+    return targets + [Target(root=folder, real_path=real, relpath=relpath) for relpath, real in links]
