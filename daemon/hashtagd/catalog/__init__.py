@@ -1,1 +1,1 @@
-"""The memory of hashtagd: what is known, what is due next and when. SQLite, or PostgreSQL that machines share."""
+"""The memory of hashtagd: what is known, what is due next and when. SQLite, or a shared PostgreSQL."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, literal, or_, select, update
+from sqlalchemy import Connection, Select, case, literal, or_, select, update
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.outcomes import question_row
@@ -13,6 +13,7 @@ from hashtagd.catalog.rows import (
     ABOUT_FILE,
     NO_LEASE,
     NO_TROUBLE,
+    Record,
     card_values,
     chunks,
     insert_absent,
@@ -48,7 +49,7 @@ class _Round:
     questions: list[dict[str, Any]] = field(default_factory=list)
     stories: list[Story] = field(default_factory=list)
     #: rows as they were, for those whose card is another now, or that were answered for the first time
-    news: dict[int, Row[Any]] = field(default_factory=dict)
+    news: dict[int, Record] = field(default_factory=dict)
 
     def after(self, wait_s: float) -> datetime:
         """Give the moment after a wait."""
@@ -74,7 +75,7 @@ def apply_answers(
     return applied
 
 
-def found_values(card: Card, row: Row[Any] | None) -> dict[str, Any]:
+def found_values(card: Card, row: Record | None) -> dict[str, Any]:
     """Give what a card changes in a question."""
     return {**card_values(card), "verdict": "found", "times_absent": 0} | _counted(row)
 
@@ -94,7 +95,7 @@ def wake_publish(connection: Connection, now: datetime, ids: Sequence[int]) -> N
         )
 
 
-def _values(asked: _Round, row: Row[Any], outcome: Outcome) -> Mapping[str, Any]:
+def _values(asked: _Round, row: Record, outcome: Outcome) -> Mapping[str, Any]:
     match outcome:
         case Advance(facts=Answered() as facts):
             return _answered(asked, row, facts)
@@ -113,13 +114,13 @@ def _values(asked: _Round, row: Row[Any], outcome: Outcome) -> Mapping[str, Any]
             raise TypeError("this is no outcome of a question")
 
 
-def _tell(asked: _Round, row: Row[Any], name: str, outcome: Defer | Park) -> None:
+def _tell(asked: _Round, row: Record, name: str, outcome: Defer | Park) -> None:
     if outcome.trouble is not None:
         detail = {"provider": row.provider, **(with_trouble(outcome.trouble) or {})}
         asked.stories.append(Story(name=name, hash=row.hash, detail=detail))
 
 
-def _answered(asked: _Round, row: Row[Any], facts: Answered) -> Mapping[str, Any]:
+def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
     if facts.then is not None:
         asked.questions.append(question_row(facts.then, asked.now))
     due_at = asked.after(facts.again_in_s)
@@ -148,7 +149,7 @@ def _answered(asked: _Round, row: Row[Any], facts: Answered) -> Mapping[str, Any
     return values | said
 
 
-def _counted(row: Row[Any] | None) -> dict[str, Any]:
+def _counted(row: Record | None) -> dict[str, Any]:
     return {"times_answered": 1 if row is None else row.times_answered + 1}
 
 
@@ -156,18 +157,18 @@ def _wake_files(connection: Connection, asked: _Round) -> None:
     """Make those files due whose card is another now, or who hear their first answer."""
     due: set[int] = set()
     for ids in chunks(asked.news):
-        now_said: dict[int, list[Row[Any]]] = {}
+        now_said: dict[int, list[Record]] = {}
         for row in connection.execute(_all_answers_beside(ids)):
             now_said.setdefault(row.file_id, []).append(row)
         for file_id, rows in now_said.items():
-            before = [asked.news.get(row.id, row) for row in rows]
+            before: list[Record] = [asked.news.get(row.id, row) for row in rows]
             is_first = all(row.verdict is None for row in before)
             if is_first or _shown(before) != _shown(rows):
                 due.add(file_id)
     wake_publish(connection, asked.now, sorted(due))
 
 
-def _all_answers_beside(ids: Sequence[int]) -> Any:  # noqa: ANN401 - a statement of six columns
+def _all_answers_beside(ids: Sequence[int]) -> Select[Any]:
     """Select every answered question of every live file that one of these questions is about."""
     concerned = (
         select(file.c.id)
@@ -182,7 +183,7 @@ def _all_answers_beside(ids: Sequence[int]) -> Any:  # noqa: ANN401 - a statemen
     )
 
 
-def _shown(rows: Sequence[Row[Any]]) -> _Shown | None:
-    """Pick the card that stands for the hash: the strongest, then the one of the provider that was asked first."""
+def _shown(rows: Sequence[Record]) -> _Shown | None:
+    """Pick the card that stands for the hash: the strongest, then that of the provider asked first."""
     cards = [(row.strength, row.id, row.card, row.raw) for row in rows if row.card is not None]
     return min(cards, key=lambda card: card[:2], default=None)

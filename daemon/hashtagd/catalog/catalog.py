@@ -1,7 +1,8 @@
 """The catalog: one door to the memory that lanes, scouts, the command line and the page share.
 
-Every method is one short transaction (`note` one for some hundred sightings); any thread may call it. All of them
-raise TryLater with scope `daemon` when the store is away or held, AskOperator when its disk or file needs a person.
+Every method is one short transaction (`note` one for some hundred sightings); any thread may call it. All of
+them raise TryLater with scope `daemon` when the store is away or held, and AskOperator when its disk or file
+needs a person.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +11,17 @@ from typing import Self
 
 from sqlalchemy import select
 
-from hashtagd.catalog import answers, claims, folders, notes, outcomes, questions, stories, wakes
+from hashtagd.catalog import (
+    answers,
+    claims,
+    folders,
+    notes,
+    outcomes,
+    publications,
+    questions,
+    stories,
+    wakes,
+)
 from hashtagd.catalog.connecting import open_database
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.gates import Gates
@@ -86,8 +97,8 @@ class Catalog:
     def note(self, sightings: Iterable[Sighting]) -> Noted:
         """Compare what was seen with what is known and write the differences. Repeats: nothing is written.
 
-        Of several sightings of one place within some hundred the last counts. Names that no store can keep are
-        passed over.
+        Of several sightings of one place within some hundred the last counts. Names that no store can keep
+        are passed over.
         """
         noted = Noted()
         for chunk in chunks(sightings):
@@ -123,7 +134,7 @@ class Catalog:
 
     def intend(self, intentions: Sequence[tuple[Claim, Sequence[Publication]]]) -> frozenset[int]:
         """Commit what is about to be written; returns the ids of the files whose claim still holds."""
-        return self.database.write(lambda it, _now: outcomes.intend(it, intentions))
+        return self.database.write(lambda it, _now: publications.intend(it, intentions))
 
     def renew(self, file_claims: Sequence[Claim], question_claims: Sequence[QuestionClaim] = ()) -> None:
         """Lengthen the leases of claims that still hold."""
@@ -183,7 +194,7 @@ class Catalog:
     # ---- waking and tidying
 
     def retry(self, places: Sequence[Place] | None = None) -> int:
-        """Wake parked and troubled files and their questions; None: all of them, and every gate is opened."""
+        """Wake parked and troubled files and their questions; None: all of them, and every gate."""
         return self.database.write(lambda it, now: wakes.retry(it, now, places))
 
     def rehash(self, roots: Sequence[str]) -> int:
@@ -222,7 +233,7 @@ class Catalog:
     # ---- what the scan keeps
 
     def folder_digests(self, root: str) -> dict[str, bytes]:
-        """Give what the last scan saw of each folder, by its path relative to the root."""
+        """Give what the last scan saw of each folder; `b""` for folders of live files that no scan saw."""
         return self.database.read(lambda it, _now: folders.folder_digests(it, root))
 
     def keep_folders(self, root: str, digests: Mapping[str, bytes | None]) -> None:
@@ -231,7 +242,7 @@ class Catalog:
             self.database.write(lambda it, _now: folders.keep_folders(it, root, digests))
 
     def files_in(self, root: str, folder: str) -> dict[str, Stamp]:
-        """Give the stamps of a folder's live files, by their path relative to the root."""
+        """Give the stamps of the live files directly in a folder, by their names."""
         return self.database.read(lambda it, _now: folders.files_in(it, root, folder))
 
     def count_files(self, root: str) -> int:
@@ -258,7 +269,7 @@ class Catalog:
     # ---- is it there?
 
     def change_token(self) -> int:
-        """Give a number that differs after anybody has committed; kind `catalog_replaced` when the file is gone."""
+        """Give a number that differs after anybody, in any process, has committed something."""
         return self.database.change_token()
 
     def well(self) -> None:

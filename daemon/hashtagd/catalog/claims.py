@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, func, or_, select, update
 
 from hashtagd.catalog.rows import (
     ABOUT_FILE,
     NO_LEASE,
+    Record,
     card_of,
     chunks,
     digests_of,
@@ -53,7 +54,7 @@ def take_files(
 ) -> list[Claim]:
     """Lease due rows, those that have waited longest first; the attempt is charged.
 
-    The rows are chosen in a common table expression: PostgreSQL may evaluate a bare `in (select ... limit)` twice.
+    The rows are chosen in a common table expression: PostgreSQL may run a bare `in (select ... limit)` twice.
     """
     due = (
         select(file.c.id)
@@ -107,9 +108,9 @@ def renew(
             connection.execute(statement, parameters)
 
 
-def held_rows(connection: Connection, table: Table, wanted: Mapping[int, int]) -> dict[int, Row[Any]]:
+def held_rows(connection: Connection, table: Table, wanted: Mapping[int, int]) -> dict[int, Record]:
     """Lock the rows (id to fence) whose claims are still good; for the others a result comes too late."""
-    held: dict[int, Row[Any]] = {}
+    held: dict[int, Record] = {}
     for ids in chunks(sorted(wanted)):
         rows = connection.execute(
             select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update()
@@ -156,13 +157,13 @@ def claimable_at(table: Table) -> ColumnElement[datetime]:
 
 
 def is_digesting(connection: Connection, now: datetime) -> bool:
-    """Tell whether more hashes are on their way: files in settle or digest that are due or being worked on."""
+    """Tell whether more hashes are on their way: files in settle or digest that are due or held."""
     stages = [Stage.SETTLE.value, Stage.DIGEST.value]
     busy = select(file.c.id).where(file.c.stage.in_(stages), file.c.due_at <= now).limit(1)
     return connection.execute(busy).first() is not None
 
 
-def _read(connection: Connection, now: datetime, row: Row[Any]) -> Claim | None:
+def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
     """Read a claimed row; one that another machine filled with nonsense is parked, not obeyed."""
     try:
         return Claim(
@@ -195,7 +196,7 @@ def _read(connection: Connection, now: datetime, row: Row[Any]) -> Claim | None:
 
 def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     """Fill claims of publish with what the providers said and what was written before."""
-    answers: dict[int, list[Row[Any]]] = {}
+    answers: dict[int, list[Record]] = {}
     written: dict[int, list[Publication]] = {}
     for ids in chunks(claim.file_id for claim in claims):
         for row in connection.execute(
@@ -213,7 +214,7 @@ def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim
     ]
 
 
-def publication_of(row: Row[Any]) -> Publication:
+def publication_of(row: Record) -> Publication:
     """Read what was written for a file."""
     return Publication(
         writer=row.writer,
@@ -223,7 +224,7 @@ def publication_of(row: Row[Any]) -> Publication:
     )
 
 
-def _answered(claim: Claim, rows: Sequence[Row[Any]], publications: tuple[Publication, ...]) -> Claim:
+def _answered(claim: Claim, rows: Sequence[Record], publications: tuple[Publication, ...]) -> Claim:
     cards = [(card, row.answered_at) for row in rows if (card := card_of(row.card, row.raw)) is not None]
     best = strongest([card for card, _ in cards])
     checked_at = next((at for card, at in cards if card is best), None) or max(

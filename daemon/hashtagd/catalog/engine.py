@@ -1,7 +1,7 @@
 """Transactions on the store: whose clock counts, who waits for whom, errors turned into troubles.
 
-Every writing transaction begins as a writing one: SQLite refuses at once to turn a read into a write, whatever its
-time-out.
+Every writing transaction begins as a writing one: SQLite refuses at once to turn a read into a write,
+whatever its time-out.
 """
 
 import sqlite3
@@ -67,7 +67,7 @@ class Database:
         return self._attempt(lambda: self._transact(body, reads=True))
 
     def write(self, body: Callable[[Connection, datetime], T]) -> T:
-        """Run a writing transaction; raises as `read`. A body that lost against another machine runs once more."""
+        """Run a writing transaction; raises as `read`. A body that lost against another machine runs anew."""
         with self._turn:
             return self._attempt(lambda: self._transact(body, reads=False))
 
@@ -84,7 +84,7 @@ class Database:
             return self._attempt(self._data_version)
 
     def check_path(self) -> None:
-        """Raise TryLater (kind `catalog_replaced`) when commits would go into a file that nobody finds again."""
+        """Raise TryLater (`catalog_replaced`) when commits would go into a file that nobody finds again."""
         if self._path is None:
             return
         path, opened = self._path
@@ -130,17 +130,17 @@ class Database:
                 raise trouble from error
 
     def _data_version(self) -> int:
-        """Ask SQLite on a connection that never writes: its number changes with every other connection's commit."""
+        """Ask on a connection that never writes: its number changes with every other connection's commit."""
         if self._watcher is None:
             self._watcher = self.engine.raw_connection()
         dbapi = cast("DBAPIConnection", self._watcher.dbapi_connection)
         cursor = dbapi.cursor()
         cursor.execute("pragma data_version")
-        version: int = cursor.fetchone()[0]
-        return version
+        row = cursor.fetchone()
+        return 0 if row is None else int(row[0])
 
 
 def _snapshot(connection: Connection, _now: datetime) -> int:
-    """Sum up which transactions PostgreSQL has finished: costs no write, unlike a counter or a notification."""
+    """Sum up which transactions PostgreSQL has finished: no write, unlike a counter or a notification."""
     finished: str = connection.execute(text("select cast(pg_current_snapshot() as text)")).scalar_one()
     return zlib.crc32(finished.encode())

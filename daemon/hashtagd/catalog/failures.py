@@ -28,7 +28,7 @@ _DISK: Final = {
     sqlite3.SQLITE_READONLY: (
         "catalog_readonly",
         "the catalog cannot be written",
-        "check owner, mode and mount of the state folder (under systemd: `StateDirectory=` or `ReadWritePaths=`)",
+        "check owner, mode and mount of the state folder (in a unit: `StateDirectory=`, `ReadWritePaths=`)",
     ),
     sqlite3.SQLITE_IOERR: (
         "catalog_io",
@@ -74,8 +74,8 @@ def damaged(what: str) -> AskOperator:
     return AskOperator(
         what,
         does="hashtagd leaves the file as it is and does not use it",
-        you="move the file (and its -wal or -journal) aside or put a copy in its place; without one the next start "
-        "makes a new catalog by reading every model once",
+        you="move the file (and its -wal or -journal) aside or put a copy in its place; without one the next "
+        "start makes a new catalog by reading every model once",
         scope=Scope.DAEMON,
         kind="catalog_damaged",
     )

@@ -1,9 +1,9 @@
 """What the scan keeps: digests of folders, markers of roots, and what is known of a folder's files."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_
 
 from hashtagd.catalog.rows import chunks, insert_or_update, place_of, stamp_of
 from hashtagd.catalog.storable import is_storable
@@ -12,9 +12,17 @@ from hashtagd.core.place import Place, Stamp
 
 
 def folder_digests(connection: Connection, root_name: str) -> dict[str, bytes]:
-    """Give what the last scan saw of each folder."""
+    """Give what the last scan saw of each folder; `b""` for folders of live files that no scan has seen."""
+    lived_in = connection.execute(select(file.c.folder).where(_live(root_name)).distinct()).scalars()
+    digests = dict.fromkeys(lived_in, b"")
     rows = connection.execute(select(folder.c.folder, folder.c.digest).where(folder.c.root == root_name))
-    return {row.folder: bytes(row.digest) for row in rows}
+    return digests | {row.folder: bytes(row.digest) for row in rows}
+
+
+def distrust_folders(connection: Connection, folders: Collection[tuple[str, str]]) -> None:
+    """Forget what scans saw of (root, folder): rows differ now, and a file may yet go back to what it was."""
+    for some in chunks(sorted(folders)):
+        connection.execute(delete(folder).where(tuple_(folder.c.root, folder.c.folder).in_(some)))
 
 
 def keep_folders(connection: Connection, root_name: str, folders: Mapping[str, bytes | None]) -> None:
@@ -31,13 +39,13 @@ def keep_folders(connection: Connection, root_name: str, folders: Mapping[str, b
 
 
 def files_in(connection: Connection, root_name: str, folder_name: str) -> dict[str, Stamp]:
-    """Give the stamps of the live files of one folder, by their path relative to the root."""
+    """Give the stamps of the live files directly in one folder, by their names."""
     rows = connection.execute(
-        select(file.c.relpath, file.c.size_bytes, file.c.mtime_ns, file.c.inode).where(
+        select(file.c.name, file.c.size_bytes, file.c.mtime_ns, file.c.inode).where(
             _live(root_name), file.c.folder == folder_name
         )
     )
-    return {row.relpath: stamp_of(row) for row in rows}
+    return {row.name: stamp_of(row) for row in rows}
 
 
 def count_files(connection: Connection, root_name: str) -> int:

@@ -1,6 +1,6 @@
 """Gates: one per origin, open or closed until a moment, with the request budget that machines share.
 
-An outage belongs to the origin, not to the thousands of rows that wait for it: the rows stay due, the gate is closed.
+An outage belongs to the origin, not to the thousands of rows that wait for it: they stay due, it closes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.rows import insert_absent
+from hashtagd.catalog.rows import Record, insert_absent
 from hashtagd.catalog.tables import gate
 from hashtagd.core import schedule
 from hashtagd.core.ports import Admitted, Closed
@@ -60,7 +60,7 @@ class Gates:
     def admit(self, origin: str) -> Admitted | Closed:
         """Spend one request of the budget, or say when to come back.
 
-        After an outage one request goes as the probe; the others wait until it has succeeded or a minute is over.
+        After an outage one request goes as the probe; the others wait for its success, a minute at most.
         """
         return self._database.write(lambda it, now: self._admit(it, origin, now))
 
@@ -112,7 +112,7 @@ class Gates:
         _change(connection, origin, values)
         return opens_at
 
-    def _judge(self, row: Row[Any] | None, origin: str, now: datetime) -> Admitted | Closed:
+    def _judge(self, row: Record | None, origin: str, now: datetime) -> Admitted | Closed:
         if row is None:
             return Admitted()
         for shut_until in (row.opens_at, row.probe_until):
@@ -123,12 +123,12 @@ class Gates:
             return Closed(opens_at=now + timedelta(seconds=missing * _MINUTE_S / self._rpm(origin)))
         return Admitted(probe=row.failures > 0)
 
-    def _locked(self, connection: Connection, origin: str, now: datetime) -> Row[Any]:
+    def _locked(self, connection: Connection, origin: str, now: datetime) -> Record:
         full = {"origin": origin, "failures": 0, "tokens": float(self._rpm(origin)), "refilled_at": now}
         insert_absent(connection, gate, [full])
         return connection.execute(select(gate).where(gate.c.origin == origin).with_for_update()).one()
 
-    def _tokens(self, row: Row[Any], origin: str, now: datetime) -> float:
+    def _tokens(self, row: Record, origin: str, now: datetime) -> float:
         """Refill the bucket; a clock that went back refills nothing."""
         rpm = self._rpm(origin)
         since_s = max((now - row.refilled_at).total_seconds(), 0.0)
@@ -153,7 +153,7 @@ def states(connection: Connection, now: datetime) -> Sequence[GateState]:
     ]
 
 
-def _row(connection: Connection, origin: str) -> Row[Any] | None:
+def _row(connection: Connection, origin: str) -> Record | None:
     return connection.execute(select(gate).where(gate.c.origin == origin)).first()
 
 
@@ -167,5 +167,5 @@ def _change(connection: Connection, origin: str, values: Mapping[str, Any]) -> N
     connection.execute(update(gate).where(gate.c.origin == origin).values(**values))
 
 
-def _trouble(row: Row[Any]) -> Trouble | None:
+def _trouble(row: Record) -> Trouble | None:
     return None if row.trouble is None else trouble_from_json(row.trouble)

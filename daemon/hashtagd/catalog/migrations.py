@@ -19,7 +19,7 @@ Step = Callable[[Connection], None]
 #: PostgreSQL's lock number under which machines that start together take turns
 _LOCK: Final = 0x68746764
 
-#: the documented view for owners' own queries: one row for each live file, with its strongest card's main fields
+#: the documented view for owners' own queries: a row for each live file, with its strongest card's fields
 _MODEL_VIEW: Final = """
 create view model as
 select
@@ -80,7 +80,8 @@ def _take(connection: Connection, now: datetime, *, number: int, steps: Sequence
 def _version(connection: Connection) -> int:
     if not inspect(connection).has_table(schema_version.name):
         return 0
-    return connection.execute(select(func.coalesce(func.max(schema_version.c.version), 0))).scalar_one()
+    newest = connection.execute(select(func.max(schema_version.c.version))).scalar_one()
+    return newest or 0
 
 
 def _refuse_newer(found: int, known: int) -> None:

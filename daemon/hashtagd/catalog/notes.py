@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
+from hashtagd.catalog.folders import distrust_folders
 from hashtagd.catalog.rows import (
     NO_FACTS,
     NO_LEASE,
     NO_TROUBLE,
+    Record,
     insert_absent,
     place_of,
     stamp_of,
@@ -39,6 +41,11 @@ class Noted:
     gone: int = 0
     same: int = 0
 
+    @property
+    def changes(self) -> int:
+        """How many rows were made, woken, moved or marked gone."""
+        return self.new + self.changed + self.moved + self.gone
+
     def __add__(self, other: "Noted") -> "Noted":
         return Noted(
             new=self.new + other.new,
@@ -57,8 +64,10 @@ class Plan:
     inserts: list[dict[str, Any]] = field(default_factory=list)
     changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
     stories: list[Story] = field(default_factory=list)
+    #: where something differs: what a scan remembers of these folders is not to be believed any more
+    folders: set[tuple[str, str]] = field(default_factory=set)
     #: rows that are marked gone here
-    lost: list[Row[Any]] = field(default_factory=list)
+    lost: list[Record] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -74,7 +83,10 @@ def plan(connection: Connection, now: datetime, sightings: Sequence[Sighting], *
     for sighting in sightings:
         row = known.get(sighting.place)
         if row is not None:
-            drawn.noted += _compare(drawn, row, sighting, now)
+            found = _compare(drawn, row, sighting, now)
+            drawn.noted += found
+            if found.changes:
+                drawn.folders.add((row.root, row.folder))
         elif sighting.stamp is None:
             drawn.noted += Noted(same=1)
         else:
@@ -90,6 +102,7 @@ def note(connection: Connection, now: datetime, sightings: Sequence[Sighting]) -
     write_rows(connection, file, drawn.changes)
     write_stories(connection, now, drawn.stories)
     _hand_on_first_seen(connection, drawn.lost)
+    distrust_folders(connection, drawn.folders)
     return drawn.noted
 
 
@@ -123,11 +136,11 @@ def restart_values(
     }
 
 
-def _rows_at(connection: Connection, places: Iterable[Place], *, lock: bool) -> dict[Place, Row[Any]]:
+def _rows_at(connection: Connection, places: Iterable[Place], *, lock: bool) -> dict[Place, Record]:
     by_root: dict[str, list[str]] = {}
     for place in places:
         by_root.setdefault(place.root, []).append(place.relpath)
-    rows: dict[Place, Row[Any]] = {}
+    rows: dict[Place, Record] = {}
     for root, relpaths in by_root.items():
         wanted = select(file).where(file.c.root == root, file.c.relpath.in_(relpaths)).order_by(file.c.id)
         found = connection.execute(wanted.with_for_update() if lock else wanted)
@@ -135,7 +148,7 @@ def _rows_at(connection: Connection, places: Iterable[Place], *, lock: bool) -> 
     return rows
 
 
-def _compare(drawn: Plan, row: Row[Any], sighting: Sighting, now: datetime) -> Noted:
+def _compare(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Noted:
     if sighting.stamp is None:
         return _missed(drawn, row, now)
     same_bytes = stamp_of(row) == sighting.stamp
@@ -152,7 +165,7 @@ def _compare(drawn: Plan, row: Row[Any], sighting: Sighting, now: datetime) -> N
     return Noted(changed=1)
 
 
-def _missed(drawn: Plan, row: Row[Any], now: datetime) -> Noted:
+def _missed(drawn: Plan, row: Record, now: datetime) -> Noted:
     if row.gone_at is not None:
         return Noted(same=1)
     drawn.changes.append((row.id, gone_values(row.fence, now)))
@@ -161,7 +174,7 @@ def _missed(drawn: Plan, row: Row[Any], now: datetime) -> Noted:
     return Noted(gone=1)
 
 
-def _moving(drawn: Plan, row: Row[Any], sighting: Sighting, now: datetime) -> Noted:
+def _moving(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Noted:
     """Leave a file in settle to settle's own looks, unless the next one is far away or none is planned."""
     asleep = row.lease_owner is None and (row.due_at is None or row.due_at > now + _IMPATIENCE)
     if not asleep or sighting.stamp is None:
@@ -171,7 +184,7 @@ def _moving(drawn: Plan, row: Row[Any], sighting: Sighting, now: datetime) -> No
     return Noted(changed=1)
 
 
-def _return(drawn: Plan, row: Row[Any], sighting: Sighting, now: datetime, *, same_bytes: bool) -> None:
+def _return(drawn: Plan, row: Record, sighting: Sighting, now: datetime, *, same_bytes: bool) -> None:
     """Bring a gone row back: the same bytes keep their hashes."""
     if same_bytes:
         stage = Stage.SETTLE if row.sha256 is None else Stage.PUBLISH
@@ -197,6 +210,7 @@ def _add(drawn: Plan, connection: Connection, now: datetime, fresh: Sequence[Sig
         if source is not None and is_move:
             values["first_seen_at"] = source.first_seen_at
         drawn.inserts.append(values)
+        drawn.folders.add((sighting.place.root, sighting.place.folder))
         drawn.noted += Noted(new=1) if source is None else Noted(moved=1)
 
 
@@ -217,8 +231,8 @@ def _new_row(sighting: Sighting, stamp: Stamp, now: datetime) -> dict[str, Any]:
     }
 
 
-def _sources(connection: Connection, stamps: Sequence[Stamp]) -> dict[Stamp, list[Row[Any]]]:
-    """Find hashed rows with these stamps; those that are gone come first: a move is likelier than a hard link."""
+def _sources(connection: Connection, stamps: Sequence[Stamp]) -> dict[Stamp, list[Record]]:
+    """Find hashed rows with these stamps, gone ones first: a move is likelier than a hard link."""
     wanted = {(stamp.size_bytes, stamp.mtime_ns) for stamp in stamps if stamp.inode != 0}
     if not wanted:
         return {}
@@ -227,17 +241,17 @@ def _sources(connection: Connection, stamps: Sequence[Stamp]) -> dict[Stamp, lis
         .where(tuple_(file.c.size_bytes, file.c.mtime_ns).in_(sorted(wanted)), file.c.sha256.is_not(None))
         .order_by(file.c.gone_at.is_(None), file.c.id)
     )
-    by_stamp: dict[Stamp, list[Row[Any]]] = {}
+    by_stamp: dict[Stamp, list[Record]] = {}
     for row in found:
         by_stamp.setdefault(stamp_of(row), []).append(row)
     return by_stamp
 
 
-def _source(rows: Sequence[Row[Any]], place: Place) -> Row[Any] | None:
+def _source(rows: Sequence[Record], place: Place) -> Record | None:
     return next((row for row in rows if place.root == row.root or place.name == row.name), None)
 
 
-def _hand_on_first_seen(connection: Connection, lost: Sequence[Row[Any]]) -> None:
+def _hand_on_first_seen(connection: Connection, lost: Sequence[Record]) -> None:
     """Let a file that was met at its new place before it was missed at the old one keep its age."""
     hashed = [row for row in lost if row.sha256 is not None and row.inode != 0]
     sources = _sources(connection, [stamp_of(row) for row in hashed])

@@ -1,25 +1,27 @@
-"""`apply`: how the outcomes of file claims change rows. One transaction for a batch; a late result changes nothing."""
+"""`apply`: how the outcomes of file claims change rows. A result that comes too late changes nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from hashtagd.catalog.claims import held_rows
+from hashtagd.catalog.folders import distrust_folders
 from hashtagd.catalog.notes import gone_values, restart_values
+from hashtagd.catalog.publications import publication_row, settle_publications
 from hashtagd.catalog.rows import (
     NO_LEASE,
     NO_TROUBLE,
+    Record,
     chunks,
     digests_values,
     insert_absent,
-    insert_or_update,
     write_rows,
 )
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
-from hashtagd.catalog.tables import file, publication, question
+from hashtagd.catalog.tables import file, question
 from hashtagd.core import schedule
 from hashtagd.core.work import (
     Advance,
@@ -30,7 +32,6 @@ from hashtagd.core.work import (
     HashKind,
     Outcome,
     Park,
-    Publication,
     Published,
     QuestionKey,
     Release,
@@ -53,7 +54,10 @@ class _Batch:
     answered: frozenset[str]
     changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
     stories: list[Story] = field(default_factory=list)
-    publications: list[dict[str, Any]] = field(default_factory=list)
+    #: by file: everything that is on disk for it
+    publications: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    #: (root, folder) whose rows differ now from what a scan saw
+    folders: set[tuple[str, str]] = field(default_factory=set)
     questions: list[dict[str, Any]] = field(default_factory=list)
 
     def after(self, wait_s: float) -> datetime:
@@ -84,35 +88,10 @@ def apply_outcomes(
             batch.changes.append((row.id, {**NO_LEASE, **values}))
     insert_absent(connection, question, batch.questions)
     write_rows(connection, file, batch.changes)
-    write_publications(
-        connection, batch.publications, ("file_id", "intended_sha256", "written_sha256", "written_at")
-    )
+    settle_publications(connection, batch.publications)
+    distrust_folders(connection, batch.folders)
     write_stories(connection, now, batch.stories)
     return applied
-
-
-def intend(
-    connection: Connection, intentions: Sequence[tuple[Claim, Sequence[Publication]]]
-) -> frozenset[int]:
-    """Write down what is about to be put on disk; returns the ids of the files whose claim still holds."""
-    held = held_rows(connection, file, {claim.file_id: claim.fence for claim, _ in intentions})
-    rows = [
-        _publication_row(claim, item)
-        for claim, publications in intentions
-        if claim.file_id in held
-        for item in publications
-    ]
-    # what we know we wrote stays known: until the new bytes are there, the old ones are
-    write_publications(connection, rows, ("file_id", "intended_sha256"))
-    return frozenset(held)
-
-
-def write_publications(
-    connection: Connection, rows: Sequence[Mapping[str, Any]], changed: Sequence[str]
-) -> None:
-    """Insert or change publications by their place and writer."""
-    by_key = {(row["root"], row["relpath"], row["writer"]): row for row in rows}
-    insert_or_update(connection, publication, [by_key[key] for key in sorted(by_key)], changed)
 
 
 def question_row(key: QuestionKey, now: datetime) -> dict[str, Any]:
@@ -142,7 +121,7 @@ def _answered_hashes(connection: Connection, digested: Sequence[Digested]) -> fr
     )
 
 
-def _values(batch: _Batch, row: Row[Any], claim: Claim, outcome: Outcome) -> Mapping[str, Any]:
+def _values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> Mapping[str, Any]:
     match outcome:
         case Advance():
             return _advance(batch, row, claim, outcome)
@@ -157,14 +136,16 @@ def _values(batch: _Batch, row: Row[Any], claim: Claim, outcome: Outcome) -> Map
             return {"due_at": None, "parked_at": batch.now, "trouble": outcome.trouble.to_json()}
         case Restart():
             batch.stories.append(Story(name="file_changed", file_id=row.id))
+            batch.folders.add((row.root, row.folder))
             due_at = batch.after(batch.quiet_s.get(row.root, DEFAULT_QUIET_S))
             return restart_values(row.fence, outcome.stamp, still_since=batch.now, due_at=due_at)
         case Forget():
             batch.stories.append(Story(name="file_gone", file_id=row.id))
+            batch.folders.add((row.root, row.folder))
             return gone_values(row.fence, batch.now)
 
 
-def _advance(batch: _Batch, row: Row[Any], claim: Claim, outcome: Advance) -> Mapping[str, Any]:
+def _advance(batch: _Batch, row: Record, claim: Claim, outcome: Advance) -> Mapping[str, Any]:
     match outcome.facts:
         case Settled() as settled:
             return _settled(batch, row, settled)
@@ -176,7 +157,7 @@ def _advance(batch: _Batch, row: Row[Any], claim: Claim, outcome: Advance) -> Ma
             raise TypeError("an answer is no outcome of a file")
 
 
-def _settled(batch: _Batch, row: Row[Any], facts: Settled) -> Mapping[str, Any]:
+def _settled(batch: _Batch, row: Record, facts: Settled) -> Mapping[str, Any]:
     batch.stories.append(Story(name="file_settled", file_id=row.id))
     stage = (
         Stage.DIGEST if row.sha256 is None else Stage.PUBLISH
@@ -185,7 +166,7 @@ def _settled(batch: _Batch, row: Row[Any], facts: Settled) -> Mapping[str, Any]:
     return {**NO_TROUBLE, "stage": stage.value, "due_at": batch.now, "header": header}
 
 
-def _digested(batch: _Batch, row: Row[Any], facts: Digested) -> Mapping[str, Any]:
+def _digested(batch: _Batch, row: Record, facts: Digested) -> Mapping[str, Any]:
     batch.stories.append(Story(name="file_digested", file_id=row.id))
     wait_s = schedule.FIRST_ANSWER_PATIENCE_S
     if facts.question is None or facts.digests.sha256 in batch.answered:
@@ -200,11 +181,11 @@ def _digested(batch: _Batch, row: Row[Any], facts: Digested) -> Mapping[str, Any
     }
 
 
-def _published(batch: _Batch, row: Row[Any], claim: Claim, facts: Published) -> Mapping[str, Any]:
+def _published(batch: _Batch, row: Record, claim: Claim, facts: Published) -> Mapping[str, Any]:
     batch.stories.append(Story(name="file_published", file_id=row.id, detail=with_trouble(facts.trouble)))
-    batch.publications.extend(
-        {**_publication_row(claim, item), "written_at": batch.now} for item in facts.publications
-    )
+    batch.publications[row.id] = [
+        {**publication_row(claim, item), "written_at": batch.now} for item in facts.publications
+    ]
     due_at = None if facts.again_in_s is None else batch.after(facts.again_in_s)
     return {
         **NO_TROUBLE,
@@ -214,21 +195,10 @@ def _published(batch: _Batch, row: Row[Any], claim: Claim, facts: Published) -> 
     }
 
 
-def _defer(batch: _Batch, row: Row[Any], outcome: Defer) -> Mapping[str, Any]:
+def _defer(batch: _Batch, row: Record, outcome: Defer) -> Mapping[str, Any]:
     if outcome.trouble is not None:  # plain waiting is no story
         batch.stories.append(
             Story(name="file_deferred", file_id=row.id, detail=with_trouble(outcome.trouble))
         )
     trouble = None if outcome.trouble is None else outcome.trouble.to_json()
     return {"due_at": batch.after(outcome.wait_s), "trouble": trouble}
-
-
-def _publication_row(claim: Claim, item: Publication) -> dict[str, Any]:
-    return {
-        "root": item.place.root,
-        "relpath": item.place.relpath,
-        "writer": item.writer,
-        "file_id": claim.file_id,
-        "intended_sha256": item.intended_sha256,
-        "written_sha256": item.written_sha256,
-    }

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from hashtagd.catalog.rows import ABOUT_FILE, card_of
+from hashtagd.catalog.rows import ABOUT_FILE, Record, card_of
 from hashtagd.catalog.states import IS_NAMED, STATE
 from hashtagd.catalog.tables import event, file, publication, question
 from hashtagd.core.card import Card
@@ -119,7 +119,7 @@ def pick(connection: Connection, filters: Filters) -> list[FileRow]:
 
 
 def find(connection: Connection, wanted: Place | str | int) -> list[FileRow]:
-    """List the files at a place (a gone one too), or live ones by hash, short hash, or model and version number."""
+    """List the files at a place (a gone one too), or live ones by hash, short hash, model or version."""
     if isinstance(wanted, Place):
         which: ColumnElement[bool] = and_(file.c.root == wanted.root, file.c.relpath == wanted.relpath)
     elif isinstance(wanted, str):
@@ -169,7 +169,7 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.state != "gone":
         wanted.append(file.c.gone_at.is_(None))
     if filters.state is not None:
-        wanted.append(STATE == filters.state)
+        wanted.append(STATE.in_([filters.state]))
     if filters.root is not None:
         wanted.append(file.c.root == filters.root)
     if filters.trouble:
@@ -201,7 +201,7 @@ def _about_cards(filters: Filters) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _file_row(row: Row[Any]) -> FileRow:
+def _file_row(row: Record) -> FileRow:
     due = [at for at in (row.due_at, row.asked_at) if at is not None]
     return FileRow(
         file_id=row.id,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true, update
 
 from hashtagd.catalog.claims import claimable_at, is_free, lease_values
-from hashtagd.catalog.rows import chunks, digests_of, header_of
+from hashtagd.catalog.rows import Record, chunks, digests_of, header_of
 from hashtagd.catalog.tables import file, question
 from hashtagd.core.work import HashKind, QuestionClaim, QuestionKey, Subject, Waiting
 
@@ -78,7 +78,7 @@ def _class(*, background: bool) -> ColumnElement[bool]:
     return true() if background else question.c.background.is_(False)
 
 
-def _subjects(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Subject]:
+def _subjects(connection: Connection, rows: Sequence[Record]) -> dict[int, Subject]:
     """Describe each question's bytes by any file that has them."""
     subjects: dict[int, Subject] = {}
     for kind, column in ((HashKind.SHA256, file.c.sha256), (HashKind.TENSORS, file.c.tensors_sha256)):
@@ -99,7 +99,7 @@ def _files_of(column: ColumnElement[str], hashes: Sequence[str]) -> Select[Any]:
     )
 
 
-def _subject(row: Row[Any]) -> Subject | None:
+def _subject(row: Record) -> Subject | None:
     try:
         digests = digests_of(row)
         header = header_of(row)
@@ -108,7 +108,7 @@ def _subject(row: Row[Any]) -> Subject | None:
     return None if digests is None else Subject(digests=digests, header=header, size_bytes=row.size_bytes)
 
 
-def _claim(row: Row[Any], subject: Subject) -> QuestionClaim:
+def _claim(row: Record, subject: Subject) -> QuestionClaim:
     return QuestionClaim(
         question_id=row.id,
         fence=row.fence,

@@ -1,7 +1,7 @@
 """What the catalog tells people: counts, lists, stories. Read only.
 
-Every report fetches its rows and ends its transaction before anybody prints a byte: in SQLite an open reader blocks
-the writers' commits.
+Every report fetches its rows and ends its transaction before anybody prints a byte: in SQLite an open reader
+blocks the writers' commits.
 """
 
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ class Reports:
         return self._database.read(lambda it, _now: pick(it, Filters(words=tuple(words), limit=limit)))
 
     def show(self, wanted: Place | str | int) -> list[FileRow]:
-        """List the files at a place, with a hash (SHA-256 or tensor hash, AutoV2, AutoV3), or of a model or version."""
+        """List the files at a place, with a hash (whole, AutoV2 or AutoV3), or of a model or version."""
         return self._database.read(lambda it, _now: find(it, wanted))
 
     def file(self, file_id: int) -> FileRow | None:
@@ -119,7 +119,7 @@ def _states(connection: Connection, root: str | None) -> dict[str, int]:
     counted = select(STATE.label("state"), func.count()).select_from(file).group_by(STATE)
     if root is not None:
         counted = counted.where(file.c.root == root)
-    return dict.fromkeys(STATES, 0) | {state: count for state, count in connection.execute(counted)}
+    return dict.fromkeys(STATES, 0) | dict(connection.execute(counted).tuples().all())
 
 
 def _roots(connection: Connection) -> list[RootCount]:

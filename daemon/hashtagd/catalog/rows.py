@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, or_, update
+from sqlalchemy import Connection, Table, and_, bindparam, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hashtagd.catalog.storable import storable_json
@@ -16,6 +16,9 @@ from hashtagd.core.place import Place, Stamp
 from hashtagd.core.work import HashKind
 
 T = TypeVar("T")
+
+#: one fetched row; its columns are attributes
+Record: TypeAlias = Any
 
 #: rows of one statement that names them one by one
 CHUNK: Final = 500
@@ -47,7 +50,7 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield chunk
 
 
-def place_of(row: Row[Any]) -> Place:
+def place_of(row: Record) -> Place:
     """Read where the file is.
 
     Raises:
@@ -56,7 +59,7 @@ def place_of(row: Row[Any]) -> Place:
     return Place(root=row.root, relpath=row.relpath)
 
 
-def stamp_of(row: Row[Any]) -> Stamp:
+def stamp_of(row: Record) -> Stamp:
     """Read how the file looked."""
     return Stamp(size_bytes=row.size_bytes, mtime_ns=row.mtime_ns, inode=row.inode)
 
@@ -66,7 +69,7 @@ def stamp_values(stamp: Stamp) -> dict[str, Any]:
     return {"size_bytes": stamp.size_bytes, "mtime_ns": stamp.mtime_ns, "inode": stamp.inode}
 
 
-def digests_of(row: Row[Any]) -> Digests | None:
+def digests_of(row: Record) -> Digests | None:
     """Read the hashes, None before there are any.
 
     Raises:
@@ -87,7 +90,7 @@ def digests_values(digests: Digests) -> dict[str, Any]:
     }
 
 
-def header_of(row: Row[Any]) -> Header | None:
+def header_of(row: Record) -> Header | None:
     """Read what is kept of the header."""
     return None if row.header is None else Header.from_json(row.header)
 
@@ -127,13 +130,13 @@ def write_rows(
     for row_id, values in changes:
         parameters = {f"new_{name}": value for name, value in values.items()}
         by_columns.setdefault(tuple(sorted(values)), []).append({"row_id": row_id, **parameters})
-    for columns, parameters in by_columns.items():
+    for columns, rows in by_columns.items():
         statement = (
             update(table)
             .where(table.c.id == bindparam("row_id"))
             .values({name: bindparam(f"new_{name}") for name in columns})
         )
-        connection.execute(statement, parameters)
+        connection.execute(statement, rows)
 
 
 def insert_absent(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -45,13 +45,13 @@ def prepare(path: Path, *, file_system: str | None, network_allowed: bool) -> Fi
     """Make sure that the path leads to a catalog of ours; a missing one is made.
 
     Raises:
-        AskOperator: scope `daemon`: empty, foreign or unreadable file, or a disk whose locks cannot be trusted.
+        AskOperator: scope `daemon`: empty, foreign or unreadable file, or a disk with unreliable locks.
     """
     if file_system in _NETWORK and not network_allowed:
         raise AskOperator(
             f"the catalog would lie on a network disk ({file_system})",
-            does="hashtagd does not start: file locks there cannot be trusted, the catalog would be damaged",
-            you="put `catalog.url` on a local disk, use PostgreSQL, or append `?network=yes` at your own risk",
+            does="hashtagd does not start: without reliable locks the catalog would be damaged",
+            you="put `catalog.url` on a local disk, use PostgreSQL, or append `?network=yes` at your risk",
             scope=Scope.DAEMON,
             kind="catalog_on_network",
         )

@@ -1,4 +1,4 @@
-"""The state words that people read, derived from rows. They are never stored: a row keeps its next work, not a past."""
+"""The state words that people read, derived from rows. Never stored: rows keep their next work."""
 
 from typing import Final
 

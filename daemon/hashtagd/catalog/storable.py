@@ -1,7 +1,7 @@
 """The border to the stores: what strangers say is made storable here, once, for both engines.
 
-SQLite takes what PostgreSQL refuses (NUL, NaN) and refuses what JSON can hold (integers beyond 64 bits); neither can
-encode a lone surrogate. Every text and JSON column passes through this module.
+SQLite takes what PostgreSQL refuses (NUL, NaN) and refuses what JSON can hold (integers beyond 64 bits);
+neither can encode a lone surrogate. Every text and JSON column passes through this module.
 """
 
 import math
@@ -42,7 +42,7 @@ def storable_json(value: Any) -> Any:  # noqa: ANN401 - JSON is any of its types
 
 
 def is_storable(place: Place) -> bool:
-    """Tell whether both stores can keep the place as it is; a name must never be changed, it leads to a file."""
+    """Tell whether both stores can keep the place as it is; a name that leads to a file is never changed."""
     try:
         path, root = place.relpath.encode(), place.root.encode()
     except UnicodeEncodeError:

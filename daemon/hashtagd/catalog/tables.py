@@ -88,7 +88,13 @@ Index(
 Index("file_stamp", file.c.size_bytes, file.c.mtime_ns)
 Index("file_sha256", file.c.sha256)
 Index("file_tensors", file.c.tensors_sha256)
-Index("file_folder", file.c.root, file.c.folder)
+Index(
+    "file_folder",
+    file.c.root,
+    file.c.folder,
+    sqlite_where=file.c.gone_at.is_(None),
+    postgresql_where=file.c.gone_at.is_(None),
+)
 
 question = Table(
     "question",

@@ -51,7 +51,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class WideInteger(TypeDecorator[int]):
     """A number of 64 bits whose range does not begin at -2**63.
 
-    Inodes are unsigned, and times in nanoseconds leave the signed range in 2262 while file systems reach further.
+    Inodes are unsigned, and times in nanoseconds leave the signed range in 2262 while file systems reach on.
     Both must come back as they were: a stamp is compared for equality. The upper part of the range is kept as
     negative numbers; what is out of range altogether is kept as the nearest number.
 

@@ -1,4 +1,4 @@
-"""Waking rows by hand or by rule: `retry`, `refresh`, `rescan --rehash`, wrong clocks, and what may be thrown away."""
+"""Waking rows by hand or by rule (`retry`, `refresh`, `rescan --rehash`, wrong clocks); forgetting."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ def retry(connection: Connection, now: datetime, places: Sequence[Place] | None)
 
 
 def rehash(connection: Connection, now: datetime, roots: Sequence[str]) -> int:
-    """Forget the hashes of every live file of these roots, so that each is read once more. Returns how many."""
+    """Forget the hashes of every live file of these roots: each is read once more. Returns how many."""
     return connection.execute(
         update(file)
         .where(file.c.root.in_(roots), file.c.gone_at.is_(None))
@@ -55,7 +55,7 @@ def rehash(connection: Connection, now: datetime, roots: Sequence[str]) -> int:
 
 
 def publish_again(connection: Connection, now: datetime, roots: Sequence[str]) -> int:
-    """Make every published file of these roots due for publish: the writers' settings changed. Returns how many."""
+    """Make every hashed file of these roots due for publish: the writers changed. Returns how many."""
     ids = connection.execute(
         select(file.c.id)
         .where(file.c.root.in_(roots), file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
