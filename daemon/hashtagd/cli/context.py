@@ -1,7 +1,8 @@
 """What commands share: settings, where the state lies, and the catalog, each made only when a command asks for it."""
 
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.clock import SystemClock
+from hashtagd.service.presence import read_presence
 from hashtagd.service.roots import RootPlan, plan_roots
 from hashtagd.service.randomness import chance, owner_id
 from hashtagd.settings import Loaded, find_config, load_with_lines, read_config, state_folder
@@ -70,7 +72,25 @@ class Context:
 
     def roots(self, folders: tuple[Path, ...] = ()) -> RootPlan:
         """Plan the roots: those of the command line, else those of the settings."""
-        return plan_roots(self.loaded.settings, folders)
+        return plan_roots(
+            self.loaded, folders, environ=self.environ, state_folder=state_folder(self.environ)
+        )
+
+    def known_roots(self) -> RootPlan:
+        """Plan the roots as the settings and the daemon that ran last have them."""
+        # also after the daemon has ended: what it watched last is what the catalog tells of
+        paths = read_presence(self.lock_folder).get("paths", {})
+        plan = self.roots()
+        return plan.with_paths({name: Path(path) for name, path in paths.items()})
+
+    @contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        """Open the catalog for the time of a block."""
+        catalog = self.open_catalog()
+        try:
+            yield catalog
+        finally:
+            catalog.close()
 
     def open_catalog(self, owner: str | None = None) -> Catalog:
         """Open the catalog; a reading command needs no owner."""
@@ -80,7 +100,6 @@ class Context:
             clock=self.clock,
             owner=owner or owner_id(),
             chance=chance,
-            providers=[entry.kind for entry in settings.providers],
         )
 
 

@@ -16,17 +16,18 @@ from hashtagd.settings import SettingsMistakes
 #: the exit codes of the contract with users and with systemd
 EXIT_FAILED, EXIT_USAGE, EXIT_TRY_AGAIN, EXIT_CONFIG = 1, 2, 75, 78
 
+#: name -> where the command is, and its line in `--help`, so that asking for help imports nothing
 _COMMANDS = {
-    "run": "hashtagd.cli.run:run",
-    "status": "hashtagd.cli.status:status",
-    "list": "hashtagd.cli.library:list_models",
-    "search": "hashtagd.cli.library:search",
-    "show": "hashtagd.cli.library:show",
-    "lookup": "hashtagd.cli.lookup:lookup",
-    "retry": "hashtagd.cli.wake:retry",
-    "rescan": "hashtagd.cli.wake:rescan",
-    "check-config": "hashtagd.cli.check_config:check_config",
-    "demo": "hashtagd.cli.demo:demo",
+    "run": ("hashtagd.cli.run:run", "Watch folders and tag what lands in them."),
+    "status": ("hashtagd.cli.status:status", "Say how the daemon and the library are."),
+    "list": ("hashtagd.cli.library:list_models", "List the files of the catalog."),
+    "search": ("hashtagd.cli.library:search", "Find files by path, name, trigger words, tags or creator."),
+    "show": ("hashtagd.cli.library:show", "Show everything known of one model."),
+    "lookup": ("hashtagd.cli.lookup:lookup", "Ask the sites about files or hashes now; write nothing."),
+    "retry": ("hashtagd.cli.wake:retry", "Wake what is parked or waiting."),
+    "rescan": ("hashtagd.cli.wake:rescan", "Look at the disks now."),
+    "check-config": ("hashtagd.cli.check_config:check_config", "Check the settings."),
+    "demo": ("hashtagd.cli.demo:demo", "Tell the whole story in ten seconds, without network."),
 }
 
 
@@ -39,12 +40,17 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         """Import one command."""
-        target = _COMMANDS.get(cmd_name)
-        if target is None:
+        if cmd_name not in _COMMANDS:
             return None
-        module, _, name = target.partition(":")
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.catalog.pending import PendingFile
+from hashtagd.catalog.pending import PendingFile, pending_files, publish_now
 from hashtagd.core.ports import Clock, Closed, Gatekeeper
 from hashtagd.core.work import Stage
 
@@ -26,8 +26,10 @@ class Verdict:
     finished: bool
     #: closed gates by origin, with the moment they open
     gates: Mapping[str, Closed]
-    #: files that wait for time: growing ones, deferred ones
-    files_waiting: int
+    #: files that wait for time because they are still arriving
+    growing: int
+    #: files that wait for something that time alone will hardly heal, such as a copy that died half-way
+    stalled: int
     #: questions nobody can answer before a gate opens
     questions_waiting: int
 
@@ -69,14 +71,14 @@ class OnceJudge:
         blocked = {name: due for name, due in waiting.items() if due and self._origins[name] in gates}
         askable = any(due and name not in blocked for name, due in waiting.items())
         soon = any(gates[origin].opens_at <= now + timedelta(seconds=GATE_PATIENCE_S) for origin in self._origins_of(blocked))
-        files = self._catalog.pending(self._roots)
-        if blocked and not askable and not soon:
-            self._publish_without_answers(files)
+        files = pending_files(self._catalog.database, self._roots)
+        woken = blocked and not askable and not soon and self._publish_without_answers(files)
         arriving = [file for file in files if self._is_worth_waiting(file, now, blocked=bool(blocked) and not soon)]
         return Verdict(
-            finished=not (askable or soon or arriving),
+            finished=not (askable or soon or arriving or woken),
             gates=gates,
-            files_waiting=len(files),
+            growing=sum(not self._is_stalled(file, now) for file in files),
+            stalled=sum(self._is_stalled(file, now) for file in files),
             questions_waiting=sum(blocked.values()),
         )
 
@@ -95,8 +97,13 @@ class OnceJudge:
             return file.stage is not Stage.PUBLISH or not blocked
         return file.stage is Stage.SETTLE and (now - file.still_since).total_seconds() < ARRIVING_S
 
-    def _publish_without_answers(self, files: Sequence[PendingFile]) -> None:
+    @staticmethod
+    def _is_stalled(file: PendingFile, now: datetime) -> bool:
+        return file.stage is Stage.SETTLE and (now - file.still_since).total_seconds() >= ARRIVING_S
+
+    def _publish_without_answers(self, files: Sequence[PendingFile]) -> bool:
         """Let files that wait for an answer which will not come now be published with what their headers say."""
         patient = [file.file_id for file in files if file.stage is Stage.PUBLISH and file.trouble is None]
         if patient:
-            self._catalog.publish_now(patient)
+            publish_now(self._catalog.database, patient)
+        return bool(patient)

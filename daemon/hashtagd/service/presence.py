@@ -53,10 +53,6 @@ class Presence:
             return
         self._last = text
 
-    def leave(self) -> None:
-        """Remove the file at a proper stop."""
-        self._path.unlink(missing_ok=True)
-
 
 def read_presence(folder: Path) -> dict[str, Any]:
     """Read what the daemon last told; empty when there is nothing readable."""

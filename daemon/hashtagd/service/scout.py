@@ -121,12 +121,17 @@ class ScoutWork:
             try:
                 sightings.append(look(self._roots, place, self._clock, trust_inodes=place.root not in self._untrusted))
             except Trouble as trouble:
-                # the root is away: nothing was seen, and a scan will tell when it is back
-                self._board.pin(place.root, trouble)
+                self._not_seen(place, trouble)
         self._note(sightings)
         for root, below in sorted(subfolders):
             if self._roots.trouble(root) is None:
                 self._walk(self._folders[root], below=below)
+
+    def _not_seen(self, place: Place, trouble: Trouble) -> None:
+        """Nothing was seen, so nothing is noted: a scan will tell when the root or the file can be seen again."""
+        if trouble.scope is Scope.ROOT:
+            self._board.pin(place.root, trouble)
+        self._tell("look_failed", root=place.root, path=place.relpath, kind=trouble.kind, what=trouble.what)
 
     def _scan_root(self, name: str) -> None:
         folder = self._folders[name]

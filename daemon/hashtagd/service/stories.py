@@ -21,6 +21,7 @@ from hashtagd.core.work import (
     Restart,
     Settled,
 )
+from hashtagd.service.counting import Tally
 from hashtagd.service.lanes import Tell
 
 
@@ -44,6 +45,20 @@ def tell_outcome(tell: Tell, claim: Claim, outcome: Outcome) -> None:
             tell("file_gone", **where)
         case _:
             tell("file_advanced", **where)
+
+
+def count_outcome(tally: Tally, claim: Claim, outcome: Outcome) -> None:
+    """Add what was done for a file to the sums of this run."""
+    match outcome:
+        case Advance(facts=Digested()):
+            tally.add("bytes_hashed", claim.stamp.size_bytes)
+            tally.add("files_hashed", 1)
+        case Advance(facts=Published(publications=publications)):
+            before = {(item.place, item.writer, item.written_sha256) for item in claim.publications}
+            after = {(item.place, item.writer, item.written_sha256) for item in publications}
+            tally.add("written", len(after - before))
+        case _:
+            pass
 
 
 def tell_answer(tell: Tell, claim: QuestionClaim, outcome: Outcome) -> None:

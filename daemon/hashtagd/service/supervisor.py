@@ -5,7 +5,7 @@ kind. A hung network disk or a closed gate makes the daemon unwell, and a restar
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hashtagd.catalog.catalog import Catalog
@@ -150,13 +150,5 @@ class Supervisor:
         deadline_s = crew.clock.monotonic_s() + GRACE_S
         stuck = [lane for lane in crew.lanes if not lane.join(max(0.0, deadline_s - crew.clock.monotonic_s()))]
         crew.observer.stop()
-        crew.presence.leave()
         crew.tell("daemon_stopped", stuck_lanes=[lane.work.name for lane in stuck])
 
-
-def modes_in_words(modes: Mapping[str, str]) -> str:
-    """Say how many roots are watched in which way."""
-    counts: dict[str, int] = {}
-    for mode in modes.values():
-        counts[mode] = counts.get(mode, 0) + 1
-    return ", ".join(f"{count} by {mode}" for mode, count in sorted(counts.items()))

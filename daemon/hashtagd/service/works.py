@@ -9,9 +9,8 @@ from hashtagd.core.ports import Clock, Closed, Gatekeeper, Provider, Stopping
 from hashtagd.core.troubles import AskOperator, Scope, Trouble
 from hashtagd.core.work import Claim, Defer, Outcome, Park, QuestionClaim, Release, Stage
 from hashtagd.service.board import PAUSE_S, RootBoard
-from hashtagd.service.lanes import Tell, bug_trouble, in_batches, run_guarded
+from hashtagd.service.lanes import bug_trouble, in_batches, run_guarded
 from hashtagd.service.leases import Leases
-from hashtagd.service.stories import tell_answer, tell_outcome
 from hashtagd.stages.ask import AskStage
 
 #: how many answers are committed together
@@ -23,6 +22,9 @@ class FileWork:
 
     Args:
         run: the stage.
+        ended: told of each outcome that was committed.
+        onward: called after a commit, so that the next stage looks for work.
+        rest: called when there is nothing to do, so that the stage can give memory back.
         limit: how many rows one claim takes.
         big_bytes: files of at least this size are run alone, so that their outcome is not held up by others.
     """
@@ -39,8 +41,10 @@ class FileWork:
         leases: Leases,
         clock: Clock,
         chance: Callable[[], float],
-        tell: Tell,
+        ended: Callable[[Claim, Outcome], None],
         bug: Callable[[str, Exception], None],
+        onward: Callable[[], None],
+        rest: Callable[[], None],
         limit: int,
         big_bytes: int,
     ) -> None:
@@ -53,8 +57,10 @@ class FileWork:
         self._leases = leases
         self._clock = clock
         self._chance = chance
-        self._tell = tell
+        self._ended = ended
         self._bug = bug
+        self._onward = onward
+        self._rest = rest
         self._limit = limit
         self._big_bytes = big_bytes
 
@@ -63,6 +69,7 @@ class FileWork:
         roots = self._board.open_roots(self._roots, self._stage)
         claims = self._catalog.claim(self._stage, roots, self._limit) if roots else []
         if not claims:
+            self._rest()
             return self._sleep_s(roots)
         left = list(claims)
         with self._leases.hold_files(claims):
@@ -85,7 +92,8 @@ class FileWork:
         ]
         for (claim, outcome), applied in zip(results, self._catalog.apply(results), strict=True):
             if applied:
-                tell_outcome(self._tell, claim, outcome)
+                self._ended(claim, outcome)
+        self._onward()
 
     def _worn_out(self, claim: Claim) -> Outcome | None:
         """Park a file that was claimed too often without any outcome: it may be what kills the process."""
@@ -135,7 +143,8 @@ class AskWork:
         gates: Gatekeeper,
         leases: Leases,
         clock: Clock,
-        tell: Tell,
+        ended: Callable[[QuestionClaim, Outcome], None],
+        onward: Callable[[], None],
     ) -> None:
         self.name = f"ask-{provider.name}"
         self._provider = provider
@@ -144,7 +153,8 @@ class AskWork:
         self._gates = gates
         self._leases = leases
         self._clock = clock
-        self._tell = tell
+        self._ended = ended
+        self._onward = onward
         self._last_round_s: float | None = None
         self._rounds_in_a_row = 0
 
@@ -199,7 +209,8 @@ class AskWork:
         results, done[:] = list(done), []
         for (claim, outcome), applied in zip(results, self._catalog.apply_answers(results), strict=True):
             if applied:
-                tell_answer(self._tell, claim, outcome)
+                self._ended(claim, outcome)
+        self._onward()
 
 
 def seconds_until(moment: datetime | None, clock: Clock) -> float | None:

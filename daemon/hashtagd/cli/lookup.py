@@ -1,0 +1,94 @@
+"""`hashtagd lookup`: ask the sites about files or hashes now, and write nothing."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from hashtagd.cli.cards import card_facts
+from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.output import print_facts, print_json_lines
+from hashtagd.core.digests import Digests, is_sha256
+from hashtagd.core.troubles import GiveUp, Scope, Trouble
+from hashtagd.core.work import Subject
+from hashtagd.service import parts
+from hashtagd.service.clock import StopPause
+from hashtagd.service.lookup import Looked, look_up, subject_of
+
+
+@click.command()
+@click.argument("wanted", nargs=-1, required=True, metavar="FILE|HASH...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+@pass_context
+def lookup(context: Context, wanted: tuple[str, ...], as_json: bool) -> int:  # noqa: FBT001 - click's flags
+    """Ask now about files or SHA-256 hashes; nothing is written."""
+    pause = StopPause()
+    subjects = [_subject(text, context, pause) for text in wanted]
+    catalog = context.open_catalog()
+    try:
+        gates = parts.make_gates(context.loaded.settings, catalog, context.clock)
+        outside = parts.Outside(
+            loaded=context.loaded,
+            environ=context.environ,
+            clock=context.clock,
+            pause=pause,
+            gates=gates,
+            tell=lambda _event, _values: None,
+        )
+        looked = list(look_up(subjects, parts.make_providers(outside)))
+    finally:
+        catalog.close()
+    if as_json:
+        print_json_lines(_to_json(item) for item in looked)
+    else:
+        _print(looked)
+    return 0 if all(item.card is not None for item in looked) else 1
+
+
+def _subject(text: str, context: Context, pause: StopPause) -> Subject:
+    path = Path(text)
+    if is_sha256(text.lower()) and not path.exists():
+        return Subject(digests=Digests(sha256=text.lower()), header=None, size_bytes=0)
+    try:
+        subject = subject_of(path, clock=context.clock, pause=pause)
+    except OSError as error:
+        raise _not_found(path, error.strerror or "cannot be read") from None
+    if isinstance(subject, Subject):
+        return subject
+    trouble = getattr(subject, "trouble", None)
+    raise trouble if isinstance(trouble, Trouble) else _not_found(path, "it changed while it was read")
+
+
+def _not_found(path: Path, why: str) -> GiveUp:
+    return GiveUp(
+        f"{path.name}: {why}",
+        does="nothing was asked",
+        you="name a file that can be read, or the 64 digits of a SHA-256",
+        scope=Scope.FILE,
+        kind="not_readable",
+    )
+
+
+def _to_json(item: Looked) -> dict[str, object]:
+    card = None if item.card is None else {key: value for key, value in item.card.to_json().items() if key != "raw"}
+    return {
+        "sha256": item.subject.digests.sha256,
+        "card": card,
+        "trouble": None if item.trouble is None else item.trouble.to_json(),
+    }
+
+
+def _print(looked: Sequence[Looked]) -> None:
+    for number, item in enumerate(looked):
+        if number:
+            click.echo("")
+        print_facts({"SHA-256": item.subject.digests.sha256, **dict(_facts(item))})
+
+
+def _facts(item: Looked) -> Iterator[tuple[str, object]]:
+    if item.card is not None:
+        yield from card_facts(item.card).items()
+    elif item.trouble is not None:
+        yield "no answer", str(item.trouble)
+    else:
+        yield "answer", "no site knows this file"

@@ -1,0 +1,121 @@
+"""`hashtagd status`: roots, counts, gates, troubles, and what is next."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.output import bytes_in_words, moment_in_words, print_json, print_table, safe
+from hashtagd.core.work import Stage
+from hashtagd.service.lock import running_pid
+from hashtagd.service.presence import read_presence
+
+#: how many troubles are printed; all are in the JSON
+_SHOWN = 20
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@pass_context
+def status(context: Context, *, as_json: bool) -> int:
+    """Say how the daemon and the library are."""
+    presence = read_presence(context.lock_folder)
+    pid = running_pid(context.lock_folder)
+    with context.catalog() as catalog:
+        facts = _facts(catalog, context, presence if pid is not None else {}, pid)
+    if as_json:
+        print_json(facts)
+    else:
+        _print(facts, context.clock.now())
+    return 0
+
+
+def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: int | None) -> dict[str, Any]:
+    questions = catalog.reports.questions()
+    roots = _roots(catalog, context, presence)
+    troubles = [
+        {"scope": item.trouble["scope"], "where": item.where, **_clauses(item.trouble)}
+        for item in catalog.reports.troubles()
+    ]
+    troubles += [
+        {"scope": "root", "where": root["name"], **_clauses(root["trouble"])} for root in roots if root["trouble"]
+    ]
+    return {
+        "daemon": {
+            "running": pid is not None,
+            "pid": pid or None,
+            "well": presence.get("well") if pid is not None else None,
+            "reasons": presence.get("reasons", []),
+        },
+        "roots": roots,
+        "states": catalog.reports.states(),
+        "questions": {"due": questions.due, "waiting": questions.waiting, "background": questions.background},
+        "gates": [
+            {
+                "origin": gate.origin,
+                "open": gate.open,
+                "opens_at": gate.opens_at,
+                "reason": gate.trouble.what if gate.trouble else None,
+            }
+            for gate in catalog.reports.gates()
+        ],
+        "troubles": troubles,
+        "next_due_at": catalog.next_due(list(Stage), [root["name"] for root in roots]),
+    }
+
+
+def _roots(catalog: Catalog, context: Context, presence: dict[str, Any]) -> list[dict[str, Any]]:
+    counts = {count.name: count for count in catalog.reports.roots()}
+    paths = {**{folder.name: str(folder.path) for folder in context.known_roots().folders}, **presence.get("paths", {})}
+    troubles, watch = presence.get("roots", {}), presence.get("watch", {})
+    return [
+        {
+            "name": name,
+            "path": paths.get(name),
+            "watch": watch.get(name),
+            "files": counts[name].files if name in counts else 0,
+            "bytes": counts[name].bytes if name in counts else 0,
+            "trouble": troubles.get(name),
+        }
+        for name in sorted({*counts, *paths})
+    ]
+
+
+def _clauses(trouble: dict[str, Any]) -> dict[str, Any]:
+    return {name: trouble[name] for name in ("what", "does", "you")}
+
+
+def _print(facts: dict[str, Any], now: datetime) -> None:
+    click.echo(_daemon_line(facts["daemon"]))
+    for reason in facts["daemon"]["reasons"]:
+        click.echo(f"  not well: {safe(reason)}")
+    states = ", ".join(f"{count} {state}" for state, count in facts["states"].items() if count)
+    click.echo(f"files: {states or 'none yet'}")
+    if facts["roots"]:
+        print_table(
+            ["root", "files", "size", "watched by", "path"],
+            [
+                [root["name"], root["files"], bytes_in_words(root["bytes"]), root["watch"] or "-", root["path"] or "-"]
+                for root in facts["roots"]
+            ],
+        )
+    questions = facts["questions"]
+    click.echo(f"questions: {questions['due']} due, {questions['waiting']} waiting for their time")
+    for gate in facts["gates"]:
+        if not gate["open"]:
+            click.echo(f"closed: {gate['origin']} opens {moment_in_words(gate['opens_at'], now)}: {safe(gate['reason'])}")
+    for trouble in facts["troubles"][:_SHOWN]:
+        click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}")
+        click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}")
+    if len(facts["troubles"]) > _SHOWN:
+        click.echo(f"and {len(facts['troubles']) - _SHOWN} more: `hashtagd list --trouble`")
+    if facts["next_due_at"] is not None:
+        click.echo(f"next work on files: {moment_in_words(facts['next_due_at'], now)}")
+
+
+def _daemon_line(daemon: dict[str, Any]) -> str:
+    if not daemon["running"]:
+        return "the daemon is not running"
+    return f"the daemon runs (pid {daemon['pid']}) and is {'well' if daemon['well'] else 'not well'}"

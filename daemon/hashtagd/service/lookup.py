@@ -1,0 +1,103 @@
+"""Ask now, write nothing: what `hashtagd lookup` does. Gates and their budget are respected all the same."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashtagd.core.card import Card
+from hashtagd.core.header import Header, Whole
+from hashtagd.core.place import Place, Stamp
+from hashtagd.core.ports import Clock, Pause, Provider
+from hashtagd.core.troubles import Trouble
+from hashtagd.core.work import Advance, Claim, Digested, Found, Outcome, Stage, Subject
+from hashtagd.service.randomness import chance
+from hashtagd.stages.digest import DigestOptions, DigestStage
+from hashtagd.stages.opening import opened
+from hashtagd.stages.settle import read_verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What the chain of providers said of one subject."""
+
+    subject: Subject
+    #: None: nobody knows it, or nobody could say
+    card: Card | None
+    #: why somebody could not say; the providers after that one were not asked
+    trouble: Trouble | None
+
+
+def look_up(subjects: Sequence[Subject], providers: Sequence[Provider]) -> Iterator[Looked]:
+    """Put the subjects to each provider in turn, until one knows them; what is silent ends the chain."""
+    open_subjects = {subject.digests.sha256: subject for subject in subjects}
+    for provider in providers:
+        if not open_subjects:
+            return
+        silent: Trouble | None = None
+        absent: dict[str, Subject] = {}
+        try:
+            for sha256, answer in provider.ask(list(open_subjects.values())):
+                subject = open_subjects.pop(sha256, None)
+                if subject is None:
+                    continue
+                if isinstance(answer, Found):
+                    yield Looked(subject=subject, card=answer.card, trouble=None)
+                elif isinstance(answer, Trouble):
+                    yield Looked(subject=subject, card=None, trouble=answer)
+                else:
+                    absent[sha256] = subject
+        except Trouble as trouble:
+            silent = trouble
+        for subject in open_subjects.values():
+            yield Looked(subject=subject, card=None, trouble=silent)
+        open_subjects = absent
+    for subject in open_subjects.values():
+        yield Looked(subject=subject, card=None, trouble=None)
+
+
+class _OneFile:
+    """A locator for a file that need not lie in any root."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def locate(self, place: Place) -> Path:  # noqa: ARG002 - the port
+        return self._path
+
+
+def subject_of(path: Path, *, clock: Clock, pause: Pause) -> Subject | Outcome:
+    """Hash a file as the digest stage does; an outcome in place of a subject says why that failed.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with opened(path) as file:
+        verdict = read_verdict(file.fd, file.status.st_size)
+        stamp = Stamp(size_bytes=file.status.st_size, mtime_ns=file.status.st_mtime_ns, inode=file.status.st_ino)
+    header: Header | None = verdict.header if isinstance(verdict, Whole) else None
+    claim = Claim(
+        file_id=0,
+        fence=0,
+        stage=Stage.DIGEST,
+        place=Place(root="-", relpath=path.name),
+        stamp=stamp,
+        attempts=1,
+        still_since=clock.now(),
+        first_seen_at=clock.now(),
+        header=header,
+    )
+    stage = DigestStage(
+        locator=_OneFile(path),
+        clock=clock,
+        pause=pause,
+        first_provider=None,
+        options=DigestOptions(workers=1),
+        chance=chance,
+    )
+    try:
+        (outcome,) = stage.run([claim])
+    finally:
+        stage.close()
+    if isinstance(outcome, Advance) and isinstance(outcome.facts, Digested):
+        return Subject(digests=outcome.facts.digests, header=header, size_bytes=stamp.size_bytes)
+    return outcome

@@ -1,0 +1,158 @@
+"""The pieces that settings name: providers, writers, gates, stage options. Mistakes in options end the start."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hashtagd import providers, writers
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.gates import Gates
+from hashtagd.core.ports import Clock, Gatekeeper, Pause, Writer
+from pydantic import BaseModel
+
+from hashtagd.providers import ClosableProvider, ProviderClass, Surroundings, Tell
+from hashtagd.providers.entrance import origin_of
+from hashtagd.providers.fetcher import PreviewFetcher
+from hashtagd.settings import Loaded, Settings, WriterEntry, find_api_key, validate_options
+from hashtagd.stages.digest import DigestOptions
+from hashtagd.stages.settle import HEADERED_EXTENSIONS, SettleOptions
+from hashtagd.watch.roots import RootFolder
+
+#: requests a minute to hosts the settings say nothing of: image hosts, built to serve a page full of pictures at once
+DEFAULT_RPM: Final = 1200
+#: more workers gain nothing on one disk
+_MOST_WORKERS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What providers and the fetcher are given."""
+
+    loaded: Loaded
+    environ: Mapping[str, str]
+    clock: Clock
+    pause: Pause
+    gates: Gatekeeper
+    tell: Tell
+
+
+def make_gates(settings: Settings, catalog: Catalog, clock: Clock) -> Gates:  # noqa: ARG001 - kept by the catalog
+    """Make the gatekeeper with the request budget of each configured provider."""
+    budgets: dict[str, int] = {}
+    for entry in settings.providers:
+        options = providers.provider_class(entry.kind).Options.model_validate(dict(entry.options))
+        base_url, rpm = getattr(options, "base_url", None), getattr(options, "requests_per_minute", None)
+        if base_url is not None and rpm is not None:
+            budgets[origin_of(base_url)] = rpm
+    return catalog.gates(budgets, DEFAULT_RPM)
+
+
+def make_providers(outside: Outside) -> list[ClosableProvider]:
+    """Make the chain of providers in the order of the settings.
+
+    Raises:
+        SettingsMistakes: an option is wrong, or the key cannot be used.
+    """
+    loaded = outside.loaded
+    key = find_api_key(loaded.settings, outside.environ, source=loaded.source, lines=loaded.lines)
+    made: list[ClosableProvider] = []
+    for entry, (cls, options) in zip(loaded.settings.providers, check_providers(loaded), strict=True):
+        surroundings = Surroundings(
+            clock=outside.clock,
+            pause=outside.pause,
+            gatekeeper=outside.gates,
+            tell=outside.tell,
+            key=key if entry.kind == "civitai" else None,
+            proxy=loaded.settings.network.proxy,
+        )
+        made.append(cls(options, surroundings))
+    return made
+
+
+def check_providers(loaded: Loaded) -> list[tuple[ProviderClass, BaseModel]]:
+    """Check the options of each provider.
+
+    Raises:
+        SettingsMistakes: an option is wrong.
+    """
+    checked: list[tuple[ProviderClass, BaseModel]] = []
+    for index, entry in enumerate(loaded.settings.providers):
+        cls = providers.provider_class(entry.kind)
+        options = validate_options(
+            cls.Options, entry.options, ("providers", index), lines=loaded.lines, source=loaded.source
+        )
+        checked.append((cls, options))
+    return checked
+
+
+def make_writers(loaded: Loaded) -> dict[str | None, Sequence[Writer]]:
+    """Make the writers of each root that has a list of its own, and under None those of all others.
+
+    Raises:
+        SettingsMistakes: an option is wrong.
+    """
+    settings = loaded.settings
+    made: dict[str | None, Sequence[Writer]] = {None: _writers(loaded, settings.writers, ("writers",))}
+    for index, root in enumerate(settings.roots):
+        if root.writers is not None:
+            made[root.name] = _writers(loaded, root.writers, ("roots", index, "writers"))
+    return made
+
+
+def writers_fingerprint(loaded: Loaded, root: str) -> str:
+    """Sum up which writers, with which options, a root is published with."""
+    settings = loaded.settings
+    own = next((item.writers for item in settings.roots if item.name == root), None)
+    entries = settings.writers if own is None else own
+    known = [[entry.name, dict(entry.options)] for entry in entries]
+    text = json.dumps([known, settings.preview.model_dump(mode="json")], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_fetcher(outside: Outside) -> PreviewFetcher:
+    """Make what fetches pictures."""
+    network = outside.loaded.settings.network
+    surroundings = Surroundings(
+        clock=outside.clock,
+        pause=outside.pause,
+        gatekeeper=outside.gates,
+        tell=outside.tell,
+        proxy=network.proxy,
+    )
+    return PreviewFetcher(surroundings, allowed_origins=network.allowed_origins)
+
+
+def settle_options(folders: Sequence[RootFolder]) -> dict[str, SettleOptions]:
+    """Give the settle stage what each root's owner decided."""
+    return {folder.name: SettleOptions(quiet_s=folder.quiet_s) for folder in folders}
+
+
+def digest_options(settings: Settings) -> DigestOptions:
+    """Give the digest stage its options; `auto` takes one worker a core, within reason."""
+    workers = settings.digests.workers
+    count = min(os.cpu_count() or 1, _MOST_WORKERS) if workers == "auto" else workers
+    return DigestOptions(
+        workers=count, blake3=settings.digests.blake3, headered_extensions=HEADERED_EXTENSIONS
+    )
+
+
+def _writers(loaded: Loaded, entries: Sequence[WriterEntry], path: tuple[str | int, ...]) -> list[Writer]:
+    made: list[Writer] = []
+    for index, entry in enumerate(entries):
+        cls = writers.writer_class(entry.name)
+        options = {**_common_options(loaded.settings, cls.Options.model_fields), **entry.options}
+        where = (*path, index, entry.name)
+        made.append(cls(validate_options(cls.Options, options, where, lines=loaded.lines, source=loaded.source)))
+    return made
+
+
+def _common_options(settings: Settings, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Hand the `preview` and `network` sections to writers that have options of these names."""
+    common = {
+        **settings.preview.model_dump(mode="json"),
+        "image_origins": list(settings.network.allowed_origins),
+    }
+    return {name: value for name, value in common.items() if name in fields}

@@ -1,0 +1,160 @@
+"""Which roots this process works on: those of the command line, or those of the settings and the ComfyUI beside us."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from hashtagd.comfyui.paths import RootProposal, propose_roots
+from hashtagd.core.place import Place
+from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.settings import Loaded, Root, SettingsMistakes
+from hashtagd.settings.roots import check_roots, look_at_roots
+from hashtagd.settings.values import home_folder
+from hashtagd.watch.roots import RootFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootPlan:
+    """The roots, and what should be told about them."""
+
+    folders: tuple[RootFolder, ...]
+    warnings: tuple[str, ...] = ()
+
+    def with_paths(self, paths: Mapping[str, Path]) -> "RootPlan":
+        """Add (or move) roots that a running daemon is known to watch."""
+        known = {folder.name: folder for folder in self.folders}
+        for name, path in paths.items():
+            known[name] = replace(known[name], path=path) if name in known else RootFolder(name=name, path=path)
+        return replace(self, folders=tuple(known.values()))
+
+    def path_of(self, root: str, relpath: str) -> Path | None:
+        """Give the absolute path of a file; None when this machine does not have the root."""
+        return next((folder.path / relpath for folder in self.folders if folder.name == root), None)
+
+
+def plan_roots(
+    loaded: Loaded, folders: Sequence[Path], *, environ: Mapping[str, str], state_folder: Path | None
+) -> RootPlan:
+    """Plan the roots of this process.
+
+    Args:
+        folders: from the command line: they replace the configured roots for this run.
+
+    Raises:
+        AskOperator: scope `daemon`: a folder of the command line is none.
+        SettingsMistakes: the configured roots do not fit together.
+    """
+    if folders:
+        return _of_command_line(folders, environ, state_folder)
+    settings = loaded.settings
+    home = home_folder(environ)
+    findings = [
+        check_roots(settings.roots, home=home, state_folder=state_folder, lines=loaded.lines),
+        look_at_roots(settings.roots, lines=loaded.lines),
+    ]
+    mistakes = [mistake for finding in findings for mistake in finding.mistakes]
+    if mistakes:
+        raise SettingsMistakes(loaded.source, mistakes)
+    warnings = [warning.text(loaded.source) for finding in findings for warning in finding.warnings]
+    configured = [_configured(root) for root in settings.roots]
+    beside: tuple[RootProposal, ...] = ()
+    comfyui = settings.comfyui.path
+    if comfyui is not None and (comfyui / "models").is_dir():
+        proposal = propose_roots([comfyui], environ)
+        warnings += proposal.warnings
+        beside = proposal.roots
+    return RootPlan(folders=tuple(_without_overlap(configured, beside)), warnings=tuple(warnings))
+
+
+def _of_command_line(folders: Sequence[Path], environ: Mapping[str, str], state_folder: Path | None) -> RootPlan:
+    absolute = [Path(os.path.abspath(folder.expanduser())) for folder in folders]  # noqa: PTH100 - links stay as spelled
+    for folder in absolute:
+        if not folder.is_dir():
+            raise _no_folder(folder)
+    proposal = propose_roots(absolute, environ)
+    asked = [Root.model_construct(name=item.name, path=item.path) for item in proposal.roots]
+    findings = check_roots(asked, home=home_folder(environ), state_folder=state_folder)
+    if findings.mistakes:
+        raise _unfit_folder(findings.mistakes[0].rule)
+    return RootPlan(
+        folders=tuple(RootFolder(name=item.name, path=item.path) for item in proposal.roots),
+        warnings=proposal.warnings,
+    )
+
+
+def _configured(root: Root) -> RootFolder:
+    return RootFolder(
+        name=root.name,
+        path=root.path,
+        follow_symlinks=root.follow_symlinks,
+        extensions=tuple(root.extensions),
+        exclude=root.exclude,
+        watch=root.watch,
+        quiet_s=root.quiet_s,
+        scan_interval_s=root.scan_interval_s,
+    )
+
+
+def _without_overlap(configured: Sequence[RootFolder], beside: Sequence[RootProposal]) -> list[RootFolder]:
+    """Let configured roots win over those found in ComfyUI's folder: each file belongs to one root."""
+    roots = list(configured)
+    for item in beside:
+        if any(_overlap(item.path, other.path) for other in configured):
+            continue
+        names = {root.name for root in roots}
+        name = next(name for number in count(1) if (name := _numbered(item.name, number)) not in names)
+        roots.append(RootFolder(name=name, path=item.path))
+    return roots
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    one, other = Path(os.path.realpath(one)), Path(os.path.realpath(other))
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def place_of(folders: Sequence[RootFolder], path: Path) -> Place | None:
+    """Find the place of a path by text alone; None when it lies in no root."""
+    absolute = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - links stay as spelled
+    for folder in folders:
+        if absolute != folder.path and absolute.is_relative_to(folder.path):
+            return Place(root=folder.name, relpath=absolute.relative_to(folder.path).as_posix())
+    return None
+
+
+def by_device(folders: Sequence[RootFolder]) -> list[list[RootFolder]]:
+    """Group roots by the device they lie on now; a root that is away is a device of its own."""
+    groups: dict[object, list[RootFolder]] = {}
+    for folder in folders:
+        try:
+            key: object = folder.path.stat().st_dev
+        except OSError:
+            key = folder.name
+        groups.setdefault(key, []).append(folder)
+    return list(groups.values())
+
+
+def _no_folder(folder: Path) -> AskOperator:
+    what = "is not a folder" if folder.exists() else "does not exist"
+    return AskOperator(
+        f"{folder} {what}",
+        does="hashtagd does not start",
+        you="name your ComfyUI folder, a models folder, or any folder with models",
+        scope=Scope.DAEMON,
+        kind="no_folder",
+    )
+
+
+def _unfit_folder(rule: str) -> AskOperator:
+    return AskOperator(
+        f"a folder given on the command line {rule}",
+        does="hashtagd does not start",
+        you="name a folder that holds models and nothing else of yours",
+        scope=Scope.DAEMON,
+        kind="unfit_folder",
+    )

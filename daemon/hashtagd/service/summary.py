@@ -1,0 +1,77 @@
+"""What a single run came to, for people and for programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core.troubles import Trouble
+from hashtagd.service.counting import Tally
+from hashtagd.service.once import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The end of `run --once`."""
+
+    files: int
+    named: int
+    #: published, and no site knows them
+    unknown: int
+    waiting: int
+    parked: int
+    #: requests of this run by origin
+    requests: Mapping[str, int]
+    bytes_hashed: int
+    #: files that were written beside models
+    written: int
+    took_s: float
+    #: origin -> why it is closed and until when, in words
+    closed_gates: Mapping[str, str]
+    #: files that are still arriving
+    growing: int
+    #: something waits for a person: a parked file, a copy that died half-way, a root that needs a look
+    for_a_person: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the documented keys."""
+        data = asdict(self)
+        data["requests"] = dict(self.requests)
+        data["closed_gates"] = dict(self.closed_gates)
+        data["took_s"] = round(self.took_s, 3)
+        return data
+
+
+def sum_up(
+    *,
+    catalog: Catalog,
+    roots: Sequence[str],
+    verdict: Verdict,
+    troubled_roots: Mapping[str, Trouble],
+    tally: Tally,
+    took_s: float,
+) -> Summary:
+    """Join what the catalog knows of these roots with what this run did."""
+    states: dict[str, int] = {}
+    for root in roots:
+        for state, count in catalog.reports.states(root).items():
+            states[state] = states.get(state, 0) + count
+    gates = {
+        origin: f"{closed.trouble.what if closed.trouble else 'budget'}; opens {closed.opens_at:%Y-%m-%d %H:%M:%S} UTC"
+        for origin, closed in verdict.gates.items()
+        if verdict.questions_waiting
+    }
+    return Summary(
+        files=sum(states.values()) - states.get("gone", 0),
+        named=states.get("published", 0),
+        unknown=states.get("unknown", 0),
+        waiting=states.get("waiting", 0) + states.get("hashing", 0) + states.get("asking", 0),
+        parked=states.get("parked", 0),
+        requests=tally.requests,
+        bytes_hashed=tally.sum("bytes_hashed"),
+        written=tally.sum("written"),
+        took_s=took_s,
+        closed_gates=gates,
+        growing=verdict.growing,
+        for_a_person=bool(states.get("parked") or verdict.stalled or troubled_roots),
+    )
