@@ -12,6 +12,7 @@ from typing import Any, Final
 from hashtagd.core.artifacts import JsonMerge, OtherBytes
 
 _BOM: Final = b"\xef\xbb\xbf"
+_TOO_DEEP: Final = "its JSON is nested too deeply"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def merge(
             return Unchanged()
         return Merged(content=_written(after, artifact.indent))
     except RecursionError:
-        return Refused(reason="its JSON is nested too deeply")
+        return Refused(reason=_TOO_DEEP)
 
 
 def _parsed(existing: bytes) -> dict[str, Any] | Refused:
@@ -79,6 +80,8 @@ def _parsed(existing: bytes) -> dict[str, Any] | Refused:
         value = json.loads(existing.decode("utf-8"))
     except ValueError:  # broken JSON, bytes that are no UTF-8, a number with thousands of digits
         return Refused(reason="it is no JSON")
+    except RecursionError:
+        return Refused(reason=_TOO_DEEP)
     return value if isinstance(value, dict) else Refused(reason="it is no JSON object")
 
 
@@ -135,9 +138,17 @@ def _is_free(value: Any, key: str, artifact: JsonMerge, exists: Callable[[str], 
 
 def _union(present: Any, values: Iterable[Any]) -> Any:  # noqa: ANN401 - a stranger's JSON
     if not isinstance(present, list):
-        # a value of another type is somebody's: left as it is
-        return list(dict.fromkeys(values)) if _is_empty(present) else present
-    return present + [value for value in dict.fromkeys(values) if value not in present]
+        if not _is_empty(present):
+            return present  # a value of another type is somebody's
+        present = []
+    after = list(present)
+    # by spelling: a stranger's words may be anything, also what no set would take
+    seen = {_canonical(value) for value in present}
+    for value in values:
+        if _canonical(value) not in seen:
+            seen.add(_canonical(value))
+            after.append(value)
+    return after
 
 
 def _updated(present: Any, outer: str, entries: Mapping[str, Any], artifact: JsonMerge) -> Any:  # noqa: ANN401
@@ -158,7 +169,7 @@ def _copied(
     return after
 
 
-def _canonical(value: Mapping[str, Any]) -> str:
+def _canonical(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Spell a value so that equal JSON is equal text (unlike `==`, which takes 1 for true)."""
     return json.dumps(value, sort_keys=True)
 

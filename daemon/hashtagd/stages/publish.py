@@ -155,7 +155,7 @@ class PublishStage:
             return True  # the disk is away: nobody knows
 
     def _intend(self, jobs: Sequence[Job]) -> frozenset[int]:
-        """Commit what is about to be written; merges into others' files are left out: they never become ours."""
+        """Commit what is about to be written; merges into others' files never become ours."""
         if not jobs:
             return frozenset()
         return self._ledger.intend([(job.claim, job.intentions()) for job in jobs])
