@@ -1,4 +1,4 @@
-"""Is ComfyUI generating? Asked before each large read, so that hashing never competes with loading a model."""
+"""Is ComfyUI generating? Asked before large reads: hashing must not compete with loading a model."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ def is_generating(url: str, get_json: Callable[[str, float], Any]) -> bool:
 
     Args:
         url: ComfyUI's address, for example `http://127.0.0.1:8188`.
-        get_json: fetches (address, timeout in seconds) and gives the JSON, or None when there is no proper answer. It
+        get_json: fetches (address, timeout in s) and gives the JSON, or None without a proper answer. It
             must not send an `Origin` header: ComfyUI refuses foreign ones.
 
     Returns: False too when nobody answers: a ComfyUI that is not running is not busy.

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -43,7 +42,7 @@ class ExtraPaths:
 def read_extra_paths(file: Path, environ: Mapping[str, str]) -> ExtraPaths:
     """Read one file; a file that is not there holds nothing.
 
-    Returns: each folder once, default ones first; folders need not exist. Warnings name the file, never its lines.
+    Returns: each folder once, default ones first; folders need not exist. Warnings never quote a line.
     """
     try:
         with file.open("rb") as stream:
@@ -86,7 +85,7 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda match: environ.get(match[1] or match[2], match[0]), text)
 
 
-def _section(name: str, section: Any, file: Path, environ: Mapping[str, str]) -> Iterator[ExtraPath | str]:
+def _section(name: str, section: object, file: Path, environ: Mapping[str, str]) -> Iterator[ExtraPath | str]:
     if section is None:
         return
     if not isinstance(section, dict):

@@ -1,8 +1,8 @@
 """From folders to roots: a ComfyUI folder, a models folder, or any folder.
 
-One root per tree, not one per kind of model: ComfyUI's `models` is one root, and each folder of its extra paths that
-lies outside is another. Fewer roots mean fewer places that one file can have, and a file moved from `loras` to
-`checkpoints` stays in its root. A folder that another root reaches already gets no root of its own.
+One root per tree, not one per kind of model: ComfyUI's `models` is one root, each folder of its extra paths
+that lies outside is another. Fewer roots mean fewer places that one file can have, and a file moved from
+`loras` to `checkpoints` stays in its root. A folder that another root reaches already gets no root of its own.
 """
 
 import os
@@ -17,6 +17,8 @@ EXTRA_PATHS_NAME = "extra_model_paths.yaml"
 
 #: kinds of folder that hold no single-file models
 _NO_MODELS = frozenset({"custom_nodes", "configs", "datasets", "diffusers"})
+#: folders in `models` whose kind is called otherwise
+_KEYS = {"unet": "diffusion_models", "clip": "text_encoders", "t2i_adapter": "controlnet"}
 _UNFIT_FOR_A_NAME = re.compile(r"[^\w.-]+")
 
 
@@ -44,8 +46,8 @@ def propose_roots(folders: Sequence[Path], environ: Mapping[str, str]) -> Propos
         folders: absolute; each a ComfyUI folder (it has `models/`), a models folder, or any folder.
         environ: for `~` and variables in `extra_model_paths.yaml`.
 
-    Returns: outer folders only, in the order they were met, with unique names. A folder of the extra paths that does
-    not exist here is a warning; a folder the owner named is proposed whether it exists or not.
+    Returns: outer folders only, in the order they were met, with unique names. A folder of the extra paths
+    that does not exist here is a warning; a folder the owner named is proposed whether it exists or not.
     """
     wanted: list[Path] = []
     warnings: list[str] = []
@@ -75,10 +77,7 @@ def model_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, tuple[P
             found.setdefault(item.key, []).append(item.path)
     for path in sorted((folder / "models").glob("*")):
         if path.is_dir() and path.name not in _NO_MODELS:
-            key = {"unet": "diffusion_models", "clip": "text_encoders", "t2i_adapter": "controlnet"}.get(
-                path.name
-            )
-            found.setdefault(key or path.name, []).append(path)
+            found.setdefault(_KEYS.get(path.name, path.name), []).append(path)
     for item in extra:
         if not item.is_default and item.path.is_dir():
             found.setdefault(item.key, []).append(item.path)
@@ -86,29 +85,25 @@ def model_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, tuple[P
 
 
 def _outer(folders: Sequence[Path]) -> list[Path]:
-    unique = list({os.path.realpath(folder): folder for folder in reversed(folders)}.values())[::-1]
-    reach = {folder: tuple(_reach(folder)) for folder in unique}
-    return [
-        folder
-        for folder in unique
-        if not any(_is_inside(folder, reach[other]) for other in unique if other != folder)
-    ]
+    """Drop folders that lie in another one, or that a link directly in an earlier one leads to."""
+    real = {folder: Path(os.path.realpath(folder)) for folder in folders}
+    kept: dict[Path, Path] = {}
+    for folder, path in real.items():
+        linked = (target for other in kept.values() for target in _reach(other))
+        others = (other for other in real.values() if other != path)
+        if path not in kept and not any(path.is_relative_to(top) for top in (*others, *linked)):
+            kept[path] = folder
+    return list(kept.values())
 
 
 def _reach(folder: Path) -> Iterator[Path]:
-    """Yield the real folders that a walk of this one meets first: itself, and what links directly in it lead to."""
-    yield Path(os.path.realpath(folder))
+    """Yield the real folders that the links directly in this one lead to."""
     try:
         children = [child for child in folder.iterdir() if child.is_symlink() and child.is_dir()]
     except OSError:
         return
     for child in children:
         yield Path(os.path.realpath(child))
-
-
-def _is_inside(folder: Path, tops: Sequence[Path]) -> bool:
-    real = Path(os.path.realpath(folder))
-    return any(real.is_relative_to(top) for top in tops)
 
 
 def _named(folders: Sequence[Path]) -> Iterator[RootProposal]:

@@ -1,7 +1,7 @@
 """The edge to watchdog and inotify: watches, their limits, and whether the threads behind them still live.
 
-Measured with watchdog 7.1: a queue that overflows is told to a logger only; a watch that cannot be added is told
-to nobody; a thread that dies stays dead.
+Measured with watchdog 7.1: a queue that overflows is told to a logger only; a watch that cannot be added is
+told to nobody; a thread that dies stays dead.
 """
 
 import logging
@@ -58,8 +58,8 @@ class Watcher:
     """
 
     def __init__(self, lost: Callable[[], None]) -> None:
-        # watchdog warns with its whole watch table when folders are made quickly; that does no harm. The filter is
-        # the process's: the warning comes from a thread that no context manager of ours encloses.
+        # watchdog warns with its whole watch table when folders are made quickly; that is harmless. The
+        # filter is the process's: the warning comes from a thread that no context manager of ours encloses.
         warnings.filterwarnings(
             "ignore", message="Callback with id", category=RuntimeWarning, module=r"watchdog\."
         )
@@ -121,7 +121,7 @@ class _LossHandler(logging.Handler):
 
 
 def folders_below(real_path: str) -> Iterator[int]:
-    """Yield the inode numbers of a folder and all real folders below it that may be listed, hidden ones too."""
+    """Yield the inode numbers of a folder and all real ones below it that may be listed, hidden ones too."""
     waiting = [real_path]
     while waiting:
         path = waiting.pop()
