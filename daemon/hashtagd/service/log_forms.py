@@ -29,7 +29,7 @@ def json_line(event: Mapping[str, Any]) -> str:
 
 
 def console_line(event: Mapping[str, Any], *, colours: bool) -> str:
-    """Render one line for people; a traceback follows behind bars, so that nothing in it passes for a record."""
+    """Render one line for people; a traceback follows behind bars, so that none of it passes for a record."""
     level = str(event.get("level", ""))
     shown = f"{level:<7}"
     if colours:

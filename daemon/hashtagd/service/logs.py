@@ -1,7 +1,7 @@
-"""Configures logging once, for our own records and those of every library: one chain, one redactor, at the very end.
+"""Configures logging once, for our own records and those of every library.
 
-lane -> events("lane").info("file_digested", took_s=1.2)
-    -> record -> plain values (structured pass) -> line -> text pass -> bounded queue -> writer thread -> stream
+`events("lane").info("file_digested", took_s=1.2)` becomes plain values, cleaned by their keys; then a line,
+cleaned as text, whoever made it; then waits in a bounded queue for the thread that writes it.
 """
 
 import atexit

@@ -1,7 +1,7 @@
 """Takes secrets and personal facts out of what is about to be written. Pure: values in, values out.
 
-Three layers, this being the second and third: callers do not log secrets; `value` cleans structures by the names of
-their keys and the types of their values; `text` cleans the rendered line, exact known secrets first, patterns after.
+Three layers, this being the second and third: callers do not log secrets; `value` cleans structures by the
+names of their keys and the types of their values; `text` cleans the rendered line, known secrets first.
 A redactor that raises has judged nothing: whoever calls it drops the record and counts.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 from uuid import UUID
 
-from hashtagd.service.redact_patterns import HIDDEN, RULES, is_secret_name
+from hashtagd.service.redact_patterns import HIDDEN, HINT, RULES, is_secret_name
 
 #: shorter ones would be found in ordinary words
 MIN_SECRET_CHARACTERS = 8
@@ -30,6 +30,7 @@ _MAX_CHARACTERS = 8192
 #: what is looked at of a longer text; its end is dropped, for a secret may be cut there
 _MAX_LOOK = 65_536
 _MARGIN = 2048
+_PLAIN_KEY = re.compile(r"[a-z_]{1,24}")
 _URL_TYPES = frozenset({"URL", "Url", "AnyUrl", "HttpUrl", "AnyHttpUrl"})
 
 
@@ -47,28 +48,35 @@ class Redactor:
     def __init__(self, secrets: Sequence[str], home: PurePath | None = None) -> None:
         if any(len(secret) < MIN_SECRET_CHARACTERS for secret in secrets):
             raise ValueError(f"a secret must have at least {MIN_SECRET_CHARACTERS} characters")
-        self._secrets = _any_of(form for secret in secrets for form in _forms(secret))
+        forms = {form for secret in secrets for form in _forms(secret)}
+        # the longest first: a form may be the beginning of another
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
         known_home = home is not None and len(home.parts) > 1
         self._home = re.compile(rf"(?<![\w.~-]){re.escape(str(home))}(?![\w.-])") if known_home else None
 
     def text(self, text: str) -> str:
         """Clean a text; doing it twice changes nothing more."""
-        if self._secrets is not None:
-            text = self._secrets.sub(HIDDEN, text)
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        if self._home is not None and "/" in text:
+            text = self._home.sub("~", text)
         lower = text.lower()
+        if HINT.search(lower) is None:
+            return text
         for rule in RULES:
             if any(hint in lower for hint in rule.hints):
                 text = rule.pattern.sub(rule.replacement, text)
-        return self._home.sub("~", text) if self._home is not None else text
+        return text
 
     def hides(self, name: str) -> bool:
         """Tell whether the value under this name is hidden whatever it is."""
         return is_secret_name(name)
 
-    def value(self, value: object, depth: int = 0) -> Any:  # noqa: ANN401 - JSON, of any shape
+    def value(self, value: object, depth: int = 0) -> Any:  # noqa: ANN401, PLR0911 - JSON; a table of types
         """Turn any value into plain JSON values without secrets.
 
-        An object of a type not known here becomes the name of its type: its `repr` may tell anything, or raise.
+        An object of an unknown type becomes the name of its type: its `repr` may tell anything, or raise.
         """
         if isinstance(value, Enum):
             return self.value(value.value, depth)
@@ -86,9 +94,12 @@ class Redactor:
 
     def event(self, event: Mapping[str, object]) -> dict[str, Any]:
         """Clean one log record."""
-        return {self.text(str(key)): self._named(str(key), item, 0) for key, item in event.items()}
+        return {
+            key if _PLAIN_KEY.fullmatch(key) else self.text(key): self._named(key, item, 0)
+            for key, item in event.items()
+        }
 
-    def _container(self, value: object, depth: int) -> Any:  # noqa: ANN401 - JSON, of any shape
+    def _container(self, value: object, depth: int) -> Any:  # noqa: ANN401, PLR0911 - JSON; a table of types
         if isinstance(value, Mapping):
             return self._mapping(value, depth)
         if isinstance(value, list | tuple | set | frozenset):
@@ -187,9 +198,3 @@ def _base64_forms(data: bytes) -> set[str]:
             digits = encode(bytes(shift) + data).decode("ascii")
             forms.add(digits[math.ceil(shift * 8 / 6) : (shift + len(data)) * 8 // 6])
     return forms
-
-
-def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
-    # the longest first: a form may be the beginning of another
-    ordered = sorted(set(forms), key=lambda form: (-len(form), form))
-    return re.compile("|".join(re.escape(form) for form in ordered)) if ordered else None

@@ -1,7 +1,7 @@
 """What secrets and personal facts look like in text, as a table of patterns. No state, no known secrets here.
 
-Every pattern is linear in practice: it begins with a fixed word or a look-behind, and its repeats are bounded or of
-a class that its end is not in. None of them touches bare hexadecimal of any length: SHA-256, BLAKE3, CRC32 and the
+Every pattern takes linear time: it begins with a fixed word or a look-behind, and its repeats are bounded or
+of a class that its end is not in. None touches bare hexadecimal of any length: SHA-256, BLAKE3, CRC32 and the
 short names of models must survive, and so must MD5 sums, which look exactly like an API key of Civitai.
 """
 
@@ -24,25 +24,8 @@ _NO_MAIL = (
 )
 
 _SECRET_PARTS = frozenset(
-    [
-        "key",
-        "apikey",
-        "token",
-        "secret",
-        "auth",
-        "authorization",
-        "session",
-        "cookie",
-        "cookies",
-        "password",
-        "passwd",
-        "pwd",
-        "credential",
-        "credentials",
-        "bearer",
-        "signature",
-        "sig",
-    ]
+    {"key", "apikey", "token", "secret", "auth", "authorization", "session", "cookie", "cookies", "password"}
+    | {"passwd", "pwd", "credential", "credentials", "bearer", "signature", "sig"}
 )
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
@@ -55,8 +38,9 @@ _OPEN_VALUE = re.compile(r"[\w.,|:=+-]{0,64}")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One pattern and what is put in its place; `hint` is lower-case text without which the pattern cannot match."""
+    """One pattern and what is put in its place."""
 
+    #: lower-case texts; without one of them the pattern cannot match, and is not tried
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
     replacement: str | Callable[[re.Match[str]], str]
@@ -67,8 +51,17 @@ def is_secret_name(name: str) -> bool:
     return any(part.lower() in _SECRET_PARTS for part in _PARTS.findall(name))
 
 
-def _hide_query(found: re.Match[str]) -> str:
-    return "?" + re.sub(r"[^&;]+", _hide_parameter, found["query"])
+def _hide_in_url(found: re.Match[str]) -> str:
+    address, hash_sign, fragment = found[0].partition("#")
+    rest, mark, query = address.partition("?")
+    host, slash, path = rest.removeprefix("://").partition("/")
+    login, at, bare = host.rpartition("@")
+    host = f"{HIDDEN_SHORT}@{bare}" if at and login else host
+    return f"://{host}{slash}{path}{mark}{_hide_values(query)}{hash_sign}{fragment}"
+
+
+def _hide_values(query: str) -> str:
+    return re.sub(r"[^&;]+", _hide_parameter, query)
 
 
 def _hide_parameter(found: re.Match[str]) -> str:
@@ -103,26 +96,25 @@ RULES: tuple[Rule, ...] = (
         ),
         HIDDEN,
     ),
-    Rule(("gh",), re.compile(r"\b(gh[pousr]_)[A-Za-z0-9]{36,}"), rf"\1{HIDDEN}"),
+    Rule(
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+        re.compile(r"\b(gh[pousr]_)[A-Za-z0-9]{36,}"),
+        rf"\1{HIDDEN}",
+    ),
     Rule(("github_pat_",), re.compile(r"\b(github_pat_)\w{22,}", re.ASCII), rf"\1{HIDDEN}"),
     Rule(("hf_",), re.compile(r"\b(hf_)[A-Za-z0-9]{34,}"), rf"\1{HIDDEN}"),
     Rule(("akia", "asia"), re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"), rf"\1{HIDDEN}"),
-    Rule(("ey",), re.compile(r"\bey[\w-]{8,}\.ey[\w-]{8,}(?:\.[\w-]*)?", re.ASCII), HIDDEN),
-    # addresses: login, query
-    Rule(("://",), re.compile(r"""://[^\s/"'<>\\]*@"""), f"://{HIDDEN_SHORT}@"),
+    Rule((".ey",), re.compile(r"\bey[\w-]{8,}\.ey[\w-]{8,}(?:\.[\w-]*)?", re.ASCII), HIDDEN),
+    # addresses: login, query; relative ones have only a query
+    Rule(("://",), re.compile(r"""://[^\s"'<>\\]+"""), _hide_in_url),
     Rule(
         ("?",),
-        re.compile(r"""(?<=[\w/.\]-])\?(?P<query>[A-Za-z0-9_.~%+\[\]-]+=[^\s"'<>\\#]*)"""),
-        _hide_query,
-    ),
-    Rule(
-        ("://",),
-        re.compile(r"""(?<=://)([^\s?"'<>\\]+)\?(?![\w.~%+\[\]-]+=)[^\s"'<>\\#]+"""),
-        rf"\1?{HIDDEN_SHORT}",
+        re.compile(r"""(?<=[\w/.\]-])\?(?P<query>[A-Za-z0-9_.~%+\[\]-]{1,64}=[^\s"'<>\\#]*)"""),
+        lambda found: f"?{_hide_values(found['query'])}",
     ),
     # headers: pairs in the printed form of lists and maps, then lines
     Rule(
-        ("'", '"'),
+        ("auth", "cookie", "token", "secret", "session", "key", "passw", "pwd"),
         re.compile(
             rf"""(?P<head>(?P<q>["']){_HEADER_NAME}(?P=q)\s*[,:]\s*b?(?P<r>["']))(?:(?!(?P=r))[^\\]|\\.)*""",
             _I,
@@ -136,7 +128,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("cookie",),
-        re.compile(r"""\b((?:set-)?cookie)(\s*[:=]\s*)[^\s=;"\\]+=[^\r\n"\\]*""", _I),
+        re.compile(r"""\b((?:set-)?cookie)(\s*[:=]\s*)[^\s=;"\\]{1,128}=[^\r\n"\\]*""", _I),
         rf"\1\2{HIDDEN}",
     ),
     Rule(
@@ -144,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         re.compile(r"""\b(?P<word>bearer|basic|token)(?P<gap>\s+)(?P<value>[A-Za-z0-9._~+/=-]{8,})""", _I),
         _hide_token,
     ),
-    # name = value
+    # a name and its value, in any notation
     Rule(
         ("pass", "pwd", "token", "key", "secret"),
         re.compile(
@@ -189,3 +181,6 @@ RULES: tuple[Rule, ...] = (
         HIDDEN_MAIL,
     ),
 )
+
+#: finds nothing in a lower-case text that no rule can change
+HINT = re.compile("|".join(sorted({re.escape(hint) for rule in RULES for hint in rule.hints})))
