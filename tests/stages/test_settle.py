@@ -4,6 +4,8 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -423,3 +425,37 @@ def test_no_prefix_of_a_model_is_ever_whole(tmp_path: Path, data: st.DataObject)
         verdict = read_verdict(file.fileno(), cut)
     assert isinstance(verdict, Whole) == (cut == len(content))
     assert isinstance(verdict, Whole | Incomplete | NotAModel)
+
+
+def test_bytes_that_came_since_the_last_look_rest_since_their_own_time_not_since_this_look(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.safetensors"
+    make_safetensors(path)
+    moved = path.stat()
+    clock = StillClock(
+        moment=datetime.fromtimestamp(max(moved.st_mtime, moved.st_ctime), UTC) + timedelta(seconds=3)
+    )
+    stage = SettleStage(
+        locator=FolderLocator(tmp_path),
+        clock=clock,
+        pause=ScriptedPause(),
+        options={ROOT: SettleOptions(quiet_s=QUIET_S)},
+        companions=companions,
+        chance=lambda: 0.5,
+    )
+    known = Stamp(size_bytes=1, mtime_ns=1, inode=1)
+    looked_before = replace(
+        settle_claim(path, tmp_path, known=known), still_since=clock.moment - timedelta(seconds=8)
+    )
+    (outcome,) = stage.run([looked_before])
+    assert isinstance(outcome, Restart)
+    assert outcome.still_since == clock.moment - timedelta(seconds=3)
+
+
+def test_a_time_before_the_last_look_is_not_believed(tmp_path: Path) -> None:
+    """F88: the file's clock is behind ours."""
+    path = tmp_path / "x.safetensors"
+    make_safetensors(path)
+    known = Stamp(size_bytes=1, mtime_ns=1, inode=1)
+    assert settle(path, tmp_path, known=known) == Restart(stamp=stamp(path), still_since=None)

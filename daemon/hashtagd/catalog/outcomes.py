@@ -137,8 +137,9 @@ def _values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> Mappi
         case Restart():
             batch.stories.append(Story(name="file_changed", file_id=row.id))
             batch.folders.add((row.root, row.folder))
-            due_at = batch.after(batch.quiet_s.get(row.root, DEFAULT_QUIET_S))
-            return restart_values(row.fence, outcome.stamp, still_since=batch.now, due_at=due_at)
+            quiet = timedelta(seconds=batch.quiet_s.get(row.root, DEFAULT_QUIET_S))
+            still_since = min(outcome.still_since or batch.now, batch.now)
+            return restart_values(row.fence, outcome.stamp, still_since=still_since, due_at=still_since + quiet)
         case Forget():
             batch.stories.append(Story(name="file_gone", file_id=row.id))
             batch.folders.add((row.root, row.folder))

@@ -198,9 +198,11 @@ class Park:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restart:
-    """The bytes changed: back to settle with this stamp, hashes cleared, fence + 1, resting since now."""
+    """The bytes changed: back to settle with this stamp, hashes cleared, fence + 1."""
 
     stamp: Stamp
+    #: since when the new bytes rest, where the file's own times can be believed; None: since now
+    still_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ while somebody else has the file open.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -93,7 +94,7 @@ class SettleStage:
         status = look(path)
         stamp = stamp_of(status, claim.stamp)
         if stamp != claim.stamp:
-            return Restart(stamp=stamp)
+            return Restart(stamp=stamp, still_since=self._still_since(claim, status))
         companion = self._companion(path)
         if not self._is_headered(claim.place):
             return _outcome(self._decide(claim, status, companion, None))
@@ -112,8 +113,18 @@ class SettleStage:
             status = os.fstat(file.fd)
         for seen in (file.status, status):  # before and after: half of the prefix may be older than the other
             if (stamp := stamp_of(seen, claim.stamp)) != claim.stamp:
-                return Restart(stamp=stamp)
+                return Restart(stamp=stamp, still_since=self._still_since(claim, seen))
         return _outcome(self._decide(claim, status, None, verdict))
+
+    def _still_since(self, claim: Claim, status: os.stat_result) -> datetime | None:
+        """Tell when the bytes last moved, if the file's own times are plausible: after the last look, not after now.
+
+        Counting from this look instead would let a file that just became whole wait up to twice the quiet time.
+        """
+        moved_s = max(status.st_mtime, status.st_ctime)
+        if claim.still_since.timestamp() <= moved_s <= self._clock.now().timestamp():
+            return datetime.fromtimestamp(moved_s, UTC)
+        return None
 
     def _decide(
         self, claim: Claim, status: os.stat_result, companion: str | None, verdict: Verdict | None
