@@ -2,7 +2,7 @@
 
 import json
 import os
-import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -14,6 +14,7 @@ from hashtagd.core.place import Place
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Advance, Defer, Forget, Publication, Published, Release, Restart
+from hashtagd.stages.calls import Calls
 from support.metadata_reader import read_metadata
 from support.publish_fakes import (
     SMALL_PICTURE,
@@ -463,24 +464,12 @@ def run_until_cut(world: World, renames: int) -> None:
     claim = world.claim(world.folder / "wisp.safetensors")
     left = iter(range(renames))
 
-    class Cutting(ListLedger):
-        def intend(self, intentions: object) -> frozenset[int]:
-            held = super().intend(intentions)  # type: ignore[arg-type]
-            if renames == 0:
-                raise PowerCut
-            return held
-
-    ledger = Cutting()
-    stage._ledger = ledger
-    stage._calls = replace(stage._calls, fsync=lambda fd: _cut(fd, left))
-    world.ledger = ListLedger()
+    stage._calls = Calls(rename=lambda old, new, folder_fd: _cut(old, new, folder_fd, left))
     with suppress(PowerCut):
         stage.run([claim])
-    world.ledger.committed = ledger.committed
 
 
-def _cut(fd: int, left: object) -> None:
-    """Flush; the flush of a folder follows a rename, so the last one allowed ends the process."""
-    os.fsync(fd)
-    if stat.S_ISDIR(os.fstat(fd).st_mode) and next(left, None) is None:  # type: ignore[call-overload]
+def _cut(old: str, new: str, folder_fd: int, left: Iterator[int]) -> None:
+    if next(left, None) is None:
         raise PowerCut
+    os.rename(old, new, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)

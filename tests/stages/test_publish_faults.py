@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -137,6 +138,35 @@ def test_an_unreadable_sidecar_blocks_only_itself(public_folder: Path) -> None:
     assert kind_of(facts.trouble) == "sidecar_unreadable"
     assert theirs.read_bytes() == b"private"
     assert {"wisp.metadata.json", "wisp.preview.png"} <= set(world.tree())
+
+
+def test_a_rename_that_fails_leaves_no_temporary_file_and_is_tried_again(world: World) -> None:
+    """F78."""
+
+    def rename(_old: str, _new: str, _folder_fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    world.calls = Calls(rename=rename)
+    assert trouble_kind(world.publish(world.claim(world.model()))[0]) == "disk_full"
+    assert set(world.tree()) == {"wisp.safetensors"}
+    world.calls = None
+    published(world.publish(world.claim(world.folder / "wisp.safetensors"))[0])
+
+
+def test_a_folder_that_cannot_be_flushed_is_published_again(world: World) -> None:
+    """F80. The names might not survive a power cut, so the row must not say that they do."""
+
+    def fsync(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        os.fsync(fd)
+
+    world.calls = Calls(fsync=fsync)
+    assert trouble_kind(world.publish(world.claim(world.model()))[0]) == "write_error"
+    assert trouble_kind(world.publish(world.claim(world.folder / "wisp.safetensors"))[0]) == "write_error"
+    world.calls = None
+    facts = published(world.publish(world.claim(world.folder / "wisp.safetensors"))[0])
+    assert len(facts.publications) == 3
 
 
 def test_a_flush_that_fails_again_is_tried_later_and_leaves_nothing(world: World) -> None:

@@ -14,6 +14,10 @@ def _chmod(fd: int, mode: int) -> None:
     os.fchmod(fd, mode)
 
 
+def _rename(old: str, new: str, folder_fd: int) -> None:
+    os.rename(old, new, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
     """The real calls, unless told otherwise."""
@@ -21,6 +25,8 @@ class Calls:
     write: Callable[[int, memoryview], int] = os.write
     fsync: Callable[[int], None] = os.fsync
     chmod: Callable[[int, int], None] = _chmod
+    #: old name, new name, and the open folder that both are in
+    rename: Callable[[str, str, int], None] = _rename
 
 
 def if_supported(call: Callable[[], None]) -> None:

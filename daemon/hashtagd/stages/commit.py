@@ -24,10 +24,17 @@ def commit_pending(job: Job, item: Pending) -> bool:
 
 
 def commit_rest(job: Job) -> None:
-    """Remove what describes something else by now, and set extended attributes."""
+    """Remove what describes something else by now, flush the names to the disk, set extended attributes."""
     for name in job.stale:
         try:
             job.folder.remove(name)
+        except OSError as error:
+            job.failures.append(disk_trouble(error))
+    # an intention left over means that a run ended before its names were known to be on the disk
+    unconfirmed = any(known.intended_sha256 is not None for known in job.claim.publications)
+    if job.pending or job.stale or unconfirmed:
+        try:
+            job.folder.flush()
         except OSError as error:
             job.failures.append(disk_trouble(error))
     for item in job.xattrs:

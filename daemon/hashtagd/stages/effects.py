@@ -174,10 +174,9 @@ class Folder:
         return Prepared(folder=self, temporary=temporary, name=name, instead_of=instead_of)
 
     def rename(self, old: str, new: str) -> None:
-        """Put a file of this folder under another name, whatever lies there, and flush the folder."""
-        os.rename(old, new, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        """Put a file of this folder under another name, whatever lies there."""
+        self._calls.rename(old, new, self._fd)
         self._open_ends.discard(old)
-        self.flush()
 
     def remove(self, name: str) -> None:
         """Remove a name; one that is gone already is no error."""
@@ -228,6 +227,8 @@ class Prepared:
 
     def commit(self) -> bool:
         """Rename it to its final name; returns False, and drops it, when something else came to lie there.
+
+        The new name survives a power cut only after `Folder.flush`; one flush serves many names.
 
         Raises:
             OSError: the rename failed; the temporary file is dropped.

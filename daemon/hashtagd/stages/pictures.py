@@ -19,6 +19,7 @@ PICTURE_SUFFIXES: Final = (
     *(".preview.gif", ".preview.avif", ".preview.jxl", ".preview.webm", ".bmp", ".preview.bmp"),
     *(".thumb.jpg", ".thumb.png"),
 )
+_ENDINGS: Final = tuple({"." + suffix.rpartition(".")[2] for suffix in PICTURE_SUFFIXES})
 #: where the trouble of a silent image host names no time
 AGAIN_S: Final = 300.0
 _STILL_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
@@ -28,7 +29,8 @@ class Listing:
     """The names in one folder, ready to be asked for pictures."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._exact = set(names)
+        # a folder may hold a hundred thousand names; only those that could be pictures are kept
+        self._exact = {name for name in names if name.casefold().endswith(_ENDINGS)}
         self._folded = {name.casefold(): name for name in sorted(self._exact, reverse=True)}
 
     def add(self, name: str) -> None:
