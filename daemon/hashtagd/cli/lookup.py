@@ -26,7 +26,7 @@ def lookup(context: Context, wanted: tuple[str, ...], as_json: bool) -> int:  # 
     subjects = [_subject(text, context, pause) for text in wanted]
     catalog = context.open_catalog()
     try:
-        gates = parts.make_gates(context.loaded.settings, catalog, context.clock)
+        gates = parts.make_gates(context.loaded, catalog)
         outside = parts.Outside(
             loaded=context.loaded,
             environ=context.environ,

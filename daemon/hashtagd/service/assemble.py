@@ -69,7 +69,7 @@ class Service:
         self._leases = Leases()
         self._wake, self._died = threading.Event(), threading.Event()
         self._started_s = process.clock.monotonic_s()
-        self._gates = CountingGates(parts.make_gates(loaded.settings, catalog, process.clock), self._tally)
+        self._gates = CountingGates(parts.make_gates(loaded, catalog), self._tally)
         self._outside = parts.Outside(
             loaded=loaded,
             environ=process.environ,

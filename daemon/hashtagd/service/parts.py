@@ -39,11 +39,14 @@ class Outside:
     tell: Tell
 
 
-def make_gates(settings: Settings, catalog: Catalog, clock: Clock) -> Gates:  # noqa: ARG001 - kept by the catalog
-    """Make the gatekeeper with the request budget of each configured provider."""
+def make_gates(loaded: Loaded, catalog: Catalog) -> Gates:
+    """Make the gatekeeper, kept by the catalog, with the request budget of each configured provider.
+
+    Raises:
+        SettingsMistakes: an option of a provider is wrong.
+    """
     budgets: dict[str, int] = {}
-    for entry in settings.providers:
-        options = providers.provider_class(entry.kind).Options.model_validate(dict(entry.options))
+    for _, options in check_providers(loaded):
         base_url, rpm = getattr(options, "base_url", None), getattr(options, "requests_per_minute", None)
         if base_url is not None and rpm is not None:
             budgets[origin_of(base_url)] = rpm
