@@ -50,6 +50,8 @@ class _Round:
     stories: list[Story] = field(default_factory=list)
     #: rows as they were, for those whose card is another now, or that were answered for the first time
     news: dict[int, Record] = field(default_factory=dict)
+    #: those of them whose Absent put a question to the next provider of the chain
+    passed_on: set[int] = field(default_factory=set)
 
     def after(self, wait_s: float) -> datetime:
         """Give the moment after a wait."""
@@ -80,14 +82,19 @@ def found_values(card: Card, row: Record | None) -> dict[str, Any]:
     return {**card_values(card), "verdict": "found", "times_absent": 0} | _counted(row)
 
 
-def wake_publish(connection: Connection, now: datetime, ids: Sequence[int]) -> None:
-    """Make files due for publish; one that is being published right now is published once more after that."""
+def wake_publish(connection: Connection, at: datetime, ids: Sequence[int]) -> None:
+    """Make files due for publish; one that is being published right now is published once more after that.
+
+    A file that is due earlier stays so.
+    """
+    moment = literal(at, UtcDateTime())
+    due_at = case((file.c.due_at < moment, file.c.due_at), else_=moment)
     for some in chunks(ids):
         connection.execute(
             update(file)
             .where(file.c.id.in_(some), file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
             .values(
-                due_at=case((file.c.lease_owner.is_(None), literal(now, UtcDateTime())), else_=file.c.due_at),
+                due_at=case((file.c.lease_owner.is_(None), due_at), else_=file.c.due_at),
                 republish=file.c.lease_owner.is_not(None),
                 attempts=case((file.c.lease_owner.is_(None), 0), else_=file.c.attempts),
                 parked_at=None,
@@ -123,6 +130,7 @@ def _tell(asked: _Round, row: Record, name: str, outcome: Defer | Park) -> None:
 def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
     if facts.then is not None:
         asked.questions.append(question_row(facts.then, asked.now))
+        asked.passed_on.add(row.id)
     due_at = asked.after(facts.again_in_s)
     values = {
         **NO_TROUBLE,
@@ -156,6 +164,7 @@ def _counted(row: Record | None) -> dict[str, Any]:
 def _wake_files(connection: Connection, asked: _Round) -> None:
     """Make those files due whose card is another now, or who hear their first answer."""
     due: set[int] = set()
+    soon: set[int] = set()
     for ids in chunks(asked.news):
         now_said: dict[int, list[Record]] = {}
         for row in connection.execute(_all_answers_beside(ids)):
@@ -163,9 +172,14 @@ def _wake_files(connection: Connection, asked: _Round) -> None:
         for file_id, rows in now_said.items():
             before: list[Record] = [asked.news.get(row.id, row) for row in rows]
             is_first = all(row.verdict is None for row in before)
-            if is_first or _shown(before) != _shown(rows):
+            if _shown(before) != _shown(rows):
                 due.add(file_id)
+            elif is_first:
+                is_passed_on = any(row.id in asked.passed_on for row in rows)
+                (soon if is_passed_on else due).add(file_id)
     wake_publish(connection, asked.now, sorted(due))
+    # the next provider may know it in a moment: publishing twice within a second would only write twice
+    wake_publish(connection, asked.after(schedule.NEXT_ANSWER_PATIENCE_S), sorted(soon))
 
 
 def _all_answers_beside(ids: Sequence[int]) -> Select[Any]:

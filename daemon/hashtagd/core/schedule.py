@@ -16,6 +16,8 @@ LEASE_S: Final = 60.0
 RENEW_S: Final = 20.0
 #: how long a hashed file waits for its first answer before it is published with what its header says
 FIRST_ANSWER_PATIENCE_S: Final = 60.0
+#: how long a file that one provider does not know waits for the word of the next before it is published
+NEXT_ANSWER_PATIENCE_S: Final = 2.0
 #: how long a vanished file is remembered, so that a move is recognised when the file comes back
 GONE_KEPT_S: Final = 30 * _DAY_S
 #: charged attempts after which digest and publish park a file
