@@ -142,7 +142,7 @@ def measure(top: Path, files: int) -> bool:
     print(f"rescan, nothing changed  {scan_median:>10.3f} s")
     print(f"ratio                    {ratio:>10.2f}   goal <= {GOAL_RATIO}")
     print(
-        f"memory growth            {growth_mib:>10.1f} MiB goal <= {GOAL_GROWTH_MIB}, peak {rss_mib():.0f} MiB"
+        f"memory growth            {growth_mib:>10.1f} MiB goal <= {GOAL_GROWTH_MIB} peak {rss_mib():.0f} MiB"
     )
     print(f"folders read from memory {known.reads:>10}   goal 0")
     print(f"files opened             {'no strace' if opened is None else opened:>10}   goal 0")

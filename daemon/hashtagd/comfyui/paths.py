@@ -2,7 +2,7 @@
 
 One root per tree, not one per kind of model: ComfyUI's `models` is one root, each folder of its extra paths
 that lies outside is another. Fewer roots mean fewer places that one file can have, and a file moved from
-`loras` to `checkpoints` stays in its root. A folder that another root reaches already gets no root of its own.
+`loras` to `checkpoints` stays in its root. A folder that another root reaches gets no root of its own.
 """
 
 import os
