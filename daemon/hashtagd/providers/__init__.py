@@ -1,7 +1,8 @@
 """Who may know a hash: one module per provider, imported only when the settings name it.
 
 A provider is a class with a `name`, an `Options` model and `ask`; it is made with
-`Class(options, surroundings)` and closed with `close()`. Other packages add theirs through the entry point group `hashtagd.providers`.
+`Class(options, surroundings)` and closed with `close()`. Other packages add theirs through
+the entry point group `hashtagd.providers`.
 """
 
 from collections.abc import Mapping

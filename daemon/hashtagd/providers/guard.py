@@ -35,6 +35,9 @@ _DENIED: Final = tuple(
         "100.64.0.0/10",
     )
 )
+_SCHEMES: Final = ("https", "http")
+#: a name in the form that resolvers know, or an address of version 6
+_HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.ASCII)
 #: a host whose last part is a number in any base is an address in some spelling
 _NUMBER: Final = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 
@@ -106,8 +109,7 @@ def _split(url: str) -> SplitResult:
         raise refused("it is too long, or holds characters that no address has")
     try:
         parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and parts.scheme in ("https", "http")
-        (parts.hostname or "").encode("ascii")
+        usable = bool(_HOST.fullmatch(parts.hostname or "")) and parts.port != 0 and parts.scheme in _SCHEMES
     except ValueError:
         raise refused("it is malformed") from None
     if not usable:

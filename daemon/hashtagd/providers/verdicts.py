@@ -143,7 +143,9 @@ def _tls_words(error: ssl.SSLError, code: int) -> str:
 
 def from_transport(origin: str, error: Exception, now: datetime) -> Trouble:
     """Turn an exception of the wire into a trouble; its text is not used, because it may hold a header."""
-    cause = error.__cause__
+    cause = (
+        error.__cause__ or error.__context__
+    )  # the pool of the library drops the former and keeps the latter
     if isinstance(cause, ssl.SSLError):
         return untrusted(origin, cause, now)
     return unreachable(origin, _words(error, cause))

@@ -64,9 +64,11 @@ class Wire:
     ) -> None:
         self.limits = limits or Limits()
         self._timer = _Timer(clock)
-        backend = _Backend(self._timer, resolve or addresses_of, None if proxy else check)
+        trust = _Trust(ssl_context)
+        backend = _Backend(self._timer, trust, resolve or addresses_of, None if proxy else check)
         common: dict[str, Any] = {
-            "ssl_context": ssl_context or usual_authorities(),
+            # trusts nobody: the real one is put in its place when the first secure connection is made
+            "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             "max_connections": 8,
             "max_keepalive_connections": 4,
             "keepalive_expiry": 30.0,
@@ -106,9 +108,10 @@ class Wire:
 
 
 def usual_authorities() -> ssl.SSLContext:
-    """Trust what the machine trusts and what browsers trust; older protocols than TLS 1.2 stay off."""
+    """Trust what the machine trusts, or what browsers trust where it trusts nobody; no TLS below 1.2."""
     context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
+    if not context.cert_store_stats()["x509_ca"]:
+        context.load_verify_locations(certifi.where())
     return context
 
 
@@ -151,10 +154,25 @@ class _Timer(threading.local):
         return left_s if timeout_s is None else min(timeout_s, left_s)
 
 
+class _Trust:
+    """Makes the context for secure connections when the first needs it: reading authorities takes a while."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+
+    def context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = usual_authorities()
+            return self._context
+
+
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, timer: _Timer) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, timer: _Timer, trust: _Trust) -> None:
         self._inner = inner
         self._timer = timer
+        self._trust = trust
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, self._timer.clip(timeout, httpcore.ReadTimeout))
@@ -166,18 +184,23 @@ class _Stream(httpcore.NetworkStream):
         self._inner.close()
 
     def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,  # noqa: ARG002 - a stand-in, see `Wire`
+        server_hostname: str | None = None,
+        timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         left_s = self._timer.clip(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left_s), self._timer)
+        inner = self._inner.start_tls(self._trust.context(), server_hostname, left_s)
+        return _Stream(inner, self._timer, self._trust)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - the base class has it so
         return self._inner.get_extra_info(info)
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, timer: _Timer, resolve: Resolve, check: Check | None) -> None:
+    def __init__(self, timer: _Timer, trust: _Trust, resolve: Resolve, check: Check | None) -> None:
         self._timer = timer
+        self._trust = trust
         self._resolve = resolve
         self._check = check
         self._inner = httpcore.SyncBackend()
@@ -202,7 +225,7 @@ class _Backend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 trouble = error
             else:
-                return _Stream(inner, self._timer)
+                return _Stream(inner, self._timer, self._trust)
         raise trouble or httpcore.ConnectError("the name has no address")
 
     def _addresses(self, host: str, port: int) -> Sequence[str]:
