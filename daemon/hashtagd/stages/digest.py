@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
@@ -35,6 +34,7 @@ from hashtagd.stages.hashing import LargeFileHasher, Order, SmallFileHasher
 from hashtagd.stages.opening import (
     HEADERED_EXTENSIONS,
     OpenFile,
+    is_headered,
     look,
     opened,
     outcome_of,
@@ -222,7 +222,7 @@ class DigestStage:
     def _tensors_offset(self, claim: Claim, fd: int) -> int | None:
         if claim.header is not None:
             return LENGTH_BYTES + claim.header.length_bytes
-        if Path(claim.place.name).suffix.lower() not in self._options.headered_extensions:
+        if not is_headered(claim.place, self._options.headered_extensions):
             return None
         # the header was too large to be kept; its length is all that is needed here
         length_bytes = int.from_bytes(os.pread(fd, LENGTH_BYTES, 0), "little")

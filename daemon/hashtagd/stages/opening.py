@@ -10,10 +10,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import splitext
 from pathlib import Path
 from typing import Final
 
-from hashtagd.core.place import Stamp
+from hashtagd.core.place import Place, Stamp
 from hashtagd.core.ports import Locator
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.core.work import Claim, Defer, Forget, Outcome, Park, Release
@@ -65,6 +66,11 @@ def opened(path: Path) -> Iterator[OpenFile]:
         yield OpenFile(path=path, fd=fd, status=_regular(os.fstat(fd)))
     finally:
         os.close(fd)
+
+
+def is_headered(place: Place, extensions: frozenset[str]) -> bool:
+    """Tell by its extension, in any case, whether a file has a header."""
+    return splitext(place.name)[1].lower() in extensions
 
 
 def stamp_of(status: os.stat_result, like: Stamp) -> Stamp:

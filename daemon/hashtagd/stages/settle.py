@@ -13,13 +13,13 @@ from typing import Final
 
 from hashtagd.core import header, schedule
 from hashtagd.core.header import Incomplete, NeedMore, Verdict
-from hashtagd.core.place import Place
 from hashtagd.core.ports import Clock, Locator, Pause
 from hashtagd.core.settling import Decision, Look, Never, NotYet, Ready, Wait, decide
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Advance, Claim, Defer, Outcome, Park, Release, Restart, Settled
 from hashtagd.stages.opening import (
     HEADERED_EXTENSIONS,
+    is_headered,
     look,
     opened,
     outcome_of,
@@ -96,7 +96,7 @@ class SettleStage:
         if stamp != claim.stamp:
             return Restart(stamp=stamp, still_since=self._still_since(claim, status))
         companion = self._companion(path)
-        if not self._is_headered(claim.place):
+        if not is_headered(claim.place, self._options[claim.place.root].headered_extensions):
             return _outcome(self._decide(claim, status, companion, None))
         # the most doubtful verdict first: while even that one only waits, the file need not be opened
         doubtful = Incomplete(present_bytes=status.st_size, declared_bytes=None)
@@ -140,9 +140,6 @@ class SettleStage:
                 allocated_bytes=status.st_blocks * 512,  # POSIX counts in units of 512 bytes on every disk
             )
         )
-
-    def _is_headered(self, place: Place) -> bool:
-        return os.path.splitext(place.name)[1].lower() in self._options[place.root].headered_extensions  # noqa: PTH122 - names, not paths
 
     def _companion(self, path: Path) -> str | None:
         names = self._companions(path.name)
