@@ -33,6 +33,8 @@ _HEADER_NAME = (
     r"[\w-]{0,40}?(?:authorization|cookie|token|secret|session(?:[-_]?id)?|\bauth|[-_]auth|api[-_]?key|[-_]key"
     r"|password|passwd|pwd)"
 )
+#: what no ordinary word after "token" or "basic" has: a digit, padding, or very many letters in a row
+_NO_WORD = re.compile(r"[0-9]|=$|[A-Za-z]{20}")
 _OPEN_VALUE = re.compile(r"[\w.,|:=+-]{0,64}")
 
 
@@ -77,7 +79,8 @@ def _hide_parameter(found: re.Match[str]) -> str:
 def _hide_token(found: re.Match[str]) -> str:
     value = found["value"]
     is_hash = found["word"].lower() != "bearer" and re.fullmatch(r"[0-9a-fA-F]{64}", value)
-    return found[0] if is_hash or not re.search(r"[0-9]", value) else f"{found['word']}{found['gap']}{HIDDEN}"
+    is_word = not _NO_WORD.search(value)
+    return found[0] if is_hash or is_word else f"{found['word']}{found['gap']}{HIDDEN}"
 
 
 def _hide_address(found: re.Match[str]) -> str:
