@@ -1,8 +1,8 @@
 """Measures hashing: a large warm file against hashlib and openssl, small files against a plain loop.
 
 Also what it leaves in the page cache. Run it as `python -m bench.digest [MIB]`, MIB being the size of the
-large file. Every ratio is taken round by round in one run, because the machine is faster at one moment than at
-another; the median counts. The files lie in $TMPDIR and are removed at the end.
+large file. Every ratio is taken round by round in one run, because the machine is faster at one moment than
+at another; the median counts. The files lie in $TMPDIR and are removed at the end.
 """
 
 import argparse

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,13 @@ from hashtagd.core.work import (
 from hashtagd.stages.settle import SettleOptions, SettleStage, read_verdict
 from support.safetensors import build, frame, make_safetensors
 from support.stage_fakes import (
+    NOW,
     ROOT,
     FolderLocator,
     ScriptedPause,
     StillClock,
     as_nobody,
+    at_rest,
     claim,
     no_more_files,
     root_away,
@@ -127,6 +130,18 @@ def test_a_file_that_changes_between_the_look_and_the_read_starts_over(tmp_path:
 
     (outcome,) = settle_stage(tmp_path, find=meanwhile).run([row])
     assert outcome == Restart(stamp=stamp(path))
+
+
+def test_rest_is_counted_from_the_last_change_where_the_file_tells_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    make_safetensors(path)
+    known = Stamp(size_bytes=1, mtime_ns=1, inode=1)
+    at_rest(path, 60.0)
+    restart = settle(path, tmp_path, known=known)
+    assert restart == Restart(stamp=stamp(path), still_since=NOW - timedelta(seconds=60))
+    for seconds in (7_200.0, -60.0):  # before the row was made, and after now: no times to believe
+        at_rest(path, seconds)
+        assert settle(path, tmp_path, known=known) == Restart(stamp=stamp(path))
 
 
 def test_a_file_that_never_stops_changing_never_gets_past_this_stage(tmp_path: Path) -> None:

@@ -117,9 +117,10 @@ class SettleStage:
         return _outcome(self._decide(claim, status, None, verdict))
 
     def _still_since(self, claim: Claim, status: os.stat_result) -> datetime | None:
-        """Tell when the bytes last moved, if the file's own times are plausible: after the last look, not after now.
+        """Tell when the bytes last moved, if the file's own times say so and lie between the last look and now.
 
-        Counting from this look instead would let a file that just became whole wait up to twice the quiet time.
+        Counting from this look instead would let a file that just became whole wait up to twice the quiet
+        time.
         """
         moved_s = max(status.st_mtime, status.st_ctime)
         if claim.still_since.timestamp() <= moved_s <= self._clock.now().timestamp():
