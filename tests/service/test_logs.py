@@ -413,7 +413,7 @@ def plant(secret: str, position: str) -> None:
         "value": lambda: log.info("x_done", value=f"a {secret} b"),
         "nested": lambda: log.info("x_done", value={"a": [{"b": (secret, secret.encode())}]}),
         "name": lambda: log.info("x_done", **{secret: 1}),
-        "event": lambda: log.info(" ".join(("x", secret))),
+        "event": lambda: log.info(secret),
         "header": lambda: log.info("x_done", headers={"Authorization": f"Bearer {secret}"}),
         "error value": lambda: log.info("x_done", error=error),
         "error": lambda: log.error("x_failed", exc_info=error),
@@ -437,8 +437,9 @@ _SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_si
 )
 
 
-@given(_SECRETS, st.sampled_from(POSITIONS), st.sampled_from(["json", "console"]))
-@settings(max_examples=300, deadline=None)
+@pytest.mark.parametrize("form", ["json", "console"])
+@given(secret=_SECRETS, position=st.sampled_from(POSITIONS))
+@settings(max_examples=150, deadline=None)
 def test_a_planted_secret_reaches_no_sink_and_the_line_stays_whole(
     secret: str, position: str, form: Form
 ) -> None:

@@ -300,10 +300,8 @@ def test_home_is_expanded_in_paths_and_in_the_address_of_the_database() -> None:
 
 
 def test_without_a_home_the_defaults_need_a_state_folder_and_no_comfyui_is_assumed() -> None:
-    assert mistakes("", {}) == [
-        "config.yaml: catalog.url: is required here: $HOME, $HASHTAGD_STATE_DIR and $STATE_DIRECTORY"
-         " are not set"
-    ]
+    (line,) = mistakes("", {})
+    assert line.startswith("config.yaml: catalog.url: is required here: $HOME, $HASHTAGD_STATE_DIR and")
     found = settings(None, {"STATE_DIRECTORY": "/var/lib/hashtagd"})
     assert found.catalog.url == "sqlite:////var/lib/hashtagd/catalog.db"
     assert found.comfyui.path is None
