@@ -78,7 +78,16 @@ def _match(card: Card, row: FileRow) -> dict[str, Any]:
 def _model(card: Card | None) -> Mapping[str, Any]:
     data: Mapping[str, Any] = {} if card is None else card.to_json()
     names = ("model_id", "version_id", "air", "model_name", "version_name", "kind")
-    later = ("base_model", "trained_words", "tags", "nsfw_level", "creator", "license", "page_url", "downloads")
+    later = (
+        "base_model",
+        "trained_words",
+        "tags",
+        "nsfw_level",
+        "creator",
+        "license",
+        "page_url",
+        "downloads",
+    )
     lists = {"trained_words", "tags", "downloads"}
     return {
         **{name: data.get(name) for name in names},

@@ -1,4 +1,4 @@
-"""`hashtagd check-config`: are the settings right? All mistakes at once, each with its line; secrets never shown."""
+"""`hashtagd check-config`: all mistakes of the settings at once, each with its line; never a secret."""
 
 import click
 

@@ -1,5 +1,4 @@
-"""What commands share: settings, where the state lies, and the catalog, each made only when a command asks for it."""
-
+"""What commands share: settings, where the state lies, the catalog; each made only when asked for."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.clock import SystemClock
 from hashtagd.service.presence import read_presence
-from hashtagd.service.roots import RootPlan, plan_roots
 from hashtagd.service.randomness import chance, owner_id
+from hashtagd.service.roots import RootPlan, plan_roots
 from hashtagd.settings import Loaded, find_config, load_with_lines, read_config, state_folder
 
 __all__ = ["Context", "pass_context"]
@@ -65,16 +64,14 @@ class Context:
 
     @cached_property
     def lock_folder(self) -> Path:
-        """Where the daemon's lock lies: beside an SQLite catalog, so that one catalog has one daemon per machine."""
+        """Where the lock lies: beside an SQLite catalog, so that a catalog has one daemon a machine."""
         url = self.loaded.settings.catalog.url
         prefix = "sqlite:///"
         return Path(url.removeprefix(prefix)).parent if url.startswith(prefix) else self.state_folder
 
     def roots(self, folders: tuple[Path, ...] = ()) -> RootPlan:
         """Plan the roots: those of the command line, else those of the settings."""
-        return plan_roots(
-            self.loaded, folders, environ=self.environ, state_folder=state_folder(self.environ)
-        )
+        return plan_roots(self.loaded, folders, environ=self.environ, state_folder=state_folder(self.environ))
 
     def known_roots(self) -> RootPlan:
         """Plan the roots as the settings and the daemon that ran last have them."""

@@ -1,11 +1,11 @@
-"""`hashtagd demo`: the whole story on a small library and a stand-in for Civitai on loopback. No network, no key."""
+"""`hashtagd demo`: the whole story on a small library and a stand-in for Civitai. No network, no key."""
 
 import hashlib
 import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +24,8 @@ from hashtagd.settings import Loaded, load_with_lines
 from hashtagd.standin import Standin
 from hashtagd.standin.pictures import png
 
-#: the demo's own quiet time: ten seconds would be the whole demo
-QUIET_S: Final = 1
+#: the demo's own quiet time: ten seconds would be the whole demo, and under two the file would be read twice
+QUIET_S: Final = 2
 #: a demo that takes longer than this has failed
 PATIENCE_S: Final = 30.0
 _STEPS: Final = 3
@@ -66,7 +66,9 @@ class _Demo:
     def run(self) -> int:
         self._loras.mkdir(parents=True)
         self._say("a library with two models: one that Civitai knows, one private merge")
-        self._drop("watercolor.safetensors", self._known("Watercolor Dreams", 1, words=("wtrclr", "soft wash")))
+        self._drop(
+            "watercolor.safetensors", self._known("Watercolor Dreams", 1, words=("wtrclr", "soft wash"))
+        )
         self._drop("private-merge.safetensors", _model_bytes(2, {"ss_output_name": "private-merge"}))
         environ = {"HASHTAGD_STATE_DIR": str(self._state), "HOME": str(self._state)}
         loaded = _settings(self._standin.url, self._models, environ)
@@ -90,7 +92,9 @@ class _Demo:
                 pause.stop()
                 thread.join()
         if not done:
-            click.echo("the demo did not finish in time; `hashtagd --verbose run FOLDER` tells more", err=True)
+            click.echo(
+                "the demo did not finish in time; `hashtagd --verbose run FOLDER` tells more", err=True
+            )
             return 1
         self._show(loaded)
         return 0
@@ -123,7 +127,9 @@ class _Demo:
             for step in range(_STEPS):
                 part = content[step * len(content) // _STEPS : (step + 1) * len(content) // _STEPS]
                 file.write(part)
-                self._say(f"{name}: {bytes_in_words(file.tell())} of {bytes_in_words(len(content))} are there")
+                self._say(
+                    f"{name}: {bytes_in_words(file.tell())} of {bytes_in_words(len(content))} are there"
+                )
                 with self._news:
                     self._news.wait_for(lambda: name in self._published, _STEP_S)
         return True
@@ -163,7 +169,9 @@ class _Demo:
             if row.card is not None:
                 print_facts(card_facts(row.card))
         requests = len([item for item in self._standin.requests if "/image/" not in item.path])
-        click.echo(f"\nAll of it took {requests} requests, and each file was read once. With your own models:")
+        click.echo(
+            f"\nAll of it took {requests} requests, and each file was read once. With your own models:"
+        )
         click.echo("  hashtagd run ~/ComfyUI")
 
 

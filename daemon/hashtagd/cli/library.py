@@ -32,7 +32,7 @@ from hashtagd.service.roots import RootPlan, place_of
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @pass_context
-def list_models(  # noqa: PLR0913 - one parameter an option
+def list_models(
     context: Context,
     *,
     state: str | None,
@@ -104,7 +104,7 @@ def _print_rows(context: Context, rows: Sequence[FileRow], *, as_json: bool, wit
         print_json_lines(card_json(row, plan.path_of(row.root, row.relpath)) for row in rows)
         return
     columns = ["state", "file", "model", "base model", "size"]
-    table = [
+    table: list[list[object]] = [
         [
             row.state,
             f"{row.root}/{row.relpath}",
@@ -138,7 +138,9 @@ def _print_one(context: Context, catalog: Catalog, plan: RootPlan, row: FileRow)
             "AutoV3": digests.autov3 if digests else None,
             "last check": moment_in_words(row.checked_at, now) if row.checked_at else None,
             "next check": moment_in_words(row.next_check_at, now) if row.next_check_at else None,
-            "trouble": [row.trouble["what"], row.trouble["does"], row.trouble["you"]] if row.trouble else None,
+            "trouble": [row.trouble["what"], row.trouble["does"], row.trouble["you"]]
+            if row.trouble
+            else None,
         }
     )
     history = catalog.reports.history(row)
@@ -154,7 +156,7 @@ def _unknown(wanted: str) -> GiveUp:
     return GiveUp(
         f"the catalog knows nothing called {wanted}",
         does="nothing is shown",
-        you="name a file below a root, at least 8 digits of a hash, or a model's number; `hashtagd list` shows all",
+        you="name a file below a root, 8 or more digits of a hash, or a number; `hashtagd list` shows all",
         scope=Scope.FILE,
         kind="not_in_catalog",
     )

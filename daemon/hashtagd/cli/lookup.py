@@ -70,7 +70,11 @@ def _not_found(path: Path, why: str) -> GiveUp:
 
 
 def _to_json(item: Looked) -> dict[str, object]:
-    card = None if item.card is None else {key: value for key, value in item.card.to_json().items() if key != "raw"}
+    card = (
+        None
+        if item.card is None
+        else {key: value for key, value in item.card.to_json().items() if key != "raw"}
+    )
     return {
         "sha256": item.subject.digests.sha256,
         "card": card,

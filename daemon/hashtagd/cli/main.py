@@ -32,7 +32,7 @@ _COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is used: `hashtagd status` needs no web client."""
+    """A group that imports a command when it is used: `hashtagd status` needs no web client."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         """Name the commands in the order of the contract."""
@@ -46,16 +46,19 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="The settings file; without it the usual places are looked at."
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The settings file; without it the usual places are looked at.",
 )
 @click.option("--verbose", "volume", flag_value="verbose", help="Log at debug level.")
 @click.option("--quiet", "volume", flag_value="quiet", help="Log warnings only.")
@@ -94,7 +97,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
 def complain(trouble: Trouble) -> None:
     """Print the three clauses of a trouble for a person."""
     lines = [f"hashtagd: {trouble.what}"]
-    lines += [f"  {mistake.text(trouble.source)}" for mistake in trouble.mistakes] if isinstance(trouble, SettingsMistakes) else []
+    lines += (
+        [f"  {mistake.text(trouble.source)}" for mistake in trouble.mistakes]
+        if isinstance(trouble, SettingsMistakes)
+        else []
+    )
     lines += [f"  what hashtagd does: {trouble.does}", f"  what you can do:    {trouble.you}"]
     click.echo("\n".join(lines), err=True)
 

@@ -45,7 +45,9 @@ def print_json_lines(rows: Iterable[object]) -> None:
         click.echo(json.dumps(row, ensure_ascii=False, default=_plain))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None
+) -> None:
     """Print rows as a table on a terminal, as tab-separated lines in a pipe."""
     if not sys.stdout.isatty():
         for row in rows:
@@ -85,7 +87,12 @@ def moment_in_words(moment: datetime | None, now: datetime) -> str:
         return "-"
     seconds = (moment - now).total_seconds()
     size = abs(seconds)
-    for limit, step, unit in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h"), (float("inf"), 86_400, "days")):
+    for limit, step, unit in (
+        (90, 1, "s"),
+        (5400, 60, "min"),
+        (172_800, 3600, "h"),
+        (float("inf"), 86_400, "days"),
+    ):
         if size < limit:
             words = f"{size / step:.0f} {unit}"
             break

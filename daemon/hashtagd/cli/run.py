@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import click
 from structlog.stdlib import BoundLogger
@@ -42,13 +42,17 @@ def run(context: Context, folders: tuple[Path, ...], once: bool, as_json: bool) 
     with _logging(context) as log:
         for warning in plan.warnings:
             log.warning("settings_warned", what=warning)
+
+        def tell(event: str, /, **values: Any) -> None:  # noqa: ANN401 - log values are of any type
+            log.info(event, **values)
+
         process = Process(
             plan=plan,
             environ=context.environ,
             folder=context.lock_folder,
             clock=context.clock,
             pause=pause,
-            tell=log.info,
+            tell=tell,
             bug=lambda lane, error: log.error("bug_met", lane=lane, exc_info=error),
             once=once,
         )
@@ -62,9 +66,9 @@ def _logging(context: Context) -> Iterator[BoundLogger]:
     """Send all logging through the redactor for the time of the run."""
     settings = context.loaded.settings
     key = find_api_key(settings, context.environ, source=context.loaded.source, lines=context.loaded.lines)
-    level = {"verbose": "debug", "quiet": "warning", None: settings.log.level}[context.volume]
+    levels: dict[str | None, Level] = {"verbose": "debug", "quiet": "warning"}
     logs = configure(
-        level=cast("Level", level),
+        level=levels.get(context.volume, settings.log.level),
         form=settings.log.format,
         file=settings.log.file,
         redactor=Redactor([key.get_secret_value()] if key is not None else []),
@@ -103,7 +107,7 @@ def _print(summary: Summary) -> None:
         f"{summary.waiting} waiting, {summary.parked} parked"
     )
     click.echo(
-        f"{requests} requests, {bytes_in_words(summary.bytes_hashed)} hashed, {summary.written} files written "
+        f"{requests} requests, {bytes_in_words(summary.bytes_hashed)} hashed, {summary.written} written "
         f"in {summary.took_s:.1f} s"
     )
     for origin, words in summary.closed_gates.items():

@@ -40,7 +40,9 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
         for item in catalog.reports.troubles()
     ]
     troubles += [
-        {"scope": "root", "where": root["name"], **_clauses(root["trouble"])} for root in roots if root["trouble"]
+        {"scope": "root", "where": root["name"], **_clauses(root["trouble"])}
+        for root in roots
+        if root["trouble"]
     ]
     return {
         "daemon": {
@@ -68,7 +70,10 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
 
 def _roots(catalog: Catalog, context: Context, presence: dict[str, Any]) -> list[dict[str, Any]]:
     counts = {count.name: count for count in catalog.reports.roots()}
-    paths = {**{folder.name: str(folder.path) for folder in context.known_roots().folders}, **presence.get("paths", {})}
+    paths = {
+        **{folder.name: str(folder.path) for folder in context.known_roots().folders},
+        **presence.get("paths", {}),
+    }
     troubles, watch = presence.get("roots", {}), presence.get("watch", {})
     return [
         {
@@ -97,7 +102,13 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
         print_table(
             ["root", "files", "size", "watched by", "path"],
             [
-                [root["name"], root["files"], bytes_in_words(root["bytes"]), root["watch"] or "-", root["path"] or "-"]
+                [
+                    root["name"],
+                    root["files"],
+                    bytes_in_words(root["bytes"]),
+                    root["watch"] or "-",
+                    root["path"] or "-",
+                ]
                 for root in facts["roots"]
             ],
         )
@@ -105,7 +116,8 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
     click.echo(f"questions: {questions['due']} due, {questions['waiting']} waiting for their time")
     for gate in facts["gates"]:
         if not gate["open"]:
-            click.echo(f"closed: {gate['origin']} opens {moment_in_words(gate['opens_at'], now)}: {safe(gate['reason'])}")
+            opens = moment_in_words(gate["opens_at"], now)
+            click.echo(f"closed: {gate['origin']} opens {opens}: {safe(gate['reason'])}")
     for trouble in facts["troubles"][:_SHOWN]:
         click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}")
         click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}")

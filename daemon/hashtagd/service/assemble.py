@@ -233,7 +233,12 @@ class Service:
     def _lane(self, work: Work) -> Lane:
         process = self._process
         return Lane(
-            work=work, clock=process.clock, pause=process.pause, tell=process.tell, bug=process.bug, died=self._lane_died
+            work=work,
+            clock=process.clock,
+            pause=process.pause,
+            tell=process.tell,
+            bug=process.bug,
+            died=self._lane_died,
         )
 
     def _file_ended(self, claim: Claim, outcome: Outcome) -> None:
@@ -253,10 +258,14 @@ class Service:
         if trouble is None:
             self._process.tell("root_recovered", root=root)
         else:
-            self._process.tell("root_paused", root=root, kind=trouble.kind, what=trouble.what, you=trouble.you)
+            self._process.tell(
+                "root_paused", root=root, kind=trouble.kind, what=trouble.what, you=trouble.you
+            )
 
     def _quiet(self) -> bool:
-        return self._leases.count == 0 and all(scout.scanned_all_once and scout.idle for scout in self._scouts)
+        return self._leases.count == 0 and all(
+            scout.scanned_all_once and scout.idle for scout in self._scouts
+        )
 
     def _wake_republished(self, loaded: Loaded) -> None:
         """Publish roots again whose writers or their options changed since the last run."""

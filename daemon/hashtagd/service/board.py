@@ -33,7 +33,9 @@ class RootBoard:
         self._lock = threading.Lock()
         self._notices: dict[tuple[str, Stage | None], Notice] = {}
 
-    def pin(self, root: str, trouble: Trouble, *, stage: Stage | None = None, for_s: float | None = None) -> None:
+    def pin(
+        self, root: str, trouble: Trouble, *, stage: Stage | None = None, for_s: float | None = None
+    ) -> None:
         """Let a root rest: altogether, or in one stage only; until `lift`, or for a time."""
         until_s = None if for_s is None else self._clock.monotonic_s() + for_s
         with self._lock:

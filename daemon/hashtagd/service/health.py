@@ -7,7 +7,7 @@ from hashtagd.core.ports import Clock
 from hashtagd.core.troubles import Trouble
 from hashtagd.service.lanes import Lane
 
-#: a lane that works on one batch for longer than this makes the daemon unwell; a 100 GB file takes about a minute
+#: a lane that works on one batch for longer makes the daemon unwell; a 100 GB file takes about a minute
 LANE_DEADLINE_S = 900.0
 
 

@@ -1,8 +1,8 @@
 """Lanes: threads that claim due rows, run a stage on them and commit the outcomes.
 
-`clear wake -> turn (claim, run, apply) -> beat`; a lane with nothing due sleeps until it is woken, the next due time,
-or `idle_s`. This is the only place that catches everything: what is no Trouble is a bug, is logged with its traceback,
-counted, and costs the rows of one batch a delay, never the process.
+`clear wake -> turn (claim, run, apply) -> beat`; a lane with nothing due sleeps until it is woken, the next
+due time, or `IDLE_S`. This is the only place that catches everything: what is no Trouble is a bug, is logged
+with its traceback, counted, and costs one row a delay, never the process.
 """
 
 import threading
@@ -32,7 +32,7 @@ class Work(Protocol):
         ...
 
     def turn(self) -> float:
-        """Do what is due now; returns the seconds until it is worth coming back, 0 when there is more at once.
+        """Do what is due now; returns the seconds until it is worth coming back, 0 for at once.
 
         Raises:
             Trouble: nothing could be done for a reason that concerns the whole lane.

@@ -73,7 +73,9 @@ def subject_of(path: Path, *, clock: Clock, pause: Pause) -> Subject | Outcome:
     """
     with opened(path) as file:
         verdict = read_verdict(file.fd, file.status.st_size)
-        stamp = Stamp(size_bytes=file.status.st_size, mtime_ns=file.status.st_mtime_ns, inode=file.status.st_ino)
+        stamp = Stamp(
+            size_bytes=file.status.st_size, mtime_ns=file.status.st_mtime_ns, inode=file.status.st_ino
+        )
     header: Header | None = verdict.header if isinstance(verdict, Whole) else None
     claim = Claim(
         file_id=0,

@@ -1,7 +1,7 @@
 """When is `run --once` done? When nothing is left that a short wait would bring forward.
 
-Files that still settle are waited for, and so is a gate that opens in a moment. What waits longer (a closed gate, a
-copy that died half-way) or needs a person is reported instead.
+Files that still settle are waited for, and so is a gate that opens in a moment. What waits longer (a closed
+gate, a copy that died half-way) or needs a person is reported instead.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -70,10 +70,15 @@ class OnceJudge:
         waiting = {name: self._catalog.waiting(name).due for name in self._origins}
         blocked = {name: due for name, due in waiting.items() if due and self._origins[name] in gates}
         askable = any(due and name not in blocked for name, due in waiting.items())
-        soon = any(gates[origin].opens_at <= now + timedelta(seconds=GATE_PATIENCE_S) for origin in self._origins_of(blocked))
+        soon = any(
+            gates[origin].opens_at <= now + timedelta(seconds=GATE_PATIENCE_S)
+            for origin in self._origins_of(blocked)
+        )
         files = pending_files(self._catalog.database, self._roots)
         woken = blocked and not askable and not soon and self._publish_without_answers(files)
-        arriving = [file for file in files if self._is_worth_waiting(file, now, blocked=bool(blocked) and not soon)]
+        arriving = [
+            file for file in files if self._is_worth_waiting(file, now, blocked=bool(blocked) and not soon)
+        ]
         return Verdict(
             finished=not (askable or soon or arriving or woken),
             gates=gates,
@@ -85,7 +90,11 @@ class OnceJudge:
     def _closed_gates(self) -> dict[str, Closed]:
         looks = {origin: self._gates.look(origin) for origin in self._origins.values() if origin is not None}
         # a gate that only waits for its request budget is open as far as patience goes
-        return {origin: look for origin, look in looks.items() if isinstance(look, Closed) and look.trouble is not None}
+        return {
+            origin: look
+            for origin, look in looks.items()
+            if isinstance(look, Closed) and look.trouble is not None
+        }
 
     def _origins_of(self, names: Mapping[str, int]) -> list[str]:
         return [origin for name in names if (origin := self._origins[name]) is not None]
@@ -102,7 +111,7 @@ class OnceJudge:
         return file.stage is Stage.SETTLE and (now - file.still_since).total_seconds() >= ARRIVING_S
 
     def _publish_without_answers(self, files: Sequence[PendingFile]) -> bool:
-        """Let files that wait for an answer which will not come now be published with what their headers say."""
+        """Let files whose answer will not come now be published with what their headers say."""
         patient = [file.file_id for file in files if file.stage is Stage.PUBLISH and file.trouble is None]
         if patient:
             publish_now(self._catalog.database, patient)

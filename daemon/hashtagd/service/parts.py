@@ -1,4 +1,4 @@
-"""The pieces that settings name: providers, writers, gates, stage options. Mistakes in options end the start."""
+"""The pieces that settings name: providers, writers, gates, stage options."""
 
 import hashlib
 import json
@@ -7,21 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.gates import Gates
 from hashtagd.core.ports import Clock, Gatekeeper, Pause, Writer
-from pydantic import BaseModel
-
 from hashtagd.providers import ClosableProvider, ProviderClass, Surroundings, Tell
 from hashtagd.providers.entrance import origin_of
 from hashtagd.providers.fetcher import PreviewFetcher
 from hashtagd.settings import Loaded, Settings, WriterEntry, find_api_key, validate_options
 from hashtagd.stages.digest import DigestOptions
-from hashtagd.stages.settle import HEADERED_EXTENSIONS, SettleOptions
+from hashtagd.stages.settle import SettleOptions
 from hashtagd.watch.roots import RootFolder
 
-#: requests a minute to hosts the settings say nothing of: image hosts, built to serve a page full of pictures at once
+#: requests a minute to hosts the settings say nothing of: image hosts, built to serve a page full of
+#: pictures at once
 DEFAULT_RPM: Final = 1200
 #: more workers gain nothing on one disk
 _MOST_WORKERS: Final = 4
@@ -137,9 +138,7 @@ def digest_options(settings: Settings) -> DigestOptions:
     """Give the digest stage its options; `auto` takes one worker a core, within reason."""
     workers = settings.digests.workers
     count = min(os.cpu_count() or 1, _MOST_WORKERS) if workers == "auto" else workers
-    return DigestOptions(
-        workers=count, blake3=settings.digests.blake3, headered_extensions=HEADERED_EXTENSIONS
-    )
+    return DigestOptions(workers=count, blake3=settings.digests.blake3)
 
 
 def _writers(loaded: Loaded, entries: Sequence[WriterEntry], path: tuple[str | int, ...]) -> list[Writer]:
@@ -148,7 +147,9 @@ def _writers(loaded: Loaded, entries: Sequence[WriterEntry], path: tuple[str | i
         cls = writers.writer_class(entry.name)
         options = {**_common_options(loaded.settings, cls.Options.model_fields), **entry.options}
         where = (*path, index, entry.name)
-        made.append(cls(validate_options(cls.Options, options, where, lines=loaded.lines, source=loaded.source)))
+        made.append(
+            cls(validate_options(cls.Options, options, where, lines=loaded.lines, source=loaded.source))
+        )
     return made
 
 

@@ -1,7 +1,7 @@
 """What the running daemon tells other commands on this machine: a small file beside its lock.
 
-It is written only when something changed, so an idle daemon writes nothing. Whether the process still lives is proven
-by the lock, never by this file.
+It is written only when something changed, so an idle daemon writes nothing. Whether the process still lives
+is proven by the lock, never by this file.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Which roots this process works on: those of the command line, or those of the settings and the ComfyUI beside us."""
+"""Which roots this process works on: of the command line, or of the settings and ComfyUI's folder."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,9 @@ class RootPlan:
         """Add (or move) roots that a running daemon is known to watch."""
         known = {folder.name: folder for folder in self.folders}
         for name, path in paths.items():
-            known[name] = replace(known[name], path=path) if name in known else RootFolder(name=name, path=path)
+            known[name] = (
+                replace(known[name], path=path) if name in known else RootFolder(name=name, path=path)
+            )
         return replace(self, folders=tuple(known.values()))
 
     def path_of(self, root: str, relpath: str) -> Path | None:
@@ -37,10 +39,7 @@ class RootPlan:
 def plan_roots(
     loaded: Loaded, folders: Sequence[Path], *, environ: Mapping[str, str], state_folder: Path | None
 ) -> RootPlan:
-    """Plan the roots of this process.
-
-    Args:
-        folders: from the command line: they replace the configured roots for this run.
+    """Plan the roots of this process; folders of the command line replace the configured roots for this run.
 
     Raises:
         AskOperator: scope `daemon`: a folder of the command line is none.
@@ -68,7 +67,9 @@ def plan_roots(
     return RootPlan(folders=tuple(_without_overlap(configured, beside)), warnings=tuple(warnings))
 
 
-def _of_command_line(folders: Sequence[Path], environ: Mapping[str, str], state_folder: Path | None) -> RootPlan:
+def _of_command_line(
+    folders: Sequence[Path], environ: Mapping[str, str], state_folder: Path | None
+) -> RootPlan:
     absolute = [Path(os.path.abspath(folder.expanduser())) for folder in folders]  # noqa: PTH100 - links stay as spelled
     for folder in absolute:
         if not folder.is_dir():

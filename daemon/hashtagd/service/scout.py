@@ -1,4 +1,4 @@
-"""Scouts: one per device. A scout looks where events hinted, scans its roots on a timer, and notes what it saw.
+"""Scouts: one per device. A scout looks where events hinted, scans on a timer, and notes what it saw.
 
 A network disk that hangs holds up only its own scout.
 """
@@ -79,14 +79,16 @@ class ScoutWork:
         return not hinted and min(self._scan_at_s.values(), default=float("inf")) > self._clock.monotonic_s()
 
     def take(self, hints: Hints) -> bool:
-        """Keep the hints that concern this device; returns whether there were any. Called by the supervisor."""
+        """Keep the hints that concern this device; returns whether there were any."""
         with self._lock:
             before = len(self._places) + len(self._subfolders)
             self._places |= {place for place in hints.places if place.root in self._folders}
             self._subfolders |= {(root, sub) for root, sub in hints.folders if root in self._folders}
             for root in hints.scan_roots & self._folders.keys():
                 self._scan_at_s[root] = float("-inf")
-            return len(self._places) + len(self._subfolders) > before or not hints.scan_roots.isdisjoint(self._folders)
+            return len(self._places) + len(self._subfolders) > before or not hints.scan_roots.isdisjoint(
+                self._folders
+            )
 
     def turn(self) -> float:
         """Check the roots, look where something was hinted, scan what is due."""
@@ -106,7 +108,9 @@ class ScoutWork:
             trouble = self._roots.trouble(change.root)
             if change.change is Change.AWAY and trouble is not None:
                 self._board.pin(change.root, trouble)
-                self._tell("root_went_away", root=change.root, kind=trouble.kind, what=trouble.what, you=trouble.you)
+                self._tell(
+                    "root_went_away", root=change.root, kind=trouble.kind, what=trouble.what, you=trouble.you
+                )
                 continue
             self._board.lift(change.root)
             self._rearm(change.root)
@@ -119,7 +123,9 @@ class ScoutWork:
         sightings: list[Sighting] = []
         for place in places:
             try:
-                sightings.append(look(self._roots, place, self._clock, trust_inodes=place.root not in self._untrusted))
+                sightings.append(
+                    look(self._roots, place, self._clock, trust_inodes=place.root not in self._untrusted)
+                )
             except Trouble as trouble:
                 self._not_seen(place, trouble)
         self._note(sightings)
@@ -128,7 +134,7 @@ class ScoutWork:
                 self._walk(self._folders[root], below=below)
 
     def _not_seen(self, place: Place, trouble: Trouble) -> None:
-        """Nothing was seen, so nothing is noted: a scan will tell when the root or the file can be seen again."""
+        """Note nothing, for nothing was seen: a scan tells when the root or the file can be seen again."""
         if trouble.scope is Scope.ROOT:
             self._board.pin(place.root, trouble)
         self._tell("look_failed", root=place.root, path=place.relpath, kind=trouble.kind, what=trouble.what)
@@ -139,7 +145,11 @@ class ScoutWork:
         report = self._walk(folder, below="")
         if report.inodes_moved and name not in self._untrusted:
             self._untrusted.add(name)
-            self._tell("root_inodes_distrusted", root=name, what="every inode number moved; they are ignored from now on")
+            self._tell(
+                "root_inodes_distrusted",
+                root=name,
+                what="every inode number moved; they are ignored from now on",
+            )
             report = self._walk(folder, below="")
         self._scanned_once.add(name)
         wait_s = schedule.scan_wait_s(folder.scan_interval_s, self._chance())

@@ -57,9 +57,9 @@ def sum_up(
         for state, count in catalog.reports.states(root).items():
             states[state] = states.get(state, 0) + count
     gates = {
-        origin: f"{closed.trouble.what if closed.trouble else 'budget'}; opens {closed.opens_at:%Y-%m-%d %H:%M:%S} UTC"
+        origin: f"{closed.trouble.what}; opens {closed.opens_at:%Y-%m-%d %H:%M:%S} UTC"
         for origin, closed in verdict.gates.items()
-        if verdict.questions_waiting
+        if verdict.questions_waiting and closed.trouble is not None
     }
     return Summary(
         files=sum(states.values()) - states.get("gone", 0),

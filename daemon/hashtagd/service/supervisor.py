@@ -1,7 +1,7 @@
 """The main thread: start everything in order, keep it going once a second, stop in time.
 
-Alive is narrower than well: systemd's watchdog is fed while this loop turns and the catalog gives an answer of any
-kind. A hung network disk or a closed gate makes the daemon unwell, and a restart would heal neither.
+Alive is narrower than well: systemd's watchdog is fed while this loop turns and the catalog gives an answer
+of any kind. A hung network disk or a closed gate makes the daemon unwell, and a restart would heal neither.
 """
 
 import threading
@@ -148,7 +148,8 @@ class Supervisor:
         crew.pause.stop()
         self._wake_lanes()
         deadline_s = crew.clock.monotonic_s() + GRACE_S
-        stuck = [lane for lane in crew.lanes if not lane.join(max(0.0, deadline_s - crew.clock.monotonic_s()))]
+        stuck = [
+            lane for lane in crew.lanes if not lane.join(max(0.0, deadline_s - crew.clock.monotonic_s()))
+        ]
         crew.observer.stop()
         crew.tell("daemon_stopped", stuck_lanes=[lane.work.name for lane in stuck])
-

@@ -25,7 +25,13 @@ class Survey:
 
 
 def survey_root(
-    folder: RootFolder, catalog: Catalog, clock: Clock, pause: Pause, *, below: str = "", trust_inodes: bool = True
+    folder: RootFolder,
+    catalog: Catalog,
+    clock: Clock,
+    pause: Pause,
+    *,
+    below: str = "",
+    trust_inodes: bool = True,
 ) -> Survey:
     """Scan a root (or one folder of it) and note every difference.
 

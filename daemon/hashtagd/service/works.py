@@ -74,7 +74,9 @@ class FileWork:
         left = list(claims)
         with self._leases.hold_files(claims):
             try:
-                for batch in in_batches(claims, lambda claim: claim.stamp.size_bytes >= self._big_bytes, self._limit):
+                for batch in in_batches(
+                    claims, lambda claim: claim.stamp.size_bytes >= self._big_bytes, self._limit
+                ):
                     self._work(batch)
                     del left[: len(batch)]
             except (Trouble, Stopping):
@@ -112,7 +114,11 @@ class FileWork:
     def _judged(self, claim: Claim, outcome: Outcome) -> Outcome:
         """Move a trouble of the whole root from the row to the board: the row is innocent and stays due."""
         trouble = getattr(outcome, "trouble", None)
-        if trouble is not None and trouble.scope is Scope.ROOT and isinstance(outcome, Defer | Release | Park):
+        if (
+            trouble is not None
+            and trouble.scope is Scope.ROOT
+            and isinstance(outcome, Defer | Release | Park)
+        ):
             self._board.pin(claim.place.root, trouble, stage=self._stage, for_s=PAUSE_S)
             return Release(trouble=trouble)
         if trouble is None:
@@ -163,7 +169,9 @@ class AskWork:
         waiting = self._catalog.waiting(self._provider.name)
         if waiting.due == 0 or waiting.oldest_due_at is None:
             self._rounds_in_a_row = 0
-            return seconds_until(self._catalog.next_question_due(self._provider.name), self._clock) or float("inf")
+            return seconds_until(self._catalog.next_question_due(self._provider.name), self._clock) or float(
+                "inf"
+            )
         gate = self._gates.look(self._provider.origin) if self._provider.origin else None
         if isinstance(gate, Closed):
             return max(0.05, seconds_until(gate.opens_at, self._clock) or 0.0)
@@ -216,4 +224,3 @@ class AskWork:
 def seconds_until(moment: datetime | None, clock: Clock) -> float | None:
     """Give the seconds until a moment, at least 0; None when there is no moment."""
     return None if moment is None else max(0.0, (moment - clock.now()).total_seconds())
-

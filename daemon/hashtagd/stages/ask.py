@@ -1,7 +1,7 @@
 """The ask stage: put a round of questions to one provider and turn what it says into outcomes.
 
-Silence is no answer: what the provider did not speak about stays due, and nothing is ever called unknown because a
-site was down.
+Silence is no answer: what the provider did not speak about stays due, and nothing is ever called unknown
+because a site was down.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +87,7 @@ class AskStage:
         return QuestionKey(hash_kind=HashKind.SHA256, hash=claim.key.hash, provider=self._then)
 
     def _unanswered(self, claim: QuestionClaim) -> Outcome:
-        """Treat a stream that ended politely without a word about this hash: ask again on the schedule of misses."""
+        """Treat a stream that ended without a word about this hash: ask again on the schedule of misses."""
         trouble = TryLater(
             f"{self._provider.name} answered without a word about this hash",
             does="hashtagd counts that as no answer and asks again later",
@@ -96,4 +96,3 @@ class AskStage:
             kind="no_answer",
         )
         return Defer(trouble=trouble, wait_s=self._again_s(claim, absent=True))
-
