@@ -11,8 +11,11 @@ import httpcore
 _STEP_BYTES = 256 * 1024
 _DEEPEST = 48
 _INT64_DIGITS = 18
+#: a run of digits too long for 64 bits, an exponent too large for a float
+_ODD_NUMBER = re.compile(rb"[0-9]{19}|[0-9][eE]\+?[0-9]{3}")
 #: escapes of what no store can hold: NUL, and halves of surrogate pairs (most of which have their other half)
 _SUSPECT = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
+_CONTAINERS = (dict, list)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -79,13 +82,18 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     Raises:
         SpoiledBody: it is no JSON.
     """
+    # to read every number with our own functions takes as long as all the rest; hardly any document needs it
+    careful = _ODD_NUMBER.search(body) is not None
     try:
         value = json.loads(
-            body.decode("utf-8-sig"), parse_int=_integer, parse_float=_number, parse_constant=_no_number
+            body.decode("utf-8-sig"),
+            parse_int=_integer if careful else None,
+            parse_float=_number if careful else None,
+            parse_constant=_no_number,
         )
     except (ValueError, RecursionError):
         raise SpoiledBody("the body is no JSON", cut=True) from None
-    if body.count(b"[") + body.count(b"{") > _DEEPEST and _too_deep(value, _DEEPEST):
+    if _too_deep(value):
         raise SpoiledBody("the body is nested too deeply", cut=False)
     return _cleaned(value) if _SUSPECT.search(body) else value
 
@@ -108,12 +116,14 @@ def _no_number(_name: str) -> None:
     """Read NaN and the infinities, which are no JSON, as nothing."""
 
 
-def _too_deep(value: object, left: int) -> bool:
-    if left == 0:
-        return isinstance(value, dict | list)
-    if isinstance(value, dict):
-        return any(_too_deep(item, left - 1) for item in value.values())
-    return isinstance(value, list) and any(_too_deep(item, left - 1) for item in value)
+def _too_deep(value: object) -> bool:
+    level: list[Any] = [value] if type(value) in _CONTAINERS else []
+    for _ in range(_DEEPEST):
+        children = (item.values() if isinstance(item, dict) else item for item in level if item)
+        level = [child for group in children for child in group if type(child) in _CONTAINERS]
+        if not level:
+            return False
+    return True
 
 
 def _cleaned(value: Any) -> Any:  # noqa: ANN401 - any JSON value

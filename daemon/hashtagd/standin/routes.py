@@ -62,6 +62,8 @@ class Routes:
         self._origin = origin
         #: the one key that downloads of `needs_key` listings accept
         self.key: str | None = None
+        #: a hash that spoils every batch it is in, upper-case
+        self.disliked: str | None = None
         self._signed: dict[str, int] = {}
         self._table: list[tuple[str, re.Pattern[str], Callable[..., Reply]]] = [
             ("by-hash", re.compile(r"/api/v1/model-versions/by-hash"), self._by_hash),
@@ -89,7 +91,7 @@ class Routes:
 
     def _by_hash(self, asked: Asked) -> Reply:
         hashes = _hashes(asked.body, _BATCH_LIMIT)
-        if hashes is None:
+        if hashes is None or self.disliked in hashes:
             return as_json({"error": "Request must include an array of SHA256 Hashes. too_big\ninvalid"}, 400)
         rows = [row for text in dict.fromkeys(hashes) for row in self._library.by_hash.get(text, ())]
         entries = [
@@ -102,7 +104,7 @@ class Routes:
 
     def _ids(self, asked: Asked) -> Reply:
         hashes = _hashes(asked.body, _IDS_LIMIT)
-        if hashes is None:
+        if hashes is None or self.disliked in hashes:
             return as_json({"error": "Request must include an array of SHA256 Hashes. too_big\ninvalid"}, 400)
         rows = [row for text in dict.fromkeys(hashes) for row in self._library.by_hash.get(text, ())]
         return as_json(
