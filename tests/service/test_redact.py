@@ -135,7 +135,7 @@ _TITLE = st.text(
 
 
 @given(_HEX, st.sampled_from(["sha256", "autov2", "autov3", "crc32", "blake3"]), st.integers(), _TITLE)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_hashes_ids_and_titles_are_never_touched(digest: str, name: str, number: int, title: str) -> None:
     event = {
         "event": "file_digested",

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -243,6 +244,7 @@ def test_off_is_a_word_here_not_a_boolean() -> None:
 
 
 @given(st.text(max_size=300))
+@limits(deadline=None)
 def test_any_text_gives_settings_or_mistakes_never_a_traceback(text: str) -> None:
     """F89."""
     try:
@@ -259,6 +261,7 @@ _TREES = st.recursive(
 
 
 @given(st.sampled_from(sorted(Settings.model_fields)), _TREES)
+@limits(deadline=None)
 def test_any_value_under_a_known_key_gives_settings_or_mistakes(key: str, value: object) -> None:
     """F89."""
     import json  # noqa: PLC0415 - JSON is YAML, near enough
