@@ -5,18 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, literal, or_, select, update
+from sqlalchemy import Connection, case, literal, select, update
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.outcomes import question_row
 from hashtagd.catalog.rows import (
-    ABOUT_FILE,
     NO_LEASE,
     NO_TROUBLE,
     Record,
+    answers_by_hash,
     card_values,
     chunks,
     insert_absent,
+    keys_of,
     write_rows,
 )
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
@@ -29,6 +30,7 @@ from hashtagd.core.work import (
     Answered,
     Defer,
     Found,
+    HashKind,
     Outcome,
     Park,
     QuestionClaim,
@@ -163,38 +165,32 @@ def _counted(row: Record | None) -> dict[str, Any]:
 
 def _wake_files(connection: Connection, asked: _Round) -> None:
     """Make those files due whose card is another now, or who hear their first answer."""
-    due: set[int] = set()
-    soon: set[int] = set()
-    for ids in chunks(asked.news):
-        now_said: dict[int, list[Record]] = {}
-        for row in connection.execute(_all_answers_beside(ids)):
-            now_said.setdefault(row.file_id, []).append(row)
-        for file_id, rows in now_said.items():
-            before: list[Record] = [asked.news.get(row.id, row) for row in rows]
-            is_first = all(row.verdict is None for row in before)
-            if _shown(before) != _shown(rows):
-                due.add(file_id)
-            elif is_first:
-                is_passed_on = any(row.id in asked.passed_on for row in rows)
-                (soon if is_passed_on else due).add(file_id)
-    wake_publish(connection, asked.now, sorted(due))
-    # the next provider may know it in a moment: publishing twice within a second would only write twice
-    wake_publish(connection, asked.after(schedule.NEXT_ANSWER_PATIENCE_S), sorted(soon))
-
-
-def _all_answers_beside(ids: Sequence[int]) -> Select[Any]:
-    """Select every answered question of every live file that one of these questions is about."""
-    concerned = (
-        select(file.c.id)
-        .join(question, ABOUT_FILE)
-        .where(question.c.id.in_(ids), file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
-    )
+    concerned = _files_about(connection, list(asked.news.values()))
+    hashes = (value for keys in concerned.values() for _, value in keys)
     columns = (question.c.id, question.c.verdict, question.c.strength, question.c.card, question.c.raw)
-    return (
-        select(file.c.id.label("file_id"), *columns)
-        .join(question, ABOUT_FILE)
-        .where(file.c.id.in_(concerned), or_(question.c.verdict.is_not(None), question.c.id.in_(ids)))
-    )
+    said = answers_by_hash(connection, hashes, columns)
+    due = []
+    for file_id, keys in concerned.items():
+        after = [row for key in keys for row in said.get(key, ())]
+        before: list[Record] = [asked.news.get(row.id, row) for row in after]
+        is_first = all(row.verdict is None for row in before)
+        if is_first or _shown(before) != _shown(after):
+            due.append(file_id)
+    wake_publish(connection, asked.now, sorted(due))
+
+
+def _files_about(connection: Connection, rows: Sequence[Record]) -> dict[int, list[tuple[str, str]]]:
+    """Find the live, hashed files that these questions are about, with their hashes."""
+    concerned: dict[int, list[tuple[str, str]]] = {}
+    for kind, column in ((HashKind.SHA256, file.c.sha256), (HashKind.TENSORS, file.c.tensors_sha256)):
+        for some in chunks(sorted({row.hash for row in rows if row.hash_kind == kind.value})):
+            for row in connection.execute(
+                select(file.c.id, file.c.sha256, file.c.tensors_sha256).where(
+                    column.in_(some), file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None)
+                )
+            ):
+                concerned[row.id] = keys_of(row.sha256, row.tensors_sha256)
+    return concerned
 
 
 def _shown(rows: Sequence[Record]) -> _Shown | None:

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, func, or_, select, update
 
 from hashtagd.catalog.rows import (
-    ABOUT_FILE,
     NO_LEASE,
     Record,
+    answers_by_hash,
     card_of,
     chunks,
     digests_of,
     header_of,
+    keys_of,
     place_of,
     stamp_of,
     write_rows,
@@ -196,22 +197,27 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
 
 def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     """Fill claims of publish with what the providers said and what was written before."""
-    answers: dict[int, list[Record]] = {}
+    keys = {claim.file_id: _keys(claim) for claim in claims}
+    columns = (question.c.verdict, question.c.card, question.c.raw, question.c.answered_at)
+    hashes = (value for some in keys.values() for _, value in some)
+    said = answers_by_hash(connection, hashes, columns)
     written: dict[int, list[Publication]] = {}
-    for ids in chunks(claim.file_id for claim in claims):
-        for row in connection.execute(
-            select(file.c.id.label("file_id"), question.c.card, question.c.raw, question.c.answered_at)
-            .join(question, ABOUT_FILE)
-            .where(file.c.id.in_(ids), question.c.verdict.is_not(None))
-            .order_by(question.c.id)
-        ):
-            answers.setdefault(row.file_id, []).append(row)
+    for ids in chunks(keys):
         for row in connection.execute(select(publication).where(publication.c.file_id.in_(ids))):
             written.setdefault(row.file_id, []).append(publication_of(row))
     return [
-        _answered(claim, answers.get(claim.file_id, []), tuple(written.get(claim.file_id, [])))
+        _answered(
+            claim,
+            [row for key in keys[claim.file_id] for row in said.get(key, ()) if row.verdict is not None],
+            tuple(written.get(claim.file_id, [])),
+        )
         for claim in claims
     ]
+
+
+def _keys(claim: Claim) -> list[tuple[str, str]]:
+    known = claim.digests
+    return [] if known is None else keys_of(known.sha256, known.tensors_sha256)
 
 
 def publication_of(row: Record) -> Publication:

@@ -139,7 +139,9 @@ def _values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> Mappi
             batch.folders.add((row.root, row.folder))
             quiet = timedelta(seconds=batch.quiet_s.get(row.root, DEFAULT_QUIET_S))
             still_since = min(outcome.still_since or batch.now, batch.now)
-            return restart_values(row.fence, outcome.stamp, still_since=still_since, due_at=still_since + quiet)
+            return restart_values(
+                row.fence, outcome.stamp, still_since=still_since, due_at=still_since + quiet
+            )
         case Forget():
             batch.stories.append(Story(name="file_gone", file_id=row.id))
             batch.folders.add((row.root, row.folder))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Table, and_, bindparam, or_, update
+from sqlalchemy import Connection, Table, and_, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hashtagd.catalog.storable import storable_json
@@ -120,6 +120,24 @@ def card_values(card: Card) -> dict[str, Any]:
         "folded": "\n".join(word for word in words if word).casefold(),
         **{part: data[part] for part in parts},
     }
+
+
+def answers_by_hash(
+    connection: Connection, hashes: Iterable[str], columns: Sequence[Any]
+) -> dict[tuple[str, str], list[Record]]:
+    """Fetch these columns of the questions about these hashes, by (hash kind, hash), the oldest first."""
+    found: dict[tuple[str, str], list[Record]] = {}
+    for some in chunks(sorted(set(hashes))):
+        wanted = select(question.c.hash_kind, question.c.hash, *columns).where(question.c.hash.in_(some))
+        for row in connection.execute(wanted.order_by(question.c.id)):
+            found.setdefault((row.hash_kind, row.hash), []).append(row)
+    return found
+
+
+def keys_of(sha256: str | None, tensors_sha256: str | None) -> list[tuple[str, str]]:
+    """List the keys of `answers_by_hash` that concern a file."""
+    known = ((HashKind.SHA256.value, sha256), (HashKind.TENSORS.value, tensors_sha256))
+    return [(kind, value) for kind, value in known if value is not None]
 
 
 def write_rows(

@@ -85,16 +85,11 @@ Index(
     sqlite_where=file.c.due_at.is_not(None),
     postgresql_where=file.c.due_at.is_not(None),
 )
+_IS_LIVE: Final = file.c.gone_at.is_(None)
 Index("file_stamp", file.c.size_bytes, file.c.mtime_ns)
-Index("file_sha256", file.c.sha256)
-Index("file_tensors", file.c.tensors_sha256)
-Index(
-    "file_folder",
-    file.c.root,
-    file.c.folder,
-    sqlite_where=file.c.gone_at.is_(None),
-    postgresql_where=file.c.gone_at.is_(None),
-)
+Index("file_sha256", file.c.sha256, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE)
+Index("file_tensors", file.c.tensors_sha256, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE)
+Index("file_folder", file.c.root, file.c.folder, file.c.gone_at)
 
 question = Table(
     "question",

