@@ -9,7 +9,7 @@ from hashtagd.comfyui.paths import EXTRA_PATHS_NAME, model_folders, propose_root
 
 
 def make(top: Path, *folders: str, extra: str | None = None) -> Path:
-    for folder in folders:
+    for folder in (".", *folders):
         (top / folder).mkdir(parents=True, exist_ok=True)
     if extra is not None:
         (top / EXTRA_PATHS_NAME).write_text(extra)

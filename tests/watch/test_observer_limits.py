@@ -1,4 +1,4 @@
-"""Limits of the machine, mounts and overflows: these tests change what all processes share, so each runs alone."""
+"""Limits, mounts and overflows: these tests change what all processes share, so each runs alone."""
 
 import os
 import subprocess
@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from watchdog.observers.inotify_c import inotify_init
 
 from hashtagd.core.troubles import AskOperator, TryLater
 from hashtagd.watch.observer import RETRY_S
@@ -67,22 +66,21 @@ def test_folders_beyond_the_watch_limit_are_noticed_and_the_root_polled(tmp_path
     root = loras(tmp_path / "loras")
     for number in range(200):
         (root.path / f"{number}").mkdir()
-    with limit("max_user_watches", _watches_in_use() + 50):
-        with watched(root) as here:
-            here.until(lambda: here.observer.modes() == {"loras": "poll"}, tick=True)
-            trouble = here.observer.troubles()["loras"]
-            assert isinstance(trouble, AskOperator)
-            assert trouble.kind == "watch_limit"
-            setting, _, number = trouble.you.rpartition("=")
-            assert setting.endswith("fs.inotify.max_user_watches")
-            (LIMITS / "max_user_watches").write_text(number)
-            here.observer.check()
-            assert here.observer.modes() == {"loras": "poll"}, "not tried again at once"
-            here.clock.advance(RETRY_S)
-            here.until(lambda: here.observer.modes() == {"loras": "events"}, tick=True)
-            assert not here.observer.troubles()
-            write(root.path / "199" / "x.safetensors")
-            here.until(lambda: "199/x.safetensors" in here.relpaths)
+    with limit("max_user_watches", _watches_in_use() + 50), watched(root) as here:
+        here.until(lambda: here.observer.modes() == {"loras": "poll"}, tick=True)
+        trouble = here.observer.troubles()["loras"]
+        assert isinstance(trouble, AskOperator)
+        assert trouble.kind == "watch_limit"
+        setting, _, number = trouble.you.rpartition("=")
+        assert setting.endswith("fs.inotify.max_user_watches")
+        (LIMITS / "max_user_watches").write_text(number)
+        here.observer.check()
+        assert here.observer.modes() == {"loras": "poll"}, "not tried again at once"
+        here.clock.advance(RETRY_S)
+        here.until(lambda: here.observer.modes() == {"loras": "events"}, tick=True)
+        assert not here.observer.troubles()
+        write(root.path / "199" / "x.safetensors")
+        here.until(lambda: "199/x.safetensors" in here.relpaths)
 
 
 def test_folders_made_later_than_the_limit_allows_are_noticed(tmp_path: Path) -> None:
