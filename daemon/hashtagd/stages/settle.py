@@ -117,7 +117,7 @@ class SettleStage:
         return _outcome(self._decide(claim, status, None, verdict))
 
     def _still_since(self, claim: Claim, status: os.stat_result) -> datetime | None:
-        """Tell when the bytes last moved, if the file's own times say so and lie between the last look and now.
+        """Tell when the bytes last moved, if the file's times lie between the last look and now.
 
         Counting from this look instead would let a file that just became whole wait up to twice the quiet
         time.
