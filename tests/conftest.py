@@ -1,9 +1,18 @@
-"""What all tests share."""
+"""What all tests share: a clock, addresses of empty catalogs on both engines, and what must start early."""
 
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import strategies
 from hypothesis.errors import HypothesisSideeffectWarning
+
+from support import postgres
+from support.clock import FakeClock
+from support.postgres import Postgres
+
+_SERVER = pytest.StashKey[Postgres]()
 
 
 def pytest_sessionstart() -> None:
@@ -14,3 +23,43 @@ def pytest_sessionstart() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisSideeffectWarning)  # slow and early: that is the point
         strategies.text().validate()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start PostgreSQL before the first test: making its files takes longer than a test may."""
+    wanted = any(
+        "postgres_url" in getattr(item, "fixturenames", ()) or "[postgresql" in item.nodeid
+        for item in session.items
+    )
+    if wanted and postgres.WHY_NOT is None and not session.config.option.collectonly:
+        session.config.stash[_SERVER] = postgres.start()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still until the test moves it."""
+    return FakeClock()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of a SQLite catalog that does not exist yet."""
+    return f"sqlite:///{tmp_path}/state/catalog.db"
+
+
+@pytest.fixture
+def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The address of an empty PostgreSQL schema."""
+    if postgres.WHY_NOT is not None:
+        pytest.skip(postgres.WHY_NOT)
+    with pytestconfig.stash[_SERVER].schema() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog_url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty catalog; the test runs once on each engine."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
