@@ -19,9 +19,10 @@ from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.assemble import Process, Service, assemble
 from hashtagd.service.clock import StopPause
 from hashtagd.service.logs import Level, configure, events
-from hashtagd.service.redact import Redactor
+from hashtagd.service.redact import MIN_SECRET_CHARACTERS, Redactor
 from hashtagd.service.summary import Summary
 from hashtagd.settings import find_api_key
+from hashtagd.settings.values import home_folder
 
 
 @click.command()
@@ -66,12 +67,17 @@ def _logging(context: Context) -> Iterator[BoundLogger]:
     """Send all logging through the redactor for the time of the run."""
     settings = context.loaded.settings
     key = find_api_key(settings, context.environ, source=context.loaded.source, lines=context.loaded.lines)
+    password = context.environ.get("PGPASSWORD", "")
+    secrets = [
+        *([key.get_secret_value()] if key else []),
+        *([password] if len(password) >= MIN_SECRET_CHARACTERS else []),
+    ]
     levels: dict[str | None, Level] = {"verbose": "debug", "quiet": "warning"}
     logs = configure(
         level=levels.get(context.volume, settings.log.level),
         form=settings.log.format,
         file=settings.log.file,
-        redactor=Redactor([key.get_secret_value()] if key is not None else []),
+        redactor=Redactor(secrets, home_folder(context.environ)),
         stream=sys.stderr,
         clock=context.clock,
     )
