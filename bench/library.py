@@ -10,6 +10,7 @@ import json
 import os
 import random
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def make_library(folder: Path, count: int = 2000, seed: int = 7, *, all_known: b
     models = [_make_model(folder, dice, number) for number in range(count - copies)]
     if all_known:
         models = [replace(model, known=True, model_id=model.version_id - 1) for model in models]
+    models = _one_name_a_model(models)
     for number in sorted(dice.sample(range(len(models)), copies)):
         models[number] = _copy(folder, models[number], dice)
     half = _write(folder, "downloads/half of it.safetensors", _half(dice))
@@ -158,6 +160,18 @@ def _make_model(folder: Path, dice: random.Random, number: int) -> Model:
         trained_words=(trigger, f"{word} mood")[: 1 + number % 2],
         tags=tuple(dice.sample(_TAGS, 2)),
     )
+
+
+def _one_name_a_model(models: Sequence[Model]) -> list[Model]:
+    """Let versions of one model share what a site keeps with the model."""
+    first: dict[int, Model] = {}
+    for model in models:
+        first.setdefault(model.model_id, model)
+    heads = (first[model.model_id] for model in models)
+    return [
+        replace(model, model_name=head.model_name, tags=head.tags)
+        for model, head in zip(models, heads, strict=True)
+    ]
 
 
 def _kohya(dice: random.Random, trainer: str, trigger: str, word: str, data: bytes) -> dict[str, str]:

@@ -132,6 +132,7 @@ def try_library(folder: Path, *, count: int = 2000, all_known: bool = False, omi
 
 def _run(folder: Path, site: Standin, *, trace: Path | None = None, arriving: str | None = None) -> Run:
     """Run the command once to its end; with `trace`, count the bytes it reads of whole model files."""
+    name = "second" if trace else "first"
     site.forget_requests()
     before = tracer(trace) if trace else None
     done = subprocess.run(
@@ -141,7 +142,7 @@ def _run(folder: Path, site: Standin, *, trace: Path | None = None, arriving: st
         text=True,
         check=False,
     )
-    (folder / "last-run.log").write_text(done.stderr, encoding="utf-8")
+    (folder / f"{name}-run.log").write_text(done.stderr, encoding="utf-8")
     if not done.stdout.strip():
         raise SystemExit(f"the command ended with {done.returncode} and said nothing:\n{done.stderr[-2000:]}")
     return Run(
