@@ -1,0 +1,70 @@
+"""The registry, and what every provider promises."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from hashtagd.core.troubles import Trouble
+from hashtagd.core.work import Absent, Found
+from hashtagd.providers import PROVIDERS, UnknownProviderError, known_names, make_provider, provider_class
+from hashtagd.standin import Standin
+from support.surroundings import World, sha, subject
+
+NETWORK = frozenset({"civitai"})
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_provider_answers_every_subject_once(name: str) -> None:
+    world = World()
+    with Standin() as site:
+        site.add(sha256=sha(1))
+        options = {"base_url": site.url} if name in NETWORK else {}
+        provider = make_provider(name, options, world.surroundings)
+        answers = list(provider.ask([subject(sha(1)), subject(sha(2)), subject(sha(1))]))
+        provider.close()
+        assert provider.name == name
+        assert provider.batch_limit >= 1
+        assert provider.origin == (site.url if name in NETWORK else None)
+        assert sorted(text for text, _ in answers) == [sha(1), sha(2)]
+        assert all(isinstance(answer, Found | Absent | Trouble) for _, answer in answers)
+        assert (name in NETWORK) == bool(site.requests)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_provider_asks_nothing_when_nobody_asks(name: str) -> None:
+    world = World()
+    provider = make_provider(name, {}, world.surroundings)
+    assert list(provider.ask([])) == []
+    provider.close()
+    assert world.gates.admitted == []
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownProviderError, match="civitai"):
+        provider_class("civitay")
+    assert set(PROVIDERS) <= set(known_names())
+
+
+@pytest.mark.parametrize(
+    "options", [{"requests_per_minute": 0}, {"max_in_flight": "2"}, {"base_urll": "x"}, {"max_in_flight": 99}]
+)
+def test_wrong_options_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        make_provider("civitai", options, World().surroundings)
+
+
+def test_only_what_is_named_is_imported() -> None:
+    code = (
+        "import sys, hashtagd.providers as p; p.known_names(); p.provider_class('header');"
+        "print('httpcore' in sys.modules, 'hashtagd.providers.civitai' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_path()
+    )
+    assert ran.stdout.split()[1] == "False"
+
+
+def _path() -> dict[str, str]:
+    return {"PYTHONPATH": ":".join(sys.path)}
