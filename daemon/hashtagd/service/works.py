@@ -15,6 +15,8 @@ from hashtagd.stages.ask import AskStage
 
 #: how many answers are committed together
 ANSWERS_PER_COMMIT = 100
+#: how many hashes the sites take in one request
+FULL_REQUEST = 100
 
 
 class FileWork:
@@ -178,11 +180,17 @@ class AskWork:
         wait_s = self._collect_s(waiting.due, waiting.oldest_due_at)
         if wait_s > 0:
             return wait_s
-        limit = 1 if gate is not None and gate.probe else self._provider.batch_limit
-        claims = self._catalog.claim_questions(self._provider.name, limit)
+        probe = gate is not None and gate.probe
+        claims = self._catalog.claim_questions(self._provider.name, 1 if probe else self._size(waiting.due))
         if claims:
             self._round(claims)
         return 0.0
+
+    def _size(self, due: int) -> int:
+        """Say how many questions to take: while more are coming only full requests, the rest joins the next round."""
+        if self._provider.origin is None or due < FULL_REQUEST or not self._catalog.digesting():
+            return self._provider.batch_limit
+        return min(due - due % FULL_REQUEST, self._provider.batch_limit)
 
     def _collect_s(self, due: int, oldest_due_at: datetime) -> float:
         if self._provider.origin is None:
