@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figure, at_most, exactly, finish
-from bench.library import Manifest, make_library
+from bench.library import make_library
 from bench.trial import command, environment, publish, write_config
 from hashtagd.standin import Standin
 
@@ -95,18 +95,11 @@ def wait_until_done(folder: Path, files: int) -> None:
     raise TimeoutError(f"not idle after {_PATIENCE_S} s: {states}")
 
 
-def _without_broken_files(manifest: Manifest) -> None:
-    """Take away what would rightly be looked at again and again."""
-    for relpath in (manifest.half_written, manifest.web_page):
-        (manifest.folder / relpath).unlink()
-
-
 def measure(count: int = 500, seconds: float = 60) -> Sequence[Figure]:
     """Publish a library, wait until nothing is left to do, then watch."""
     with tempfile.TemporaryDirectory(prefix="hashtagd-idle-") as name, Standin() as site:
         folder = Path(name)
-        manifest = make_library(folder / "library", count)
-        _without_broken_files(manifest)
+        manifest = make_library(folder / "library", count, broken=False)
         publish(site, manifest, omitted=0)
         write_config(folder / "config.yaml", manifest.folder, site.url)
         with daemon(folder) as process:

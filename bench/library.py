@@ -87,10 +87,10 @@ class Manifest:
 
     folder: Path
     models: tuple[Model, ...]
-    #: a file whose header declares more bytes than are there
-    half_written: str
-    #: a web page under a model's name
-    web_page: str
+    #: a file whose header declares more bytes than are there; None where broken things were not wanted
+    half_written: str | None
+    #: a web page under a model's name; None the same
+    web_page: str | None
     #: a link to a folder above itself
     loop: str
 
@@ -105,14 +105,17 @@ class Manifest:
         return sum(len(model.paths) for model in self.models)
 
 
-def make_library(folder: Path, count: int = 2000, seed: int = 7, *, all_known: bool = False) -> Manifest:
-    """Make `count` valid files (one in fifty a copy of another) and one broken thing of each sort.
+def make_library(
+    folder: Path, count: int = 2000, seed: int = 7, *, all_known: bool = False, broken: bool = True
+) -> Manifest:
+    """Make `count` valid files (one in fifty a copy of another), and one broken thing of each sort.
 
     Args:
         folder: made if it is not there.
         count: how many valid files, copies included.
         seed: another seed, other bytes.
         all_known: every content is known and has a model of its own; else every fifth is known to nobody.
+        broken: also make a file that is half written, and a web page under a model's name.
 
     Repeats: the same arguments give the same paths and bytes.
     """
@@ -124,8 +127,11 @@ def make_library(folder: Path, count: int = 2000, seed: int = 7, *, all_known: b
     models = _one_name_a_model(models)
     for number in sorted(dice.sample(range(len(models)), copies)):
         models[number] = _copy(folder, models[number], dice)
-    half = _write(folder, "downloads/half of it.safetensors", _half(dice))
-    page = _write(folder, "downloads/log in please.safetensors", _WEB_PAGE)
+    half, page = None, None
+    if broken:
+        half = _write(folder, "downloads/half of it.safetensors", _half(dice))
+        page = _write(folder, "downloads/log in please.safetensors", _WEB_PAGE)
+    (folder / "poses").mkdir(exist_ok=True)
     (folder / "poses" / "up again").symlink_to("..", target_is_directory=True)
     return Manifest(
         folder=folder,

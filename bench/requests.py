@@ -29,8 +29,14 @@ def figures_of(trial: Trial) -> list[Figure]:
         exactly("  of these for omitted models", first.count("model"), trial.omitted),
         exactly("files named by the site", _named(trial), known_files),
         exactly("files nobody knows, marked so", _unnamed(trial), manifest.file_count - known_files),
-        exactly("files still arriving", int(first.summary["waiting"]), 1),
-        exactly("files that are no models, parked", int(first.summary["parked"]), 1),
+        exactly(
+            "files still arriving", int(first.summary["waiting"]), int(manifest.half_written is not None)
+        ),
+        exactly(
+            "files that are no models, parked",
+            int(first.summary["parked"]),
+            int(manifest.web_page is not None),
+        ),
         exactly("wrong files or rows", len(trial.wrong), 0),
         exactly("second run: requests", len(second.requests), 0),
         exactly("second run: files written", len(trial.touched), 0),
@@ -39,8 +45,10 @@ def figures_of(trial: Trial) -> list[Figure]:
         rows.append(exactly("second run: bytes of models read", second.model_bytes_read, 0))
     else:
         rows.append(Figure(what="second run: bytes of models read", measured="no strace here", goal="0"))
-    rows.append(Figure(what="first run", measured=f"{first.summary['took_s']:.1f} s", goal="-"))
-    rows.append(Figure(what="second run", measured=f"{second.summary['took_s']:.1f} s", goal="-"))
+    rows += [
+        Figure(what=f"{name} run", measured=f"{run.summary['took_s']:.1f} s", goal="-")
+        for name, run in (("first", first), ("second", second))
+    ]
     return rows
 
 
@@ -55,7 +63,7 @@ def _unnamed(trial: Trial) -> int:
 
 def per_thousand(folder: Path) -> Figure:
     """Count the requests for exactly 1,000 contents that the site knows and lists."""
-    trial = try_library(folder, count=1020, all_known=True, omitted=0)
+    trial = try_library(folder, count=1020, all_known=True, broken=False)
     asked = len(trial.manifest.models)
     return at_most(f"first answers for {asked:,} known models, requests", trial.first.first_answers, 21)
 

@@ -8,10 +8,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bench import idle, requests
+from bench import digest, idle, requests
 from bench.figures import Figure, at_most, exactly, finish
 
 _TOP = Path(__file__).resolve().parents[1]
@@ -20,17 +21,17 @@ _TOP = Path(__file__).resolve().parents[1]
 def rescan() -> list[Figure]:
     """Measure a rescan of an unchanged tree against `find`."""
     said = _last_line_of("bench.scan")
-    files = f"{said['files']:,}"
+    opened = said["opened"]
     return [
-        at_most(f"rescan of {files} unchanged files, times `find`", round(float(said["ratio"]), 2), 1.4),
-        at_most("  growth of memory", round(float(said["growth_mib"]), 1), 10, " MiB"),
+        at_most(f"rescan of {said['files']:,} unchanged files, times `find`", round(said["ratio"], 2), 1.4),
+        at_most("  growth of memory", round(said["growth_mib"], 1), 10, " MiB"),
         Figure(what="  files opened", measured="no strace here", goal="0")
-        if said["opened"] is None
-        else exactly("  files opened", int(said["opened"]), 0),
+        if opened is None
+        else exactly("  files opened", opened, 0),
     ]
 
 
-def _last_line_of(module: str, *arguments: str) -> Mapping[str, float]:
+def _last_line_of(module: str, *arguments: str) -> dict[str, Any]:
     """Run a part in a process of its own, so that memory is its own; its last line is JSON."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
@@ -43,11 +44,15 @@ def _last_line_of(module: str, *arguments: str) -> Mapping[str, float]:
     lines = done.stdout.strip().splitlines()
     if not lines:
         raise SystemExit(f"{module} ended with {done.returncode} and measured nothing")
-    said: Mapping[str, float] = json.loads(lines[-1])
-    return said
+    return dict(json.loads(lines[-1]))
 
 
-PARTS = {"requests": requests.measure, "scan": rescan, "idle": idle.measure}
+PARTS: Mapping[str, Callable[[], Sequence[Figure]]] = {
+    "requests": requests.measure,
+    "digest": digest.measure,
+    "scan": rescan,
+    "idle": idle.measure,
+}
 
 
 def main() -> None:
@@ -58,13 +63,8 @@ def main() -> None:
     figures: list[Figure] = []
     for name in options.parts or PARTS:
         print(f"measuring: {name}", file=sys.stderr)
-        figures += _measured(name)
+        figures += PARTS[name]()
     finish(figures)
-
-
-def _measured(name: str) -> Sequence[Figure]:
-    measure = PARTS[name]
-    return measure()
 
 
 if __name__ == "__main__":

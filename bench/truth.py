@@ -39,7 +39,7 @@ def added(before: Mapping[str, FileStamp], folder: Path) -> Iterator[str]:
 
 def wrong_files(manifest: Manifest) -> Iterator[str]:
     """Find sidecars that are missing, say something untrue, or should not be there."""
-    expected: set[str] = {manifest.half_written, manifest.web_page}
+    expected = {path for path in (manifest.half_written, manifest.web_page) if path}
     for model in manifest.models:
         for path in model.paths:
             stem = path.removesuffix(".safetensors")
