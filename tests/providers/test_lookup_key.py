@@ -1,12 +1,17 @@
 """The key: where it goes, and above all where it does not."""
 
+from io import BytesIO
+
 import pytest
 from pydantic import SecretStr
 
-from hashtagd.core.troubles import AskOperator, Trouble
+from hashtagd.core.troubles import AskOperator, Trouble, TryLater
 from hashtagd.providers.civitai import Civitai
+from hashtagd.providers.fetcher import PreviewFetcher
 from hashtagd.providers.http import PoliteClient
+from hashtagd.providers.keys import LookupKey
 from hashtagd.standin import Standin
+from hashtagd.standin.pictures import png
 from support.fault_server import FaultServer, reply
 from support.surroundings import World, sha, subject
 
@@ -89,3 +94,35 @@ def test_surroundings_do_not_print_their_secrets() -> None:
     shown = repr(World(key=KEY).surroundings)
     assert KEY not in shown
     assert str(SecretStr(KEY)) in shown
+
+
+def test_of_three_hosts_only_the_api_sees_the_key() -> None:
+    """F50, P7: the logs of three origins compared, with redirects between them."""
+    world = World(key=KEY)
+    picture = reply(png(8, 8), headers=["Set-Cookie: a=b"])
+    with (
+        FaultServer(
+            REFUSED, reply(b'["yes"]'), reply(b"", status="302 Found", headers=["Location: /x"])
+        ) as api,
+        FaultServer(picture) as storage,
+        FaultServer(reply(b"", status="302 Found", headers=[f"Location: {storage.url}/b"])) as pictures,
+    ):
+        client = PoliteClient(api.url, world.surroundings)
+        fetcher = PreviewFetcher(world.surroundings, allowed_origins=[pictures.url, storage.url])
+        client.post_json("/ask", [])
+        with pytest.raises(TryLater):
+            client.get_json("/elsewhere")
+        for _ in range(2):
+            fetcher.fetch(f"{pictures.url}/a?token=mine", BytesIO(), 100_000)
+        client.close()
+        fetcher.close()
+        assert [KEY.encode() in request for request in api.requests] == [False, True, True]
+        others = b"".join(pictures.requests + storage.requests)
+    assert KEY.encode() not in others
+    assert b"authorization" not in others.lower()
+    assert b"cookie" not in others.lower()
+
+
+def test_the_key_is_never_sent_in_clear_over_a_network() -> None:
+    assert LookupKey("http://mirror.lan", World(key=KEY).surroundings).refused() is False
+    assert LookupKey("https://mirror.lan", World(key=KEY).surroundings).refused() is True

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from hashtagd.core import schedule
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.providers.http import PoliteClient
@@ -359,3 +360,22 @@ def test_the_environment_proxy_is_not_obeyed(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with client_of(reply(b'["yes"]')) as (client, _, _):
         assert client.post_json("/ask", []).body == ["yes"]
+
+
+def test_a_thousand_times_continue_is_no_answer_but_no_harm_either() -> None:
+    """F42."""
+    with client_of(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000 + reply(b'["yes"]')) as (client, _, _):
+        assert client.post_json("/ask", []).body == ["yes"]
+
+
+def test_half_an_hour_of_outage_costs_two_dozen_requests_at_most() -> None:
+    """F46: with the waits that the catalog's gates use."""
+    world = World()
+    with client_of(reply(HTML, status="503 Oops"), world=world) as (client, server, _):
+        for failures in range(1, 100):
+            with pytest.raises(TryLater):
+                client.get_json("/x")
+            world.clock.elapsed_s += schedule.gate_wait_s(failures, 0.0)
+            if world.clock.elapsed_s > 1800:
+                break
+        assert len(server.requests) <= 24

@@ -48,7 +48,16 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"requests_per_minute": 0}, {"max_in_flight": "2"}, {"base_urll": "x"}, {"max_in_flight": 99}]
+    "options",
+    [
+        {"requests_per_minute": 0},
+        {"max_in_flight": "2"},
+        {"base_urll": "x"},
+        {"max_in_flight": 99},
+        {"base_url": "civitai.com"},
+        {"base_url": "https://u:p@x"},
+        {"base_url": "https://x:p"},
+    ],
 )
 def test_wrong_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

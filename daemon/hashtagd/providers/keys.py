@@ -1,8 +1,13 @@
 """A provider's key: used only where the site insists, put aside when the site refuses it."""
 
+from typing import Final
+from urllib.parse import urlsplit
+
 from hashtagd.core.troubles import Trouble
 from hashtagd.providers import verdicts
 from hashtagd.providers.surroundings import Surroundings
+
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class LookupKey:
@@ -17,6 +22,8 @@ class LookupKey:
         self._tell = surroundings.tell
         self._value = "" if surroundings.key is None else surroundings.key.get_secret_value().strip()
         self._insisted = False
+        if urlsplit(origin).scheme != "https" and urlsplit(origin).hostname not in _LOOPBACK:
+            self._value = ""  # never in clear over a network
         if not (self._value.isascii() and self._value.isprintable()) or " " in self._value:
             self._value = ""
             self._aside(verdicts.key_malformed(origin))

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.core.troubles import GiveUp, Scope
@@ -12,6 +13,7 @@ from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.client import IDS_LIMIT, Api
 from hashtagd.providers.civitai.rounds import Round, Spoke
 from hashtagd.providers.civitai.tensors import CivitaiTensors
+from hashtagd.providers.entrance import origin_of
 from hashtagd.providers.http import PoliteClient
 from hashtagd.providers.surroundings import Surroundings
 
@@ -29,6 +31,15 @@ class CivitaiOptions(BaseModel):
     api_key_file: str | None = None
     requests_per_minute: Annotated[int, Field(ge=1, le=6_000)] = 60
     max_in_flight: Annotated[int, Field(ge=1, le=8)] = 2
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_base(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc or parts.query:
+            raise ValueError("must be an address such as https://civitai.com, without a user name or a query")
+        origin_of(value)  # a port that is none is refused here
+        return value
 
 
 class Civitai:
