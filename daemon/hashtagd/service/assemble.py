@@ -28,6 +28,7 @@ from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome
 from hashtagd.service.summary import Summary, sum_up
 from hashtagd.service.supervisor import Crew, Supervisor
 from hashtagd.service.systemd import Notifier
+from hashtagd.service.tidy import sweep_state
 from hashtagd.service.works import AskWork, FileWork
 from hashtagd.settings import Loaded
 from hashtagd.stages.ask import AskStage
@@ -300,6 +301,7 @@ def assemble(loaded: Loaded, process: Process) -> Iterator[Service]:
     owner = owner_id()
     with ExitStack() as stack:
         stack.enter_context(DaemonLock(process.folder, owner=owner, pid=os.getpid()))
+        sweep_state(process.folder, process.clock.now())
         catalog = Catalog.open(
             loaded.settings.catalog.url,
             clock=process.clock,
