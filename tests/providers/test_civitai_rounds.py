@@ -11,6 +11,7 @@ from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
 from hashtagd.core.work import Absent, Found
 from hashtagd.providers.civitai import Civitai
+from hashtagd.providers.civitai.rounds import is_sieve_worthwhile
 from hashtagd.standin import Fault, Standin
 from support.surroundings import World, sha, subject
 
@@ -72,11 +73,34 @@ def test_versions_of_one_model_cost_one_look_at_the_model(setting: Setting) -> N
     for number in range(1, 301):
         setting.site.add(sha256=sha(number), model_id=7)
     setting.ask(*range(1, 301))
-    assert setting.site.counts == {"ids": 1, "by-hash": 3, "models": 1}
+    assert setting.site.counts == {"by-hash": 3, "models": 1}
+
+
+def test_a_sieve_goes_first_only_where_it_saves_requests() -> None:
+    worthwhile = {
+        (hashes, share): is_sieve_worthwhile(hashes, share)
+        for hashes, share in [(100, 0.8), (400, 0.8), (500, 0.8), (10_000, 0.8), (10_000, 1.0), (200, 0.0)]
+    }
+    assert worthwhile == {
+        (100, 0.8): False,
+        (400, 0.8): False,
+        (500, 0.8): True,
+        (10_000, 0.8): True,
+        (10_000, 1.0): False,
+        (200, 0.0): True,
+    }
+
+
+def test_a_library_that_is_known_almost_whole_costs_two_requests_a_hundred(setting: Setting) -> None:
+    for number in range(1, 1_201):
+        setting.site.add(sha256=sha(number))
+    setting.ask(*range(1, 201))
+    setting.ask(*range(201, 1_201))
+    assert setting.site.counts == {"by-hash": 12, "models": 12}
 
 
 def test_unknown_hashes_of_a_large_round_are_absent_after_one_request(setting: Setting) -> None:
-    answers = setting.ask(*range(1, 151))
+    answers = setting.ask(*range(1, 1_001))
     assert all(isinstance(answer, Absent) for answer in answers.values())
     assert setting.site.counts == {"ids": 1}
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.core.troubles import GiveUp, Scope
-from hashtagd.core.work import Subject
+from hashtagd.core.work import Found, Subject
 from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.client import IDS_LIMIT, Api
 from hashtagd.providers.civitai.rounds import Round, Spoke
@@ -55,6 +55,8 @@ class Civitai:
         self.name = "civitai"
         self.batch_limit = IDS_LIMIT
         self.origin: str | None = self._client.origin
+        #: how much the site knew of what it was asked, begun with a guess that a few hundred answers outweigh
+        self._asked, self._known = 100, 80
 
     def by_tensors(self) -> CivitaiTensors:
         """Give the provider for questions about tensor hashes; it shares this one's connections and gate."""
@@ -72,7 +74,11 @@ class Civitai:
             yield SHA256_OF_NOTHING, _nothing_to_ask()
         for start in range(0, len(hashes), IDS_LIMIT):
             part = hashes[start : start + IDS_LIMIT]
-            yield from Round(self._api, self._addresses, self._clock.now()).ask(part)
+            asked = Round(self._api, self._addresses, self._clock.now(), self._known / self._asked)
+            for sha256, answer in asked.ask(part):
+                self._asked += 1
+                self._known += isinstance(answer, Found)
+                yield sha256, answer
 
 
 def _nothing_to_ask() -> GiveUp:
