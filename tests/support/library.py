@@ -44,7 +44,8 @@ def place(relpath: str, root: str = ROOT) -> Place:
 
 def stamp_of(relpath: str, version: int = 0) -> Stamp:
     """Make a stamp that is the same for the same name and version."""
-    number = int.from_bytes(hashlib.sha256(f"{relpath}:{version}".encode()).digest()[:6], "big")
+    text = f"{relpath}:{version}".encode(errors="surrogatepass")
+    number = int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
     return Stamp(size_bytes=1000 + version, mtime_ns=number * 1000, inode=number + 1)
 
 

@@ -24,7 +24,6 @@ from hashtagd.catalog.stories import Story, with_trouble, write_stories
 from hashtagd.catalog.tables import file, publication, question
 from hashtagd.core import schedule
 from hashtagd.core.card import strongest
-from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Claim, Publication, QuestionClaim, Stage
 
@@ -204,7 +203,8 @@ def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim
     written: dict[int, list[Publication]] = {}
     for ids in chunks(keys):
         for row in connection.execute(select(publication).where(publication.c.file_id.in_(ids))):
-            written.setdefault(row.file_id, []).append(publication_of(row))
+            if (known := _publication(row)) is not None:
+                written.setdefault(row.file_id, []).append(known)
     return [
         _answered(
             claim,
@@ -220,11 +220,15 @@ def _keys(claim: Claim) -> list[tuple[str, str]]:
     return [] if known is None else keys_of(known.sha256, known.tensors_sha256)
 
 
-def publication_of(row: Record) -> Publication:
-    """Read what was written for a file."""
+def _publication(row: Record) -> Publication | None:
+    """Read what was written for a file; a record that leads out of its root is another machine's nonsense."""
+    try:
+        place = place_of(row)
+    except ValueError:
+        return None
     return Publication(
         writer=row.writer,
-        place=Place(root=row.root, relpath=row.relpath),
+        place=place,
         intended_sha256=row.intended_sha256,
         written_sha256=row.written_sha256,
     )

@@ -4,22 +4,19 @@ Every writing transaction begins as a writing one: SQLite refuses at once to tur
 whatever its time-out.
 """
 
-import sqlite3
 import threading
-import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import PoolProxiedConnection
 
 from hashtagd.catalog import failures
 from hashtagd.catalog.sqlite import FileIdentity, identity
+from hashtagd.catalog.watching import CHANNEL, DataVersion, Listener, Watcher
 from hashtagd.core.ports import Clock
 
 T = TypeVar("T")
@@ -28,6 +25,8 @@ T = TypeVar("T")
 READS: Final = "hashtagd_reads"
 #: how often a transaction that lost against another machine's is begun
 _RUNS: Final = 4
+_TIME: Final = "select clock_timestamp()"
+_TIME_AND_NEWS: Final = f"select clock_timestamp(), pg_notify({CHANNEL}, '')"
 
 
 class Database:
@@ -54,8 +53,7 @@ class Database:
         self._path = path
         # SQLite has one writer, and its own way of waiting is naps: inside one process a lock is fairer
         self._turn: AbstractContextManager[object] = nullcontext() if path is None else threading.Lock()
-        self._watching = threading.Lock()
-        self._watcher: PoolProxiedConnection | None = None
+        self._watcher: Watcher = Listener(engine) if path is None else DataVersion(engine)
 
     def read(self, body: Callable[[Connection, datetime], T]) -> T:
         """Run a short reading transaction; the body fetches all it needs before it returns.
@@ -78,10 +76,7 @@ class Database:
             TryLater: kind `catalog_replaced` when the file at the path is not the one that was opened.
         """
         self.check_path()
-        if self._path is None:
-            return self.read(_snapshot)
-        with self._watching:
-            return self._attempt(self._data_version)
+        return self._attempt(self._watcher.token)
 
     def check_path(self) -> None:
         """Raise TryLater (`catalog_replaced`) when commits would go into a file that nobody finds again."""
@@ -97,23 +92,21 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
-        with self._watching:
-            if self._watcher is not None:
-                self._watcher.close()
-                self._watcher = None
+        self._watcher.close()
         self.engine.dispose()
 
     def _transact(self, body: Callable[[Connection, datetime], T], *, reads: bool) -> T:
         with self.engine.connect() as plain:
             connection = plain.execution_options(**{READS: reads})
             with connection.begin():
-                return body(connection, self._now(connection))
+                return body(connection, self._begin(connection, reads=reads))
 
-    def _now(self, connection: Connection) -> datetime:
-        if not self._database_clock:
+    def _begin(self, connection: Connection, *, reads: bool) -> datetime:
+        """Ask the server's time, and let it tell the others when this commits: one round trip for both."""
+        if self._path is not None or (reads and not self._database_clock):
             return self._clock.now()
-        now: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
-        return now.astimezone(UTC)
+        row = connection.execute(text(_TIME if reads else _TIME_AND_NEWS)).one()
+        return row[0].astimezone(UTC) if self._database_clock else self._clock.now()
 
     def _attempt(self, run: Callable[[], T]) -> T:
         left = _RUNS
@@ -121,26 +114,10 @@ class Database:
             left -= 1
             try:
                 return run()
-            except (DBAPIError, sqlite3.Error) as error:
+            except (DBAPIError, self.engine.dialect.loaded_dbapi.Error) as error:
                 if left > 0 and failures.sqlstate(error) in failures.RETRIED_IN_PLACE:
                     continue
                 trouble = failures.trouble_of(error)
                 if trouble is None:
                     raise
                 raise trouble from error
-
-    def _data_version(self) -> int:
-        """Ask on a connection that never writes: its number changes with every other connection's commit."""
-        if self._watcher is None:
-            self._watcher = self.engine.raw_connection()
-        dbapi = cast("DBAPIConnection", self._watcher.dbapi_connection)
-        cursor = dbapi.cursor()
-        cursor.execute("pragma data_version")
-        row = cursor.fetchone()
-        return 0 if row is None else int(row[0])
-
-
-def _snapshot(connection: Connection, _now: datetime) -> int:
-    """Sum up which transactions PostgreSQL has finished: no write, unlike a counter or a notification."""
-    finished: str = connection.execute(text("select cast(pg_current_snapshot() as text)")).scalar_one()
-    return zlib.crc32(finished.encode())

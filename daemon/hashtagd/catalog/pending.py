@@ -18,6 +18,7 @@ class PendingFile:
     """One live row that is due now or at some time."""
 
     file_id: int
+    root: str
     stage: Stage
     due_at: datetime
     still_since: datetime
@@ -28,7 +29,7 @@ class PendingFile:
 def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]:
     """List the live files of these roots that are due or deferred, leased ones included."""
     wanted = (
-        select(file.c.id, file.c.stage, file.c.due_at, file.c.still_since, file.c.trouble)
+        select(file.c.id, file.c.root, file.c.stage, file.c.due_at, file.c.still_since, file.c.trouble)
         .where(file.c.gone_at.is_(None), file.c.due_at.is_not(None), file.c.root.in_(roots))
         .order_by(file.c.due_at)
     )
@@ -37,6 +38,7 @@ def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]
         return [
             PendingFile(
                 file_id=row.id,
+                root=row.root,
                 stage=Stage(row.stage),
                 due_at=row.due_at,
                 still_since=row.still_since,

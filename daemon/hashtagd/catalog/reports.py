@@ -119,7 +119,7 @@ def _states(connection: Connection, root: str | None) -> dict[str, int]:
     counted = select(STATE.label("state"), func.count()).select_from(file).group_by(STATE)
     if root is not None:
         counted = counted.where(file.c.root == root)
-    return dict.fromkeys(STATES, 0) | dict(connection.execute(counted).tuples().all())
+    return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in connection.execute(counted)}
 
 
 def _roots(connection: Connection) -> list[RootCount]:

@@ -1,0 +1,329 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from hashtagd.catalog.tables import file
+from hashtagd.catalog.tables import question as questions
+from hashtagd.core import schedule
+from hashtagd.core.card import Availability, Confidence
+from hashtagd.core.work import (
+    Absent,
+    Advance,
+    Answered,
+    Defer,
+    Forget,
+    Found,
+    HashKind,
+    Outcome,
+    Park,
+    QuestionClaim,
+    Release,
+    Stage,
+    Waiting,
+)
+from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, place, question
+
+
+@pytest.fixture
+def hashed(library: Library) -> Library:
+    """A library with one file that was just hashed."""
+    library.note("x")
+    library.settle()
+    library.digest()
+    return library
+
+
+def say(library: Library, outcome: Outcome, provider: str = "civitai") -> QuestionClaim:
+    """Claim the one due question and end the claim so."""
+    (claim,) = library.ask(provider)
+    assert library.catalog.apply_answers([(claim, outcome)]) == [True]
+    return claim
+
+
+def found(name: str = "A model", again_in_s: float = 3600.0, **changes: object) -> Advance:
+    return Advance(facts=Answered(answer=Found(card=card(name, **changes)), again_in_s=again_in_s))
+
+
+def test_a_new_hash_is_asked_at_once(hashed: Library) -> None:
+    now = hashed.clock.now()
+    assert hashed.catalog.waiting("civitai") == Waiting(due=1, oldest_due_at=now)
+    assert hashed.catalog.next_question_due("civitai") == now
+    (claim,) = hashed.ask()
+    assert (claim.key, claim.times_answered, claim.times_absent, claim.answered_at) == (
+        question("x"),
+        0,
+        0,
+        None,
+    )
+    assert hashed.catalog.waiting("civitai") == Waiting(due=0, oldest_due_at=None)
+    due_at = hashed.catalog.next_question_due("civitai")
+    assert due_at == now + timedelta(seconds=schedule.LEASE_S)
+
+
+def test_another_provider_has_its_own_questions(hashed: Library) -> None:
+    assert hashed.catalog.waiting("civarchive").due == 0
+    assert hashed.ask("civarchive") == []
+    assert hashed.catalog.next_question_due("civarchive") is None
+
+
+def test_nothing_is_asked_about_files_that_are_gone(hashed: Library) -> None:
+    hashed.lose("x")
+    assert hashed.catalog.waiting("civitai").due == 0
+    assert hashed.ask() == []
+    assert hashed.catalog.next_question_due("civitai") is None
+
+
+def test_an_answer_is_kept_and_the_file_is_due(hashed: Library) -> None:
+    claim = say(hashed, found("First"))
+    assert hashed.claim_one(Stage.PUBLISH).card == card("First")
+    hashed.clock.advance(3600)
+    (again,) = hashed.ask()
+    assert (again.times_answered, again.times_absent) == (1, 0)
+    assert again.answered_at == hashed.clock.now() - timedelta(hours=1)
+    assert again.question_id == claim.question_id
+
+
+def test_the_same_answer_again_publishes_nothing(hashed: Library) -> None:
+    say(hashed, found("First"))
+    hashed.publish()
+    hashed.clock.advance(3600)
+    say(hashed, found("First"))
+    assert hashed.claim(Stage.PUBLISH) == []
+
+
+def test_another_answer_publishes_every_copy(library: Library) -> None:
+    library.note("x", "copy")
+    library.settle()
+    library.digest(text="same")
+    library.answer(card("First"))
+    library.publish()
+    library.clock.advance(3600)
+    library.answer(card("Second"))
+    assert [it.card for it in library.claim(Stage.PUBLISH)] == [card("Second")] * 2
+
+
+def test_a_change_in_the_providers_own_document_publishes_too(hashed: Library) -> None:
+    say(hashed, found(raw={"stats": 1}))
+    hashed.publish()
+    hashed.clock.advance(3600)
+    say(hashed, found(raw={"stats": 2}))
+    assert len(hashed.claim(Stage.PUBLISH)) == 1
+
+
+def test_absent_puts_the_next_question_once(hashed: Library) -> None:
+    then = question("x", "civarchive")
+    absent = Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=then))
+    say(hashed, absent)
+    claim = hashed.claim_one(Stage.PUBLISH)
+    assert (claim.card, claim.answered, claim.checked_at) == (None, True, hashed.clock.now())
+    (next_asked,) = hashed.ask("civarchive")
+    assert next_asked.key == then
+    hashed.clock.advance(5400)
+    again = say(hashed, absent)
+    assert again.times_absent == 1
+    assert hashed.catalog.waiting("civarchive").due == 1
+
+
+def test_a_model_that_vanishes_keeps_its_card(hashed: Library) -> None:
+    """F63."""
+    say(hashed, found("Known"))
+    hashed.publish()
+    for _ in range(2):
+        hashed.clock.advance(3600)
+        say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=3600.0)))
+    assert hashed.claim(Stage.PUBLISH) == []
+    (row,) = hashed.catalog.reports.show(place("x"))
+    assert row.card == replace(card("Known"), raw={})
+    assert row.state == "published"
+    names = [it.name for it in hashed.catalog.reports.history(row).events]
+    assert names[-2:] == ["model_vanished", "model_vanished"]
+
+
+def test_a_model_that_comes_back_unchanged_publishes_nothing(hashed: Library) -> None:
+    """F63."""
+    say(hashed, found("Known"))
+    hashed.publish()
+    hashed.clock.advance(3600)
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=3600.0)))
+    hashed.clock.advance(3600)
+    assert say(hashed, found("Known")).times_absent == 1
+    assert hashed.claim(Stage.PUBLISH) == []
+
+
+def test_a_stronger_answer_replaces_a_weaker_one_and_not_the_other_way_round(hashed: Library) -> None:
+    claimed = card("Own word", provider="header", confidence=Confidence.CLAIMED)
+    then = question("x", "civitai-mirror")
+    say(hashed, Advance(facts=Answered(answer=Found(card=claimed), again_in_s=9e5, then=then)))
+    assert hashed.claim_one(Stage.PUBLISH).card == claimed
+    hashed.clock.advance(schedule.LEASE_S)
+    say(hashed, found("Exact"), "civitai-mirror")
+    assert hashed.claim_one(Stage.PUBLISH).card == card("Exact")
+    hashed.clock.advance(schedule.LEASE_S)
+    hashed.publish()
+    hashed.clock.advance(10**6)
+    other = replace(claimed, model_name="Another word")
+    say(hashed, Advance(facts=Answered(answer=Found(card=other), again_in_s=9e5)))
+    assert hashed.claim(Stage.PUBLISH) == []
+
+
+def test_of_equal_answers_the_provider_asked_first_counts(hashed: Library) -> None:
+    say(
+        hashed,
+        Advance(facts=Answered(answer=Found(card=card("First")), again_in_s=9e5, then=question("x", "b"))),
+    )
+    hashed.publish()
+    say(hashed, found("Second"), "b")
+    assert hashed.claim(Stage.PUBLISH) == []
+
+
+def test_a_question_about_tensors_runs_in_the_background(hashed: Library) -> None:
+    then = question("x", "civitai", HashKind.TENSORS)
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=9e5, then=then)))
+    hashed.publish()
+    assert hashed.catalog.waiting("civitai").due == 0
+    assert hashed.ask() == []
+    assert hashed.catalog.next_question_due("civitai") is not None
+    assert hashed.catalog.waiting("civitai", background=True).due == 1
+    assert hashed.catalog.next_question_due("civitai", background=True) == hashed.clock.now()
+    (claim,) = hashed.ask(background=True)
+    assert claim.key == then
+    edited = card("Same tensors", confidence=Confidence.TENSORS, by="tensors")
+    hashed.catalog.apply_answers(
+        [(claim, Advance(facts=Answered(answer=Found(card=edited), again_in_s=9.0)))]
+    )
+    published = hashed.claim_one(Stage.PUBLISH)
+    assert published.card == edited
+    assert hashed.state("x") == "published"
+
+
+def test_first_answers_go_before_background_ones(hashed: Library) -> None:
+    then = question("x", "civitai", HashKind.TENSORS)
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=9e5, then=then)))
+    hashed.clock.advance(10)
+    hashed.note("y")
+    hashed.settle()
+    hashed.digest()
+    assert [it.key for it in hashed.ask(background=True)] == [question("y"), then]
+
+
+def test_a_round_takes_along_what_is_nearly_due_but_does_not_go_for_it(library: Library) -> None:
+    library.note("x", "y")
+    library.settle()
+    library.digest()
+    (one, two) = library.ask()
+    library.catalog.apply_answers([(one, found(again_in_s=1000.0)), (two, found(again_in_s=1050.0))])
+    library.clock.advance(960)
+    assert library.ask() == []
+    library.clock.advance(40)
+    assert len(library.ask()) == 2
+
+
+def test_a_deferred_question_waits_alone(hashed: Library) -> None:
+    say(hashed, Defer(trouble=BUSY, wait_s=100.0))
+    hashed.clock.advance(99)
+    assert hashed.ask() == []
+    hashed.clock.advance(1)
+    (claim,) = hashed.ask()
+    hashed.catalog.apply_answers([(claim, Defer(trouble=None, wait_s=1.0))])
+    assert hashed.catalog.reports.troubles() == []
+
+
+def test_an_outage_leaves_questions_due(hashed: Library) -> None:
+    """F46."""
+    say(hashed, Release(trouble=CLOSED))
+    assert hashed.catalog.waiting("civitai").due == 1
+
+
+def test_a_parked_question_is_asked_after_retry(hashed: Library) -> None:
+    say(hashed, Park(trouble=BROKEN))
+    assert hashed.ask() == []
+    assert hashed.catalog.next_question_due("civitai") is None
+    (row,) = hashed.catalog.reports.show(place("x"))
+    assert hashed.catalog.reports.history(row).events[-1].name == "question_parked"
+    hashed.catalog.retry([place("x")])
+    assert len(hashed.ask()) == 1
+
+
+def test_late_and_double_answers_change_nothing(hashed: Library) -> None:
+    """F70, F74."""
+    (late,) = hashed.ask()
+    hashed.clock.advance(schedule.LEASE_S)
+    (current,) = hashed.ask()
+    assert hashed.catalog.apply_answers([(late, found("Late"))]) == [False]
+    assert hashed.catalog.apply_answers([(current, found("Current"))]) == [True]
+    assert hashed.catalog.apply_answers([(current, found("Double"))]) == [False]
+    assert hashed.catalog.apply_answers([]) == []
+    assert hashed.claim_one(Stage.PUBLISH).card == card("Current")
+
+
+def test_renewed_questions_are_kept(hashed: Library) -> None:
+    claims = hashed.ask()
+    hashed.clock.advance(schedule.LEASE_S - 1)
+    hashed.catalog.renew([], claims)
+    hashed.clock.advance(2)
+    assert hashed.ask() == []
+
+
+def test_an_outcome_of_a_file_is_a_bug_for_a_question(hashed: Library) -> None:
+    (claim,) = hashed.ask()
+    with pytest.raises(TypeError):
+        hashed.catalog.apply_answers([(claim, Forget())])
+
+
+def test_a_question_whose_file_was_written_wrongly_is_passed_over(hashed: Library) -> None:
+    """F98."""
+    hashed.catalog.database.write(
+        lambda it, _now: it.execute(update(file).values(header={"length_bytes": 1, "evil": 1}))
+    )
+    assert hashed.ask() == []
+
+
+def test_an_answer_wakes_a_file_parked_in_publish(hashed: Library) -> None:
+    hashed.clock.advance(schedule.FIRST_ANSWER_PATIENCE_S)
+    hashed.catalog.apply([(hashed.claim_one(Stage.PUBLISH), Park(trouble=BROKEN))])
+    say(hashed, found())
+    assert hashed.claim_one(Stage.PUBLISH).attempts == 1
+
+
+def test_hostile_answers_are_stored_clean(hashed: Library) -> None:
+    """F56, F57."""
+    nasty = card(
+        "NUL \0 and lone \ud800",
+        model_id=2**70,
+        tags=("\u202eright to left", "ok"),
+        availability=Availability.TAKEN_DOWN,
+        raw={
+            "huge": 10**5000,
+            "nan": float("nan"),
+            "inf": [float("inf"), True],
+            "\0": "\udfff",
+            "deep": [[{}]],
+        },
+    )
+    say(hashed, Advance(facts=Answered(answer=Found(card=nasty), again_in_s=9.0)))
+    kept = hashed.claim_one(Stage.PUBLISH).card
+    assert kept is not None
+    assert (kept.model_name, kept.model_id) == ("NUL \ufffd and lone \ufffd", None)
+    assert kept.tags == nasty.tags
+    assert kept.raw == {"huge": None, "nan": None, "inf": [None, 1.5], "\ufffd": "\ufffd", "deep": [{}]}
+
+
+def test_what_is_no_json_is_a_bug(hashed: Library) -> None:
+    (claim,) = hashed.ask()
+    with pytest.raises(TypeError, match="not a JSON value: object"):
+        hashed.catalog.apply_answers([(claim, found(raw={"x": object()}))])
+
+
+def test_a_large_round_is_one_claim(library: Library) -> None:
+    names = [f"f{at}" for at in range(1100)]
+    library.note(*names)
+    library.catalog.database.write(lambda it, _now: it.execute(update(questions).values(provider="nobody")))
+    for stage in (library.settle, library.digest):
+        while stage(ROOT):
+            pass
+    claims = library.catalog.claim_questions("civitai", 10_000)
+    assert len({it.key for it in claims}) == 1100
+    assert all(library.catalog.apply_answers([(it, found()) for it in claims]))
+    assert library.catalog.reports.questions().waiting == 1100
