@@ -3,46 +3,35 @@
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hashtagd import __version__
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.core.ports import Provider
-from hashtagd.core.work import Claim, Outcome, Stage
+from hashtagd.core.troubles import Trouble
+from hashtagd.core.work import Claim, Outcome
 from hashtagd.service import parts
 from hashtagd.service.board import RootBoard
 from hashtagd.service.clock import StopPause, SystemClock
 from hashtagd.service.counting import CountingGates, Tally
-from hashtagd.service.lanes import Lane, Tell, Work
+from hashtagd.service.crew import Shared, make_works
+from hashtagd.service.lanes import Lane, Tell, Work, survived
 from hashtagd.service.leases import Leases
 from hashtagd.service.lock import DaemonLock, OwnerFile, dead_owners, forget_owner
 from hashtagd.service.once import OnceJudge
 from hashtagd.service.presence import Presence
 from hashtagd.service.randomness import chance, owner_id
-from hashtagd.service.roots import RootPlan, by_device
-from hashtagd.service.scout import ScoutWork
+from hashtagd.service.roots import RootPlan
 from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome
 from hashtagd.service.summary import Summary, sum_up
 from hashtagd.service.supervisor import Crew, Supervisor
 from hashtagd.service.systemd import Notifier
 from hashtagd.service.tidy import sweep_state
-from hashtagd.service.works import AskWork, FileWork
 from hashtagd.settings import Loaded
-from hashtagd.stages.ask import AskStage
-from hashtagd.stages.digest import DigestStage
-from hashtagd.stages.publish import PublishStage
-from hashtagd.stages.settle import SettleStage
-from hashtagd.watch.filters import companions_of
 from hashtagd.watch.observer import Observer
 from hashtagd.watch.roots import Roots
-
-#: how many rows one claim of each stage takes: enough to share a commit, few enough to be back soon
-LIMITS: Mapping[Stage, int] = {Stage.SETTLE: 200, Stage.DIGEST: 32, Stage.PUBLISH: 32}
-#: files from this size on are hashed alone, so that their names do not wait for one another
-BIG_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +46,10 @@ class Process:
     pause: StopPause
     tell: Tell
     bug: Callable[[str, Exception], None]
+    #: end when nothing is due any more
     once: bool
+    #: told about once a second how many files are done, and how many there are; for runs that end
+    progress: Callable[[int, int], None] = lambda _done, _total: None
 
 
 class Service:
@@ -79,23 +71,24 @@ class Service:
             gates=self._gates,
             tell=lambda event, values: process.tell(event, **values),
         )
-        self.providers = parts.make_providers(self._outside)
+        self._names = [folder.name for folder in process.plan.folders]
         self._board = RootBoard(clock=process.clock, changed=self._root_changed)
         self._roots = Roots(process.plan.folders)
         self._observer = Observer(self._roots, process.clock, self._wake.set)
         self._lanes: list[Lane] = []
-        self.works: list[Work] = []
-        self._scouts: list[ScoutWork] = []
-        self._wake_republished(loaded)
-        self._make_works(loaded)
+        self._providers = parts.make_providers(self._outside)
+        self._fetcher = parts.make_fetcher(self._outside)
+        self._works = make_works(loaded, process.plan.folders, self._providers, self._fetcher, self._shared())
         self._judge = OnceJudge(
             catalog=catalog,
             gates=self._gates,
-            origins={provider.name: provider.origin for provider in self.providers},
-            roots=[folder.name for folder in process.plan.folders],
+            origins={provider.name: provider.origin for provider in self._providers},
+            roots=self._names,
             clock=process.clock,
+            resting=self._board.closed_roots,
             quiet=self._quiet,
         )
+        self._wake_republished(loaded)
 
     def run(self) -> bool:
         """Run until stopped (or, once, until done); returns False when the process should be restarted."""
@@ -104,7 +97,7 @@ class Service:
         crew = Crew(
             catalog=self._catalog,
             observer=self._observer,
-            scouts=self._scouts,
+            scouts=self._works.scouts,
             lanes=self._lanes,
             board=self._board,
             leases=self._leases,
@@ -118,117 +111,43 @@ class Service:
             crew,
             wake=self._wake,
             died=self._died,
-            finished=self._judge.finished if process.once else None,
+            finished=self._finished if process.once else None,
             status_line=self._status_line,
         )
-        return supervisor.run()
+        return survived(supervisor.run, lambda error: process.bug("supervisor", error))
+
+    def close(self) -> None:
+        """Let go of connections and threads; after `run`."""
+        for close in (*self._works.closers, self._fetcher.close, *(it.close for it in self._providers)):
+            close()
 
     def summary(self) -> Summary:
         """Sum up this run."""
         return sum_up(
             catalog=self._catalog,
-            roots=[folder.name for folder in self._process.plan.folders],
+            roots=self._names,
             verdict=self._judge.judge(),
             troubled_roots=self._board.troubles(),
             tally=self._tally,
             took_s=self._process.clock.monotonic_s() - self._started_s,
         )
 
-    def _make_works(self, loaded: Loaded) -> None:
-        settings = loaded.settings
-        writers = parts.make_writers(loaded)
-        publish = PublishStage(
-            writers=writers,
-            locator=self._roots,
-            ledger=self._catalog,
-            fetcher=parts.make_fetcher(self._outside),
-            clock=self._process.clock,
-            pause=self._process.pause,
-        )
-        first = self.providers[0].name if self.providers else None
-        for number, folders in enumerate(by_device(self._process.plan.folders), start=1):
-            names = [folder.name for folder in folders]
-            self._add_scout(number, folders)
-            settle = SettleStage(
-                locator=self._roots,
-                clock=self._process.clock,
-                pause=self._process.pause,
-                options=parts.settle_options(folders),
-                companions=companions_of,
-                chance=chance,
-            )
-            digest = DigestStage(
-                locator=self._roots,
-                clock=self._process.clock,
-                pause=self._process.pause,
-                first_provider=first,
-                options=parts.digest_options(settings),
-                chance=chance,
-            )
-            self._add_files(number, Stage.SETTLE, names, settle.run, _nothing)
-            self._add_files(number, Stage.DIGEST, names, digest.run, digest.release_buffers)
-            self._add_files(number, Stage.PUBLISH, names, publish.run, _nothing)
-        followers = [*(provider.name for provider in self.providers[1:]), None]
-        for provider, then in zip(self.providers, followers, strict=False):
-            self._add_asking(provider, then)
-
-    def _add_scout(self, number: int, folders: Sequence[Any]) -> None:
-        scout = ScoutWork(
-            name=f"scout-{number}",
-            folders=folders,
-            roots=self._roots,
+    def _shared(self) -> Shared:
+        process = self._process
+        return Shared(
             catalog=self._catalog,
+            gates=self._gates,
+            roots=self._roots,
             board=self._board,
-            clock=self._process.clock,
-            pause=self._process.pause,
-            chance=chance,
-            tell=self._process.tell,
-            noted=self._wake_lanes,
+            leases=self._leases,
+            clock=process.clock,
+            pause=process.pause,
+            tell=process.tell,
+            bug=process.bug,
+            file_ended=self._file_ended,
+            question_ended=lambda claim, outcome: tell_answer(process.tell, claim, outcome),
+            wake=self._wake_lanes,
             rearm=self._observer.rearm,
-        )
-        self._scouts.append(scout)
-        self.works.append(scout)
-
-    def _add_files(
-        self,
-        number: int,
-        stage: Stage,
-        roots: Sequence[str],
-        run: Callable[[Sequence[Claim]], Sequence[Outcome]],
-        rest: Callable[[], None],
-    ) -> None:
-        self.works.append(
-            FileWork(
-                name=f"{stage.value}-{number}",
-                stage=stage,
-                roots=roots,
-                run=run,
-                catalog=self._catalog,
-                board=self._board,
-                leases=self._leases,
-                clock=self._process.clock,
-                chance=chance,
-                ended=self._file_ended,
-                bug=self._process.bug,
-                onward=self._wake_lanes,
-                rest=rest,
-                limit=LIMITS[stage],
-                big_bytes=BIG_BYTES if stage is Stage.DIGEST else 1 << 62,
-            )
-        )
-
-    def _add_asking(self, provider: Provider, then: str | None) -> None:
-        self.works.append(
-            AskWork(
-                provider=provider,
-                stage=AskStage(provider=provider, then=then, chance=chance),
-                catalog=self._catalog,
-                gates=self._gates,
-                leases=self._leases,
-                clock=self._process.clock,
-                ended=lambda claim, outcome: tell_answer(self._process.tell, claim, outcome),
-                onward=self._wake_lanes,
-            )
         )
 
     def _lane(self, work: Work) -> Lane:
@@ -255,7 +174,7 @@ class Service:
         self._died.set()
         self._wake.set()
 
-    def _root_changed(self, root: str, trouble: Any) -> None:  # noqa: ANN401 - a Trouble or None
+    def _root_changed(self, root: str, trouble: Trouble | None) -> None:
         if trouble is None:
             self._process.tell("root_recovered", root=root)
         else:
@@ -263,10 +182,16 @@ class Service:
                 "root_paused", root=root, kind=trouble.kind, what=trouble.what, you=trouble.you
             )
 
+    def _finished(self) -> bool:
+        states = self._catalog.reports.states
+        counts = [states(name) for name in self._names]
+        total = sum(sum(count.values()) - count["gone"] for count in counts)
+        done = sum(count["published"] + count["unknown"] + count["parked"] for count in counts)
+        self._process.progress(done, total)
+        return self._judge.finished()
+
     def _quiet(self) -> bool:
-        return self._leases.count == 0 and all(
-            scout.scanned_all_once and scout.idle for scout in self._scouts
-        )
+        return self._leases.idle and all(scout.idle for scout in self._works.scouts)
 
     def _wake_republished(self, loaded: Loaded) -> None:
         """Publish roots again whose writers or their options changed since the last run."""
@@ -288,7 +213,7 @@ class Service:
         }
 
     def _status_line(self) -> str:
-        return f"watching {len(self._process.plan.folders)} roots"
+        return f"watching {len(self._names)} roots"
 
 
 @contextmanager
@@ -313,8 +238,14 @@ def assemble(loaded: Loaded, process: Process) -> Iterator[Service]:
         release_dead(catalog, process.folder)
         stack.enter_context(OwnerFile(process.folder, owner))
         catalog.pull_back_absurd()
-        yield Service(loaded, process, catalog)
-        catalog.release_own([owner])
+        service = Service(loaded, process, catalog)
+        stack.callback(service.close)
+        try:
+            yield service
+        finally:
+            # a catalog that is away now lets the leases end by themselves
+            with suppress(Trouble):
+                catalog.release_own([owner])
 
 
 def release_dead(catalog: Catalog, folder: Path) -> None:
@@ -324,7 +255,3 @@ def release_dead(catalog: Catalog, folder: Path) -> None:
         catalog.release_own(dead)
         for owner in dead:
             forget_owner(folder, owner)
-
-
-def _nothing() -> None:
-    """Do nothing while resting."""

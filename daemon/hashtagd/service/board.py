@@ -1,7 +1,7 @@
 """Which roots may be worked on just now, and why not: a small notice board that lanes and scouts share."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hashtagd.core.ports import Clock
@@ -36,55 +36,75 @@ class RootBoard:
     def pin(
         self, root: str, trouble: Trouble, *, stage: Stage | None = None, for_s: float | None = None
     ) -> None:
-        """Let a root rest: altogether, or in one stage only; until `lift`, or for a time."""
+        """Let a root rest: altogether, or in one stage only; until called off, or for a time."""
         until_s = None if for_s is None else self._clock.monotonic_s() + for_s
         with self._lock:
-            before = self._trouble(root)
+            before = self._notices.get((root, stage))
             self._notices[root, stage] = Notice(trouble=trouble, until_s=until_s)
-        if before is None or before.kind != trouble.kind:
+        if before is None or before.trouble.kind != trouble.kind:
             self._changed(root, trouble)
 
     def lift(self, root: str, *, stage: Stage | None = None) -> None:
-        """Call a notice off; nothing happens when there is none."""
-        with self._lock:
-            if self._notices.pop((root, stage), None) is None:
-                return
-            left = self._trouble(root)
-        self._changed(root, left)
+        """Call one notice off; nothing happens when there is none."""
+        self._drop(root, [(root, stage)])
 
-    def open_roots(self, roots: Mapping[str, object] | list[str], stage: Stage) -> list[str]:
-        """Give those roots that may be worked on in this stage now."""
-        now_s = self._clock.monotonic_s()
+    def recovered(self, root: str) -> None:
+        """Call off everything that is said of a root: it came back, so what was wrong with it is old news."""
         with self._lock:
-            closed = {
-                root
-                for (root, of_stage), notice in self._notices.items()
-                if of_stage in (None, stage) and (notice.until_s is None or notice.until_s > now_s)
-            }
+            keys = [key for key in self._notices if key[0] == root]
+        self._drop(root, keys)
+
+    def worked(self, root: str, stage: Stage) -> None:
+        """Note that something succeeded: the notice of this stage is called off."""
+        self.lift(root, stage=stage)
+
+    def nothing_due(self, roots: Iterable[str], stage: Stage) -> None:
+        """Note that no row of these roots waits: a pause that ran out has nothing left to be tried on."""
+        for root in self._run_out(stage).intersection(roots):
+            self.lift(root, stage=stage)
+
+    def open_roots(self, roots: Iterable[str], stage: Stage) -> list[str]:
+        """Give those roots that may be worked on in this stage now."""
+        closed = self.closed_roots(stage)
         return [root for root in roots if root not in closed]
+
+    def closed_roots(self, stage: Stage) -> frozenset[str]:
+        """Give the roots that rest in this stage now."""
+        now_s = self._clock.monotonic_s()
+        return frozenset(root for root, end_s in self._ends(stage) if end_s > now_s)
 
     def next_opening_s(self, stage: Stage) -> float | None:
         """Give the seconds until the first timed notice for this stage runs out; None when there is none."""
         now_s = self._clock.monotonic_s()
-        with self._lock:
-            ends = [
-                notice.until_s - now_s
-                for (_, of_stage), notice in self._notices.items()
-                if of_stage in (None, stage) and notice.until_s is not None
-            ]
-        return max(0.0, min(ends)) if ends else None
-
-    def worked(self, root: str, stage: Stage) -> None:
-        """Note success: a timed notice of this stage that ran out is called off."""
-        if (root, stage) in self._notices:
-            self.lift(root, stage=stage)
+        # one that ran out already is nothing to wait for: a lane that did would turn and turn
+        ends = [end_s - now_s for _, end_s in self._ends(stage) if now_s < end_s < float("inf")]
+        return min(ends, default=None)
 
     def troubles(self) -> dict[str, Trouble]:
         """Give the trouble of each root that has one."""
         with self._lock:
-            roots = {root for root, _ in self._notices}
-            found = {root: self._trouble(root) for root in roots}
-        return {root: trouble for root, trouble in found.items() if trouble is not None}
+            return {root: self._notices[root, stage].trouble for root, stage in reversed(self._notices)}
 
-    def _trouble(self, root: str) -> Trouble | None:
-        return next((notice.trouble for (of, _), notice in self._notices.items() if of == root), None)
+    def _drop(self, root: str, keys: Sequence[tuple[str, Stage | None]]) -> None:
+        with self._lock:
+            dropped = [self._notices.pop(key, None) for key in keys]
+            left = next((notice.trouble for (of, _), notice in self._notices.items() if of == root), None)
+        if any(notice is not None for notice in dropped):
+            self._changed(root, left)
+
+    def _ends(self, stage: Stage) -> list[tuple[str, float]]:
+        with self._lock:
+            return [
+                (root, float("inf") if notice.until_s is None else notice.until_s)
+                for (root, of_stage), notice in self._notices.items()
+                if of_stage in (None, stage)
+            ]
+
+    def _run_out(self, stage: Stage) -> set[str]:
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            return {
+                root
+                for (root, of_stage), notice in self._notices.items()
+                if of_stage is stage and notice.until_s is not None and notice.until_s <= now_s
+            }

@@ -6,8 +6,8 @@ with its traceback, counted, and costs one row a delay, never the process.
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from hashtagd.core.ports import Clock, Pause, Stopping
@@ -17,6 +17,8 @@ from hashtagd.core.troubles import Scope, Trouble, TryLater
 IDLE_S = 60.0
 #: how long a lane rests after a bug or while the catalog is away
 REST_S = 5.0
+#: so long no wake-up ends that rest: giving claims back is a commit, and every commit wakes all lanes
+UNDISTURBED_S = 1.0
 
 
 ClaimT = TypeVar("ClaimT")
@@ -53,11 +55,13 @@ class Tell(Protocol):
 class Pulse:
     """When a lane last made progress, read by the health report from another thread."""
 
+    #: monotonic: when it began or ended its last turn
     beat_s: float
     turns: int = 0
     bugs: int = 0
     last_trouble: Trouble | None = None
-    resting: bool = field(default=False)
+    #: it waits for something to do; False: it has been in a turn since `beat_s`
+    resting: bool = True
 
 
 class Lane:
@@ -107,22 +111,34 @@ class Lane:
         return self._thread.is_alive()
 
     def _live(self) -> None:
+        ended = False
         try:
             while not self._pause.stopping:
                 # cleared before the turn: a row noted while it runs must not wait a full sleep
                 self._wake.clear()
+                self._beat(resting=False)
                 wait_s = self._turn()
-                self._beat(resting=wait_s > 0)
-                if wait_s > 0 and not self._pause.stopping:
-                    self._wake.wait(min(wait_s, IDLE_S))
-        except BaseException:
-            self._died()
-            raise
+                self.pulse.turns += 1
+                self._beat(resting=True)
+                self._rest(wait_s)
+            ended = True
+        except Exception as error:  # noqa: BLE001 - not the work but the lane itself broke: a bug all the same
+            self._bug(self.work.name, error)
+        finally:
+            if not ended:
+                self._died()
 
     def _beat(self, *, resting: bool) -> None:
         self.pulse.beat_s = self._clock.monotonic_s()
-        self.pulse.turns += 1
         self.pulse.resting = resting
+
+    def _rest(self, wait_s: float) -> None:
+        if wait_s <= 0:
+            return
+        if self.pulse.last_trouble is not None:
+            self._pause.wait(UNDISTURBED_S)
+        if not self._pause.stopping:
+            self._wake.wait(min(wait_s, IDLE_S))
 
     def _turn(self) -> float:
         try:
@@ -151,7 +167,7 @@ class Lane:
                 you=trouble.you,
             )
         self.pulse.last_trouble = trouble
-        return min(getattr(trouble, "after_s", None) or REST_S, IDLE_S)
+        return getattr(trouble, "after_s", None) or REST_S
 
 
 def bug_trouble(error: Exception) -> TryLater:
@@ -192,3 +208,44 @@ def run_guarded(
         if len(claims) == 1:
             return [met_bug(claims[0], error)]
     return [outcome for claim in claims for outcome in run_guarded(run, [claim], met_bug)]
+
+
+def stream_guarded(
+    run: Callable[[Sequence[ClaimT]], Iterator[tuple[ClaimT, OutcomeT]]],
+    claims: Sequence[ClaimT],
+    met_bug: Callable[[ClaimT, Exception], OutcomeT],
+) -> Iterator[tuple[ClaimT, OutcomeT]]:
+    """Pass on what a stage streams; if it breaks, run what got no outcome again in halves.
+
+    So the poisonous claim is found in a few rounds and pays alone; a round for each would be thousands.
+    """
+    left = {id(claim): claim for claim in claims}
+    try:
+        for claim, outcome in run(claims):
+            left.pop(id(claim), None)
+            yield claim, outcome
+    except (Trouble, Stopping):
+        raise
+    except Exception as error:
+        rest = list(left.values())
+        if not rest:
+            raise
+        if len(rest) == 1:
+            yield rest[0], met_bug(rest[0], error)
+            return
+    else:
+        return
+    middle = len(rest) // 2
+    yield from stream_guarded(run, rest[:middle], met_bug)
+    yield from stream_guarded(run, rest[middle:], met_bug)
+
+
+def survived(body: Callable[[], bool], bug: Callable[[Exception], None]) -> bool:
+    """Run the main loop; a bug in it is told like any other, and False asks for a restart."""
+    try:
+        return body()
+    except (Trouble, Stopping):
+        raise
+    except Exception as error:  # noqa: BLE001 - see the module's note: the process ends in order, with 75
+        bug(error)
+        return False

@@ -15,6 +15,24 @@ class Leases:
         self._lock = threading.Lock()
         self._files: dict[int, Claim] = {}
         self._questions: dict[int, QuestionClaim] = {}
+        self._lanes_at_work = 0
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Count a lane as busy inside the block, also between its claim and its hold."""
+        with self._lock:
+            self._lanes_at_work += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._lanes_at_work -= 1
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether no lane claims or works."""
+        with self._lock:
+            return not self._lanes_at_work
 
     @contextmanager
     def hold_files(self, claims: Sequence[Claim]) -> Iterator[None]:
@@ -39,12 +57,6 @@ class Leases:
             with self._lock:
                 for claim in claims:
                     self._questions.pop(claim.question_id, None)
-
-    @property
-    def count(self) -> int:
-        """How many claims are held."""
-        with self._lock:
-            return len(self._files) + len(self._questions)
 
     def renew(self, catalog: Catalog) -> None:
         """Renew every lease that is held; claims that ended in between are left out by their fence."""

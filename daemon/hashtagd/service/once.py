@@ -1,10 +1,10 @@
 """When is `run --once` done? When nothing is left that a short wait would bring forward.
 
 Files that still settle are waited for, and so is a gate that opens in a moment. What waits longer (a closed
-gate, a copy that died half-way) or needs a person is reported instead.
+gate, a copy that died half-way, a root that is away or full) or needs a person is reported instead.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,6 +39,7 @@ class OnceJudge:
 
     Args:
         origins: provider name → origin of its gate, None for those that need no network.
+        resting: gives the roots that nobody works on in a stage just now.
         quiet: tells whether scouts have nothing to look at and no lane holds a claim.
     """
 
@@ -50,6 +51,7 @@ class OnceJudge:
         origins: Mapping[str, str | None],
         roots: Sequence[str],
         clock: Clock,
+        resting: Callable[[Stage], Collection[str]],
         quiet: Callable[[], bool],
     ) -> None:
         self._catalog = catalog
@@ -57,6 +59,7 @@ class OnceJudge:
         self._origins = origins
         self._roots = roots
         self._clock = clock
+        self._resting = resting
         self._quiet = quiet
 
     def finished(self) -> bool:
@@ -75,15 +78,17 @@ class OnceJudge:
             for origin in self._origins_of(blocked)
         )
         files = pending_files(self._catalog.database, self._roots)
-        woken = blocked and not askable and not soon and self._publish_without_answers(files)
-        arriving = [
-            file for file in files if self._is_worth_waiting(file, now, blocked=bool(blocked) and not soon)
-        ]
+        resting = {stage: self._resting(stage) for stage in Stage}
+        workable = [file for file in files if file.root not in resting[file.stage]]
+        woken = bool(blocked) and not askable and not soon and self._publish_without_answers(workable)
+        hopeless = bool(blocked) and not soon
+        arriving = any(self._is_worth_waiting(file, now, blocked=hopeless) for file in workable)
+        stalled = sum(self._is_stalled(file, now) for file in files)
         return Verdict(
             finished=not (askable or soon or arriving or woken),
             gates=gates,
-            growing=sum(not self._is_stalled(file, now) for file in files),
-            stalled=sum(self._is_stalled(file, now) for file in files),
+            growing=sum(not self._is_stalled(file, now) for file in workable),
+            stalled=stalled,
             questions_waiting=sum(blocked.values()),
         )
 

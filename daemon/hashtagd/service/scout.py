@@ -4,12 +4,12 @@ A network disk that hangs holds up only its own scout.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core import schedule
 from hashtagd.core.place import Place, Sighting
-from hashtagd.core.ports import Clock, Pause
+from hashtagd.core.ports import Clock, Pause, Stopping
 from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.service.board import RootBoard
 from hashtagd.service.lanes import Tell
@@ -64,39 +64,39 @@ class ScoutWork:
         self._untrusted: set[str] = set()
         self._checked_s = float("-inf")
         self._scanned_once: set[str] = set()
-
-    @property
-    def scanned_all_once(self) -> bool:
-        """Tell whether every root that is there has been scanned since the start."""
-        away = self._board.troubles()
-        return all(name in self._scanned_once or name in away for name in self._folders)
+        self._at_work = False
+        #: what the last scan of each root complained of, so that it is told once
+        self._told: dict[str, set[tuple[str, str]]] = {}
 
     @property
     def idle(self) -> bool:
-        """Tell whether no hint waits and no scan is due."""
+        """Tell whether every root that is there was scanned, and nothing waits to be looked at."""
         with self._lock:
-            hinted = bool(self._places or self._subfolders)
-        return not hinted and min(self._scan_at_s.values(), default=float("inf")) > self._clock.monotonic_s()
+            if self._at_work or self._places or self._subfolders:
+                return False
+        there = [name for name in self._folders if self._roots.trouble(name) is None]
+        now_s = self._clock.monotonic_s()
+        return all(name in self._scanned_once and self._scan_at_s[name] > now_s for name in there)
 
-    def take(self, hints: Hints) -> bool:
-        """Keep the hints that concern this device; returns whether there were any."""
+    def take(self, hints: Hints) -> None:
+        """Keep the hints that concern this device."""
         with self._lock:
-            before = len(self._places) + len(self._subfolders)
             self._places |= {place for place in hints.places if place.root in self._folders}
             self._subfolders |= {(root, sub) for root, sub in hints.folders if root in self._folders}
             for root in hints.scan_roots & self._folders.keys():
                 self._scan_at_s[root] = float("-inf")
-            return len(self._places) + len(self._subfolders) > before or not hints.scan_roots.isdisjoint(
-                self._folders
-            )
 
     def turn(self) -> float:
         """Check the roots, look where something was hinted, scan what is due."""
-        self._check_roots()
-        self._look()
-        for name in self._folders:
-            if self._scan_at_s[name] <= self._clock.monotonic_s() and self._roots.trouble(name) is None:
-                self._scan_root(name)
+        self._at_work = True
+        try:
+            self._check_roots()
+            self._heed_hints()
+            for name in self._folders:
+                if self._scan_at_s[name] <= self._clock.monotonic_s() and self._roots.trouble(name) is None:
+                    self._scan_root(name)
+        finally:
+            self._at_work = False
         return CHECK_S
 
     def _check_roots(self) -> None:
@@ -105,21 +105,32 @@ class ScoutWork:
             return
         self._checked_s = now_s
         for change in self._roots.check(self._folders):
-            trouble = self._roots.trouble(change.root)
-            if change.change is Change.AWAY and trouble is not None:
-                self._board.pin(change.root, trouble)
-                self._tell(
-                    "root_went_away", root=change.root, kind=trouble.kind, what=trouble.what, you=trouble.you
-                )
-                continue
-            self._board.lift(change.root)
-            self._rearm(change.root)
-            self._scan_at_s[change.root] = float("-inf")
+            if change.change is not Change.AWAY:
+                self._board.recovered(change.root)
+                self._rearm(change.root)
+                self._scan_at_s[change.root] = float("-inf")
+        for name in self._folders:
+            # also while it stays away: the reason may be another one now
+            if (trouble := self._roots.trouble(name)) is not None:
+                self._board.pin(name, trouble)
 
-    def _look(self) -> None:
+    def _heed_hints(self) -> None:
         with self._lock:
             places, self._places = self._places, set()
             subfolders, self._subfolders = self._subfolders, set()
+        try:
+            self._look(places)
+            for root, below in sorted(subfolders):
+                if self._roots.trouble(root) is None:
+                    self._walk(self._folders[root], below=below)
+        except (Trouble, Stopping):
+            # the catalog is away: nobody would hint at these again before the next scan
+            with self._lock:
+                self._places |= places
+                self._subfolders |= subfolders
+            raise
+
+    def _look(self, places: Iterable[Place]) -> None:
         sightings: list[Sighting] = []
         for place in places:
             try:
@@ -128,10 +139,8 @@ class ScoutWork:
                 )
             except Trouble as trouble:
                 self._not_seen(place, trouble)
-        self._note(sightings)
-        for root, below in sorted(subfolders):
-            if self._roots.trouble(root) is None:
-                self._walk(self._folders[root], below=below)
+        if sightings and self._catalog.note(sightings).changes:
+            self._noted()
 
     def _not_seen(self, place: Place, trouble: Trouble) -> None:
         """Note nothing, for nothing was seen: a scan tells when the root or the file can be seen again."""
@@ -151,29 +160,37 @@ class ScoutWork:
                 what="every inode number moved; they are ignored from now on",
             )
             report = self._walk(folder, below="")
-        self._scanned_once.add(name)
         wait_s = schedule.scan_wait_s(folder.scan_interval_s, self._chance())
+        of_root = next((trouble for trouble in report.troubles if trouble.scope is Scope.ROOT), None)
+        if of_root is None:
+            self._board.lift(name)
+        else:
+            self._board.pin(name, of_root)
+            # it may heal at any moment: look again long before the next ordinary scan
+            wait_s = min(wait_s, CHECK_S)
+        self._tell_scan(name, report, took_s=self._clock.monotonic_s() - started_s)
         self._scan_at_s[name] = self._clock.monotonic_s() + wait_s
-        self._judge(name, report.troubles)
+        self._scanned_once.add(name)
+
+    def _tell_scan(self, name: str, report: ScanReport, *, took_s: float) -> None:
+        """Log a scan, and what is wrong; a root that is looked at again and again tells nothing twice."""
+        before = self._told.get(name, set())
+        self._told[name] = {(trouble.kind, trouble.what) for trouble in report.troubles}
+        if before and before == self._told[name]:
+            return
+        for trouble in report.troubles:
+            if (trouble.kind, trouble.what) not in before:
+                self._tell(
+                    "scan_met_trouble", root=name, kind=trouble.kind, what=trouble.what, you=trouble.you
+                )
         self._tell(
             "root_scanned",
             root=name,
             files=report.files,
             folders=report.folders,
             skipped=report.skipped + report.unspeakable,
-            took_s=round(self._clock.monotonic_s() - started_s, 3),
+            took_s=round(took_s, 3),
         )
-
-    def _judge(self, name: str, troubles: Sequence[Trouble]) -> None:
-        of_root = next((trouble for trouble in troubles if trouble.scope is Scope.ROOT), None)
-        if of_root is not None:
-            self._board.pin(name, of_root)
-            # it may heal at any moment: look again long before the next ordinary scan
-            self._scan_at_s[name] = self._clock.monotonic_s() + CHECK_S
-        else:
-            self._board.lift(name)
-        for trouble in troubles:
-            self._tell("scan_met_trouble", root=name, kind=trouble.kind, what=trouble.what, you=trouble.you)
 
     def _walk(self, folder: RootFolder, *, below: str) -> ScanReport:
         survey = survey_root(
@@ -187,7 +204,3 @@ class ScoutWork:
         if survey.changes:
             self._noted()
         return survey.report
-
-    def _note(self, sightings: Sequence[Sighting]) -> None:
-        if sightings and self._catalog.note(sightings).changes:
-            self._noted()

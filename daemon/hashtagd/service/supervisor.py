@@ -26,6 +26,12 @@ from hashtagd.watch.observer import Observer
 TICK_S = 1.0
 #: how long lanes may take to finish or give back before they are abandoned
 GRACE_S = 15.0
+#: how long after the start, and then how often, old events and long-gone files are dropped from the catalog
+TIDY_FIRST_S, TIDY_S = 60.0, 3600.0
+#: how long a run that is to end by itself waits for a catalog that does not answer
+CATALOG_PATIENCE_S = 60.0
+#: troubles of the catalog that only a new process can heal
+_RESTART_KINDS = frozenset({"catalog_replaced"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,24 +74,29 @@ class Supervisor:
         self._finished = finished
         self._status_line = status_line
         self._token: int | None = None
-        self._renewed_s = crew.clock.monotonic_s()
+        self._renewed_s = self._catalog_answered_s = crew.clock.monotonic_s()
+        self._tidy_at_s = self._renewed_s + TIDY_FIRST_S
         self._fed_s = float("-inf")
         self._last_status = ""
         self._catalog_trouble: Trouble | None = None
 
     def run(self) -> bool:
-        """Work until the end; returns False when a lane died and the process should be restarted."""
+        """Work until the end; returns False when a lane died and the process should be restarted.
+
+        Raises:
+            Trouble: scope `daemon`: the catalog stayed away, and this run was to end by itself.
+        """
         crew = self._crew
         try:
             # observe first, scan then: what arrives in between is seen twice, not never
             crew.observer.start()
+            crew.notifier.ready()
             for lane in crew.lanes:
                 lane.start()
-            crew.notifier.ready()
             crew.tell("daemon_started", lanes=len(crew.lanes))
             while not (crew.pause.stopping or self._died.is_set()):
                 self.tick()
-                if self._finished is not None and self._finished():
+                if self._is_finished():
                     break
                 self._wake.wait(TICK_S)
                 self._wake.clear()
@@ -100,12 +111,36 @@ class Supervisor:
         try:
             self._heed_catalog()
             self._catalog_trouble = None
+            self._catalog_answered_s = crew.clock.monotonic_s()
         except Trouble as trouble:
             # away counts as an answer: a restart would not bring the database back
-            self._catalog_trouble = trouble
+            self._note_catalog(trouble)
         health = examine(crew.lanes, crew.board.troubles(), self._catalog_trouble, crew.clock)
         crew.presence.tell(health, crew.board.troubles(), crew.observer.modes())
         self._feed_watchdog(health)
+
+    def _is_finished(self) -> bool:
+        if self._finished is None:
+            return False
+        if self._catalog_trouble is not None:
+            if self._crew.clock.monotonic_s() - self._catalog_answered_s > CATALOG_PATIENCE_S:
+                raise self._catalog_trouble
+            return False
+        try:
+            return self._finished()
+        except Trouble as trouble:
+            self._note_catalog(trouble)
+            return False
+
+    def _note_catalog(self, trouble: Trouble) -> None:
+        known = self._catalog_trouble
+        self._catalog_trouble = trouble
+        if known is None or known.kind != trouble.kind:
+            self._crew.tell(
+                "catalog_failed", kind=trouble.kind, what=trouble.what, does=trouble.does, you=trouble.you
+            )
+        if trouble.kind in _RESTART_KINDS:
+            self._died.set()
 
     def _pass_hints(self) -> None:
         self._crew.observer.check()
@@ -124,6 +159,10 @@ class Supervisor:
         if crew.clock.monotonic_s() - self._renewed_s >= schedule.RENEW_S:
             self._renewed_s = crew.clock.monotonic_s()
             crew.leases.renew(crew.catalog)
+        if crew.clock.monotonic_s() >= self._tidy_at_s:
+            self._tidy_at_s = crew.clock.monotonic_s() + TIDY_S
+            crew.catalog.trim_events()
+            crew.catalog.purge_gone()
 
     def _feed_watchdog(self, health: Health) -> None:
         notifier, now_s = self._crew.notifier, self._crew.clock.monotonic_s()
@@ -152,4 +191,5 @@ class Supervisor:
             lane for lane in crew.lanes if not lane.join(max(0.0, deadline_s - crew.clock.monotonic_s()))
         ]
         crew.observer.stop()
+        crew.notifier.close()
         crew.tell("daemon_stopped", stuck_lanes=[lane.work.name for lane in stuck])

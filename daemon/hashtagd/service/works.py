@@ -7,14 +7,16 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.core import schedule
 from hashtagd.core.ports import Clock, Closed, Gatekeeper, Provider, Stopping
 from hashtagd.core.troubles import AskOperator, Scope, Trouble
-from hashtagd.core.work import Claim, Defer, Outcome, Park, QuestionClaim, Release, Stage
+from hashtagd.core.work import Advance, Claim, Defer, Outcome, Park, QuestionClaim, Release, Stage
 from hashtagd.service.board import PAUSE_S, RootBoard
-from hashtagd.service.lanes import bug_trouble, in_batches, run_guarded
+from hashtagd.service.lanes import bug_trouble, in_batches, run_guarded, stream_guarded
 from hashtagd.service.leases import Leases
 from hashtagd.stages.ask import AskStage
 
 #: how many answers are committed together
 ANSWERS_PER_COMMIT = 100
+#: the shortest sleep of a lane that found nothing to do
+NAP_S = 0.05
 #: how many hashes the sites take in one request
 FULL_REQUEST = 100
 
@@ -69,10 +71,16 @@ class FileWork:
     def turn(self) -> float:
         """Claim a handful of rows and bring each to an outcome."""
         roots = self._board.open_roots(self._roots, self._stage)
-        claims = self._catalog.claim(self._stage, roots, self._limit) if roots else []
-        if not claims:
-            self._rest()
-            return self._sleep_s(roots)
+        with self._leases.at_work():
+            claims = self._catalog.claim(self._stage, roots, self._limit) if roots else []
+            if claims:
+                self._work_through(claims)
+                return 0.0
+        self._board.nothing_due(roots, self._stage)
+        self._rest()
+        return self._sleep_s(roots)
+
+    def _work_through(self, claims: Sequence[Claim]) -> None:
         left = list(claims)
         with self._leases.hold_files(claims):
             try:
@@ -82,9 +90,9 @@ class FileWork:
                     self._work(batch)
                     del left[: len(batch)]
             except (Trouble, Stopping):
+                # to what was committed already this does nothing
                 self._catalog.apply([(claim, Release()) for claim in left])
                 raise
-        return 0.0
 
     def _work(self, batch: Sequence[Claim]) -> None:
         outcomes = [self._worn_out(claim) for claim in batch]
@@ -94,10 +102,17 @@ class FileWork:
             (claim, self._judged(claim, outcome if outcome is not None else next(ran)))
             for claim, outcome in zip(batch, outcomes, strict=True)
         ]
-        for (claim, outcome), applied in zip(results, self._catalog.apply(results), strict=True):
+        held = run_guarded(self._catalog.apply, results, self._not_kept)
+        for (claim, outcome), applied in zip(results, held, strict=True):
             if applied:
                 self._ended(claim, outcome)
         self._onward()
+
+    def _not_kept(self, result: tuple[Claim, Outcome], error: Exception) -> bool:
+        """Keep a bug in place of an outcome that the catalog cannot take."""
+        claim = result[0]
+        self._catalog.apply([(claim, self._met_bug(claim, error))])
+        return False
 
     def _worn_out(self, claim: Claim) -> Outcome | None:
         """Park a file that was claimed too often without any outcome: it may be what kills the process."""
@@ -123,7 +138,7 @@ class FileWork:
         ):
             self._board.pin(claim.place.root, trouble, stage=self._stage, for_s=PAUSE_S)
             return Release(trouble=trouble)
-        if trouble is None:
+        if isinstance(outcome, Advance):
             self._board.worked(claim.place.root, self._stage)
         return outcome
 
@@ -136,7 +151,8 @@ class FileWork:
     def _sleep_s(self, roots: Sequence[str]) -> float:
         due_at = self._catalog.next_due([self._stage], roots) if roots else None
         waits = [seconds_until(due_at, self._clock), self._board.next_opening_s(self._stage)]
-        return min((wait for wait in waits if wait is not None), default=float("inf"))
+        # never 0: by the clock of a shared catalog the row may not be due yet
+        return max(NAP_S, min((wait for wait in waits if wait is not None), default=float("inf")))
 
 
 class AskWork:
@@ -151,7 +167,9 @@ class AskWork:
         gates: Gatekeeper,
         leases: Leases,
         clock: Clock,
+        chance: Callable[[], float],
         ended: Callable[[QuestionClaim, Outcome], None],
+        bug: Callable[[str, Exception], None],
         onward: Callable[[], None],
     ) -> None:
         self.name = f"ask-{provider.name}"
@@ -161,7 +179,9 @@ class AskWork:
         self._gates = gates
         self._leases = leases
         self._clock = clock
+        self._chance = chance
         self._ended = ended
+        self._bug = bug
         self._onward = onward
         self._last_round_s: float | None = None
         self._rounds_in_a_row = 0
@@ -171,26 +191,31 @@ class AskWork:
         waiting = self._catalog.waiting(self._provider.name)
         if waiting.due == 0 or waiting.oldest_due_at is None:
             self._rounds_in_a_row = 0
-            return seconds_until(self._catalog.next_question_due(self._provider.name), self._clock) or float(
-                "inf"
-            )
+            return self._until(self._catalog.next_question_due(self._provider.name))
         gate = self._gates.look(self._provider.origin) if self._provider.origin else None
         if isinstance(gate, Closed):
-            return max(0.05, seconds_until(gate.opens_at, self._clock) or 0.0)
+            return self._until(gate.opens_at)
         wait_s = self._collect_s(waiting.due, waiting.oldest_due_at)
         if wait_s > 0:
             return wait_s
         probe = gate is not None and gate.probe
-        claims = self._catalog.claim_questions(self._provider.name, 1 if probe else self._size(waiting.due))
-        if claims:
-            self._round(claims)
-        return 0.0
+        limit = 1 if probe else self._size(waiting.due)
+        with self._leases.at_work():
+            claims = self._catalog.claim_questions(self._provider.name, limit)
+            if claims:
+                self._round(claims)
+                return 0.0
+        return NAP_S  # another machine was faster
 
     def _size(self, due: int) -> int:
-        """Say how many questions to take: while more are coming only full requests, the rest joins the next round."""
+        """Say how many to take: while more are coming only full requests, the rest joins the next round."""
         if self._provider.origin is None or due < FULL_REQUEST or not self._catalog.digesting():
             return self._provider.batch_limit
         return min(due - due % FULL_REQUEST, self._provider.batch_limit)
+
+    def _until(self, moment: datetime | None) -> float:
+        wait_s = seconds_until(moment, self._clock)
+        return float("inf") if wait_s is None else max(NAP_S, wait_s)
 
     def _collect_s(self, due: int, oldest_due_at: datetime) -> float:
         if self._provider.origin is None:
@@ -209,24 +234,44 @@ class AskWork:
 
     def _round(self, claims: Sequence[QuestionClaim]) -> None:
         done: list[tuple[QuestionClaim, Outcome]] = []
+        left = {claim.question_id: claim for claim in claims}
         with self._leases.hold_questions(claims):
             try:
-                for result in self._stage.run(claims):
-                    done.append(result)
+                for claim, outcome in stream_guarded(self._stage.run, claims, self._met_bug):
+                    done.append((claim, outcome))
+                    left.pop(claim.question_id, None)
                     if len(done) >= ANSWERS_PER_COMMIT:
                         self._commit(done)
+            except (Trouble, Stopping):
+                done.extend((claim, Release()) for claim in left.values())
+                raise
             finally:
-                # also when the stream broke: what was answered before is kept, the rest is given back
+                # also when the stream broke: what was answered before is kept
                 self._commit(done)
                 self._last_round_s = self._clock.monotonic_s()
                 self._rounds_in_a_row += 1
 
+    def _met_bug(self, claim: QuestionClaim, error: Exception) -> Outcome:
+        self._bug(self.name, error)
+        return Defer(
+            trouble=bug_trouble(error),
+            wait_s=schedule.miss_again_s(claim.times_absent + 1, self._chance()),
+        )
+
     def _commit(self, done: list[tuple[QuestionClaim, Outcome]]) -> None:
-        results, done[:] = list(done), []
-        for (claim, outcome), applied in zip(results, self._catalog.apply_answers(results), strict=True):
+        results = list(done)
+        held = run_guarded(self._catalog.apply_answers, results, self._not_kept)
+        for (claim, outcome), applied in zip(results, held, strict=True):
             if applied:
                 self._ended(claim, outcome)
+        done.clear()
         self._onward()
+
+    def _not_kept(self, result: tuple[QuestionClaim, Outcome], error: Exception) -> bool:
+        """Keep a bug in place of an answer that the catalog cannot take."""
+        claim = result[0]
+        self._catalog.apply_answers([(claim, self._met_bug(claim, error))])
+        return False
 
 
 def seconds_until(moment: datetime | None, clock: Clock) -> float | None:

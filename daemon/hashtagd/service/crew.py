@@ -1,0 +1,184 @@
+"""The works of one process: a scout and three stages for each device, one asker for each provider."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause, Provider
+from hashtagd.core.work import Claim, Outcome, QuestionClaim, Stage
+from hashtagd.service import parts
+from hashtagd.service.board import RootBoard
+from hashtagd.service.lanes import Tell, Work
+from hashtagd.service.leases import Leases
+from hashtagd.service.randomness import chance
+from hashtagd.service.roots import by_device
+from hashtagd.service.scout import ScoutWork
+from hashtagd.service.works import AskWork, FileWork
+from hashtagd.settings import Loaded
+from hashtagd.stages.ask import AskStage
+from hashtagd.stages.digest import DigestStage
+from hashtagd.stages.publish import PublishStage
+from hashtagd.stages.settle import SettleStage
+from hashtagd.watch.filters import companions_of
+from hashtagd.watch.roots import RootFolder, Roots
+
+#: how many rows one claim of each stage takes: enough to share a commit, few enough to be back soon
+LIMITS: Final[Mapping[Stage, int]] = {Stage.SETTLE: 200, Stage.DIGEST: 32, Stage.PUBLISH: 32}
+#: files from this size on are hashed alone, so that their names do not wait for one another
+BIG_BYTES: Final = 32 << 20
+#: larger than any file
+_NEVER_BYTES: Final = 1 << 62
+
+_Run = Callable[[Sequence[Claim]], Sequence[Outcome]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all works of a process have in common."""
+
+    catalog: Catalog
+    gates: Gatekeeper
+    roots: Roots
+    board: RootBoard
+    leases: Leases
+    clock: Clock
+    pause: Pause
+    tell: Tell
+    bug: Callable[[str, Exception], None]
+    #: told of each outcome that was committed
+    file_ended: Callable[[Claim, Outcome], None]
+    question_ended: Callable[[QuestionClaim, Outcome], None]
+    #: called when something is due now
+    wake: Callable[[], None]
+    #: watches a root again
+    rearm: Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Works:
+    """All works, and what has to be closed after them."""
+
+    all: list[Work] = field(default_factory=list)
+    scouts: list[ScoutWork] = field(default_factory=list)
+    closers: list[Callable[[], None]] = field(default_factory=list)
+
+
+def make_works(
+    loaded: Loaded,
+    folders: Sequence[RootFolder],
+    providers: Sequence[Provider],
+    fetcher: Fetcher,
+    shared: Shared,
+) -> Works:
+    """Make everything that lanes will do.
+
+    Raises:
+        SettingsMistakes: an option of a writer is wrong.
+    """
+    works = Works()
+    publish = PublishStage(
+        writers=parts.make_writers(loaded),
+        locator=shared.roots,
+        ledger=shared.catalog,
+        fetcher=fetcher,
+        clock=shared.clock,
+        pause=shared.pause,
+    )
+    first = providers[0].name if providers else None
+    for number, some in enumerate(by_device(folders), start=1):
+        scout = _scout(number, some, shared)
+        works.scouts.append(scout)
+        works.all.append(scout)
+        digest = _digest(loaded, first, shared)
+        works.closers.append(digest.close)
+        works.all += [
+            _file_work(f"settle-{number}", Stage.SETTLE, some, _settle(some, shared).run, shared),
+            _file_work(f"digest-{number}", Stage.DIGEST, some, digest.run, shared, digest.release_buffers),
+            _file_work(f"publish-{number}", Stage.PUBLISH, some, publish.run, shared),
+        ]
+    followers = [*(provider.name for provider in providers[1:]), None]
+    works.all += [
+        _asking(provider, then, shared) for provider, then in zip(providers, followers, strict=False)
+    ]
+    return works
+
+
+def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutWork:
+    return ScoutWork(
+        name=f"scout-{number}",
+        folders=folders,
+        roots=shared.roots,
+        catalog=shared.catalog,
+        board=shared.board,
+        clock=shared.clock,
+        pause=shared.pause,
+        chance=chance,
+        tell=shared.tell,
+        noted=shared.wake,
+        rearm=shared.rearm,
+    )
+
+
+def _settle(folders: Sequence[RootFolder], shared: Shared) -> SettleStage:
+    return SettleStage(
+        locator=shared.roots,
+        clock=shared.clock,
+        pause=shared.pause,
+        options=parts.settle_options(folders),
+        companions=companions_of,
+        chance=chance,
+    )
+
+
+def _digest(loaded: Loaded, first: str | None, shared: Shared) -> DigestStage:
+    return DigestStage(
+        locator=shared.roots,
+        clock=shared.clock,
+        pause=shared.pause,
+        first_provider=first,
+        options=parts.digest_options(loaded.settings),
+        chance=chance,
+    )
+
+
+def _file_work(  # noqa: PLR0917 - six words of one line in a list of three
+    name: str,
+    stage: Stage,
+    folders: Sequence[RootFolder],
+    run: _Run,
+    shared: Shared,
+    rest: Callable[[], None] = lambda: None,
+) -> FileWork:
+    return FileWork(
+        name=name,
+        stage=stage,
+        roots=[folder.name for folder in folders],
+        run=run,
+        catalog=shared.catalog,
+        board=shared.board,
+        leases=shared.leases,
+        clock=shared.clock,
+        chance=chance,
+        ended=shared.file_ended,
+        bug=shared.bug,
+        onward=shared.wake,
+        rest=rest,
+        limit=LIMITS[stage],
+        big_bytes=BIG_BYTES if stage is Stage.DIGEST else _NEVER_BYTES,
+    )
+
+
+def _asking(provider: Provider, then: str | None, shared: Shared) -> AskWork:
+    return AskWork(
+        provider=provider,
+        stage=AskStage(provider=provider, then=then, chance=chance),
+        catalog=shared.catalog,
+        gates=shared.gates,
+        leases=shared.leases,
+        clock=shared.clock,
+        chance=chance,
+        ended=shared.question_ended,
+        bug=shared.bug,
+        onward=shared.wake,
+    )
