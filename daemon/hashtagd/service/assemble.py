@@ -79,6 +79,7 @@ class Service:
         self._providers = parts.make_providers(self._outside)
         self._fetcher = parts.make_fetcher(self._outside)
         self._works = make_works(loaded, process.plan.folders, self._providers, self._fetcher, self._shared())
+        self.works: Sequence[Work] = self._works.all
         self._judge = OnceJudge(
             catalog=catalog,
             gates=self._gates,
