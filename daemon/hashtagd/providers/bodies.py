@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import httpcore
+import httpx
 
 _STEP_BYTES = 256 * 1024
 _DEEPEST = 48
@@ -31,12 +31,12 @@ class SpoiledBody(Exception):  # noqa: N818 - a condition of an answer; it becom
         self.cut = cut
 
 
-def header_values(response: httpcore.Response, name: bytes) -> list[str]:
+def header_values(response: httpx.Response, name: bytes) -> list[str]:
     """Give all values of a header, in order; `name` in lower case."""
-    return [value.decode("latin-1") for key, value in response.headers if key.lower() == name]
+    return [value.decode("latin-1") for key, value in response.headers.raw if key.lower() == name]
 
 
-def read_body(response: httpcore.Response, max_bytes: int) -> bytes:
+def read_body(response: httpx.Response, max_bytes: int) -> bytes:
     """Read a body, at most so many bytes after decoding.
 
     Raises:
@@ -56,8 +56,8 @@ def read_body(response: httpcore.Response, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _chunks(response: httpcore.Response) -> Iterator[bytes]:
-    yield from response.iter_stream()
+def _chunks(response: httpx.Response) -> Iterator[bytes]:
+    yield from response.iter_raw()
 
 
 def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import BinaryIO, Final
 from urllib.parse import urljoin
 
-import httpcore
+import httpx
 
 from hashtagd.core.retry_after import retry_after_s
 from hashtagd.core.troubles import GiveUp, Scope, Trouble
@@ -97,7 +97,7 @@ class PreviewFetcher:
             wire = self._trusted if origin in self._allowed else self._guarded
             try:
                 with wire.exchange("GET", asked, _HEADERS) as response:
-                    if response.status not in _REDIRECTS:
+                    if response.status_code not in _REDIRECTS:
                         return self._receive(_Body(origin, response), into, max_bytes)
                     url = _next(asked, header_values(response, b"location"))
             except TRANSPORT_ERRORS as error:
@@ -114,11 +114,11 @@ class PreviewFetcher:
             raise no_picture("it came in a coding nobody asked for")
         if (body.declared_bytes or 0) > max_bytes:
             raise no_picture(f"it is larger than {max_bytes} bytes")
-        chunks = iter(body.response.iter_stream())
+        chunks = iter(body.response.iter_raw())
         prefix = _prefix(chunks)
         kind = media_type(prefix)
         if kind is None and is_page(prefix):
-            raise self._shut(body.origin, verdicts.not_json(body.origin, body.response.status))
+            raise self._shut(body.origin, verdicts.not_json(body.origin, body.response.status_code))
         if kind not in STILL_TYPES or kind is None:
             raise no_picture(f"it is {kind or 'nothing we know'}, no still picture")
         tail = _copy(prefix, chunks, into, max_bytes)
@@ -128,7 +128,7 @@ class PreviewFetcher:
         return kind
 
     def _check_status(self, body: "_Body") -> None:
-        status = body.response.status
+        status = body.response.status_code
         if status == _GOOD:
             return
         wait_s = retry_after_s(header_values(body.response, b"retry-after"), self._outside.clock.now())
@@ -150,7 +150,7 @@ class PreviewFetcher:
 class _Body:
     """An answer and what its head says of its body."""
 
-    def __init__(self, origin: str, response: httpcore.Response) -> None:
+    def __init__(self, origin: str, response: httpx.Response) -> None:
         self.origin = origin
         self.response = response
         lengths = header_values(response, b"content-length")

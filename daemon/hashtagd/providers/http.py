@@ -171,7 +171,7 @@ class PoliteClient:
         try:
             with self._room, self._wire.exchange(method, url, self._headers(content), content) as response:
                 return RawReply(
-                    status=response.status,
+                    status=response.status_code,
                     body=read_body(response, self._wire.limits.body_bytes),
                     retry_after=header_values(response, b"retry-after"),
                 )

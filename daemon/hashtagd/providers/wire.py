@@ -1,7 +1,8 @@
 """One HTTP exchange at a time, with limits that hold: every read of a connection looks at one deadline.
 
-Ready-made clients only bound single reads, so a server that drips a byte now and then holds them for ever.
-Here are no retries, no redirects, no proxy from the environment and no cookies.
+httpx by itself only bounds single reads, so a server that drips a byte now and then holds it for ever; its
+transport is therefore our own, over httpcore's pool and a network backend that knows the deadline and checks
+addresses. Here are no retries, no redirects, no proxy from the environment and no cookies.
 """
 
 import contextlib
@@ -10,10 +11,13 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 import certifi
 import httpcore
+import httpx
 
 from hashtagd.core.ports import Clock
 
@@ -25,6 +29,7 @@ TRANSPORT_ERRORS = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
+_USUAL_PORTS: Final = {"https": 443, "http": 80}
 #: gives the addresses of a host; raises OSError when there are none
 Resolve = Callable[[str, int], Sequence[str]]
 #: raises when a connection to this host and port, found at these addresses, must not be made
@@ -74,34 +79,33 @@ class Wire:
             "keepalive_expiry": 30.0,
             "network_backend": backend,
         }
-        self._pool: httpcore.ConnectionPool = (
-            httpcore.HTTPProxy(proxy_url=proxy, **common) if proxy else httpcore.ConnectionPool(**common)
+        pool = httpcore.HTTPProxy(proxy_url=proxy, **common) if proxy else httpcore.ConnectionPool(**common)
+        self._client = httpx.Client(
+            transport=_Transport(pool),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            follow_redirects=False,
+            trust_env=False,
         )
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.close()
+        self._client.close()
 
     @contextlib.contextmanager
     def exchange(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
-    ) -> Iterator[httpcore.Response]:
+    ) -> Iterator[httpx.Response]:
         """Send a request and give the answer with its body unread.
 
         Raises:
             TRANSPORT_ERRORS, and whatever `check` raises.
         """
         limits = self.limits
-        waits = {
-            "connect": limits.connect_s,
-            "read": limits.read_s,
-            "write": limits.read_s,
-            "pool": limits.read_s,
-        }
+        waits = httpx.Timeout(limits.read_s, connect=limits.connect_s)
         with (
             self._timer.running(limits.total_s),
-            self._pool.stream(
-                method, url, headers=list(headers.items()), content=content, extensions={"timeout": waits}
+            self._client.stream(
+                method, _address(url), headers=dict(headers), content=content, timeout=waits
             ) as response,
         ):
             yield response
@@ -123,6 +127,63 @@ def addresses_of(host: str, port: int) -> Sequence[str]:
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _address(url: str) -> httpx.URL:
+    """Read an address as httpx does; one that the guard would have read differently goes nowhere."""
+    try:
+        address = httpx.URL(url)
+        checked = urlsplit(url)
+        same = (address.scheme, address.host, address.port) == (
+            checked.scheme.lower(),
+            (checked.hostname or "").lower(),
+            checked.port if checked.port != _USUAL_PORTS.get(checked.scheme.lower()) else None,
+        )
+    except (httpx.InvalidURL, ValueError):
+        same = False
+    if not same:
+        raise httpcore.UnsupportedProtocol("the address is not well-formed")
+    return address
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, stream: Iterable[bytes], close: Callable[[], None]) -> None:
+        self._stream = stream
+        self._close = close
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    def close(self) -> None:
+        self._close()
+
+
+class _Transport(httpx.BaseTransport):
+    """Hands requests of httpx to a pool of httpcore with a network backend of our own."""
+
+    def __init__(self, pool: httpcore.ConnectionPool) -> None:
+        self._pool = pool
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        response = self._pool.handle_request(
+            httpcore.Request(
+                request.method,
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                content=cast("httpx.SyncByteStream", request.stream),
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(cast("Iterable[bytes]", response.stream), response.close),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        self._pool.close()
 
 
 class _Timer(threading.local):

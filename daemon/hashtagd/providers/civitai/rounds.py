@@ -24,8 +24,8 @@ _MOST_VERSIONS = 3
 def is_sieve_worthwhile(hashes: int, share_known: float) -> bool:
     """Tell whether one `ids` request in front saves more than it costs.
 
-    It sieves the unknown ones out, so that the hundreds that follow are full. Where nearly everything is known, or
-    little is asked, the hundreds are as full without it.
+    It sieves the unknown ones out, so that the hundreds that follow are full. Where nearly everything is
+    known, or little is asked, the hundreds are as full without it.
     """
     without = 2 * math.ceil(hashes / BY_HASH_LIMIT)
     return 1 + 2 * math.ceil(hashes * share_known / BY_HASH_LIMIT) < without
