@@ -41,6 +41,7 @@ from hashtagd.stages.effects import sidecar_mode
 from hashtagd.stages.folders import Folders
 from hashtagd.stages.job import Job
 from hashtagd.stages.opening import outcome_of, stamp_of
+from hashtagd.stages.pictures import PICTURE_SUFFIXES
 from hashtagd.stages.plan import Planner
 
 #: somebody wrote at a final name while we prepared: look again when the dust has settled
@@ -167,7 +168,9 @@ class PublishStage:
             changed = self._changed(job)
             if changed is not None:
                 return changed
-        quiet = [commit_pending(job, item) for item in job.pending]
+        # the picture last: once it lies there, how explicit it is stands in no place but the sidecars
+        ordered = sorted(job.pending, key=lambda item: item.place.name.endswith(PICTURE_SUFFIXES))
+        quiet = [commit_pending(job, item) for item in ordered]
         commit_rest(job)
         return _outcome(job, conflict=not all(quiet))
 
