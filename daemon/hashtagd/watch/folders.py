@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,9 @@ from hashtagd.watch.roots import RootFolder
 Row = tuple[str, int, int, int]
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
+_BY_NAME = itemgetter(0)
+#: the kind of file stands in the upper bits of `st_mode`; shifted it is a small number, which costs no memory
+_TYPE_SHIFT = 12
 #: vanished, or became something else, between being listed and being looked at
 _GONE = (FileNotFoundError, NotADirectoryError)
 
@@ -87,8 +91,6 @@ class Walk:
         self.links: dict[str, str] = {}
         self.skipped = 0
         self.unspeakable = 0
-        #: how many names of any kind the root holds; None before it was listed
-        self.root_entries: int | None = None
         self._root_fd = os.open(root.path, _LIST)
 
     def __enter__(self) -> Self:
@@ -121,6 +123,11 @@ class Walk:
         except OSError:
             return False
         return os.path.samestat(now, os.fstat(self._root_fd))
+
+    def is_bare(self) -> bool:
+        """Tell whether the root holds nothing at all, not even a hidden name."""
+        os.lseek(self._root_fd, 0, os.SEEK_SET)
+        return not os.listdir(self._root_fd)  # noqa: PTH208 - a descriptor is no path
 
     def _enter(self, step: _Step) -> Iterator[Folder]:
         try:
@@ -168,21 +175,19 @@ class Walk:
         """List one folder: this is the inner loop, a million files pass through it."""
         rows: list[Row] = []
         children: list[_Step] = []
-        endings, regular = self._endings, stat.S_IFREG
+        endings, regular = self._endings, stat.S_IFREG >> _TYPE_SHIFT
         # without globs, an ordinary name with our ending is ours: most names need no second thought
         all_plain = not self._names.exclude
-        entries_count = 0
         os.lseek(fd, 0, os.SEEK_SET)
         with os.scandir(fd) as entries:
             for entry in entries:
-                entries_count += 1
                 name = entry.name
-                if name.lower().endswith(endings) and (
+                if (name.endswith(endings) or name.lower().endswith(endings)) and (
                     (all_plain and name.isascii() and name[0] not in ".~")
                     or self._is_ours(name, step.relpath)
                 ):
                     found = entry.stat(follow_symlinks=False)
-                    if found.st_mode & 0o170000 == regular:
+                    if found.st_mode >> _TYPE_SHIFT == regular:
                         rows.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
                         continue
                     row = self._unusual(entry, found)
@@ -192,11 +197,9 @@ class Walk:
                 child = self._child(entry, step)
                 if child is not None:
                     children.append(child)
-        if not step.relpath:
-            self.root_entries = entries_count
         children.sort(key=lambda child: child.relpath, reverse=True)
         self._steps += children
-        rows.sort()
+        rows.sort(key=_BY_NAME)
         return rows
 
     def _is_ours(self, name: str, folder: str) -> bool:

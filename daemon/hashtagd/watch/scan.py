@@ -223,7 +223,7 @@ class _Scan:
         if self._view.below or self._view.believe_empty or self._report.files or self._unreadable:
             return None
         known = self._known.count_files(self._root.name)
-        if known >= EMPTIED_FROM_FILES or (known and not walk.root_entries):
+        if known >= EMPTIED_FROM_FILES or (known and walk.is_bare()):
             return emptied(self._root.name, known)
         return None
 
