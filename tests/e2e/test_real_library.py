@@ -1,4 +1,4 @@
-"""The promise as a whole: the real command, 2,000 files with every trap among them, and a site that counts."""
+"""The promise as a whole: the real command, 2,000 files with every trap in them, and a site that counts."""
 
 from pathlib import Path
 
