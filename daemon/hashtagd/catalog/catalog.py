@@ -22,10 +22,10 @@ from hashtagd.catalog import (
     stories,
     wakes,
 )
-from hashtagd.catalog.connecting import open_database
+from hashtagd.catalog.connecting import is_there, open_database
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.gates import Gates
-from hashtagd.catalog.migrations import migrate
+from hashtagd.catalog.migrations import is_made, migrate
 from hashtagd.catalog.notes import Noted
 from hashtagd.catalog.reports import Reports
 from hashtagd.catalog.rows import chunks
@@ -83,6 +83,27 @@ class Catalog:
             database.close()
             raise
         return cls(database, owner=owner, chance=chance, quiet_s=quiet_s)
+
+    @classmethod
+    def open_made(
+        cls, url: str, *, clock: Clock, owner: str, chance: Callable[[], float], database_clock: bool = True
+    ) -> Self | None:
+        """Connect to a store that is there, and change nothing of its shape; None: there is none yet.
+
+        Raises:
+            AskOperator: as `open`, or the store has the shape of an older hashtagd.
+            TryLater: as `open`.
+        """
+        if not is_there(url):
+            return None
+        database = open_database(url, clock=clock, database_clock=database_clock)
+        made = False
+        try:
+            made = is_made(database)
+        finally:
+            if not made:
+                database.close()
+        return cls(database, owner=owner, chance=chance) if made else None
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,6 +1,7 @@
 """Opening the store that `catalog.url` names."""
 
 import json
+import os
 import sqlite3
 from functools import partial
 from pathlib import Path
@@ -48,7 +49,7 @@ def open_database(
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise _bad_address(
             "is no database address"
         ) from None  # the cause quotes the address, and its password
@@ -66,6 +67,17 @@ def open_database(
     )
     orders = sqlite.pragmas(sqlite.journal_mode(sqlite_version, file_system), busy_s)
     return Database(_sqlite(path, orders), clock=clock, database_clock=False, path=(path, opened))
+
+
+def is_there(url: str) -> bool:
+    """Tell whether there is anything to open; of a server nobody knows before asking."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return True  # opening it says what is wrong
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return True
+    return os.path.lexists(Path(parsed.database).expanduser())
 
 
 def _sqlite(path: Path, orders: tuple[str, ...]) -> Engine:

@@ -65,6 +65,25 @@ def migrate(database: Database, steps: Sequence[Step] = STEPS) -> None:
         database.write(partial(_take, number=number, steps=steps))
 
 
+def is_made(database: Database, steps: Sequence[Step] = STEPS) -> bool:
+    """Tell whether the store has the shape this code knows, or none at all yet; changes nothing.
+
+    Raises:
+        AskOperator: scope `daemon`: it was made by a newer or an older hashtagd.
+    """
+    done = database.read(lambda connection, _now: _version(connection))
+    _refuse_newer(done, len(steps))
+    if 0 < done < len(steps):
+        raise AskOperator(
+            f"the catalog has shape {done}, this hashtagd knows shape {len(steps)}",
+            does="nothing was read and nothing was changed",
+            you="start the daemon once (`hashtagd run`): it brings the catalog up to date",
+            scope=Scope.DAEMON,
+            kind="catalog_older",
+        )
+    return done > 0
+
+
 def _take(connection: Connection, now: datetime, *, number: int, steps: Sequence[Step]) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))

@@ -1,6 +1,7 @@
 """A model in words: the card as people read it, and as `show --json` gives it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,20 @@ _CONFIDENCE = {
     "tensors": "same tensors, another header",
     "claimed": "the file's own header says so",
 }
+
+#: the keys of the documented card that stand before and after whether it can be downloaded
+_FIRST = ("model_id", "version_id", "air", "model_name", "version_name", "kind")
+_LATER = (
+    "base_model",
+    "trained_words",
+    "tags",
+    "nsfw_level",
+    "creator",
+    "license",
+    "page_url",
+    "downloads",
+)
+_LISTS = frozenset({"trained_words", "tags", "downloads"})
 
 
 def card_facts(card: Card) -> dict[str, object]:
@@ -37,7 +52,11 @@ def card_facts(card: Card) -> dict[str, object]:
 
 def card_json(row: FileRow, absolute_path: Path | None) -> dict[str, Any]:
     """Give the documented card of one file: plain JSON values, absent facts as null or []."""
-    card = row.card
+    digests = (
+        None
+        if row.sha256 is None
+        else Digests(sha256=row.sha256, tensors_sha256=row.tensors_sha256, blake3=row.blake3, crc32=row.crc32)
+    )
     return {
         "root": row.root,
         "path": row.relpath,
@@ -45,53 +64,36 @@ def card_json(row: FileRow, absolute_path: Path | None) -> dict[str, Any]:
         "size_bytes": row.size_bytes,
         "state": row.state,
         "next_check_at": row.next_check_at,
-        "hashes": _hashes(row),
-        "match": None if card is None else _match(card, row),
-        **_model(card),
-        "update": None,
+        "hashes": hashes_json(digests),
+        **model_json(row.card, checked_at=row.checked_at),
         "trouble": None if row.trouble is None else dict(row.trouble),
     }
 
 
-def _hashes(row: FileRow) -> dict[str, str | None]:
-    digests = None if row.sha256 is None else Digests(sha256=row.sha256, tensors_sha256=row.tensors_sha256)
+def hashes_json(digests: Digests | None) -> dict[str, str | None]:
+    """Give all hashes by their names; before the file was read each is null."""
+    names = ("sha256", "autov2", "autov3", "tensors_sha256", "blake3", "crc32")
+    return {name: None if digests is None else getattr(digests, name) for name in names}
+
+
+def model_json(card: Card | None, *, checked_at: datetime | None) -> dict[str, Any]:
+    """Give what is known of the model; without a card everything is null or []."""
+    data: Mapping[str, Any] = {} if card is None else card.to_json()
     return {
-        "sha256": row.sha256,
-        "autov2": digests.autov2 if digests else None,
-        "autov3": digests.autov3 if digests else None,
-        "tensors_sha256": row.tensors_sha256,
-        "blake3": row.blake3,
-        "crc32": row.crc32,
+        "match": None if card is None else _match(card, checked_at),
+        **{name: data.get(name) for name in _FIRST},
+        "downloadable": card is not None and card.downloadable,
+        "not_downloadable_because": data.get("not_downloadable_because"),
+        **{name: data.get(name, [] if name in _LISTS else None) for name in _LATER},
+        "update": None,
     }
 
 
-def _match(card: Card, row: FileRow) -> dict[str, Any]:
+def _match(card: Card, checked_at: datetime | None) -> dict[str, Any]:
     return {
         "provider": card.provider,
         "by": card.by,
         "confidence": card.confidence.value,
-        "checked_at": row.checked_at,
+        "checked_at": checked_at,
         "availability": card.availability.value,
-    }
-
-
-def _model(card: Card | None) -> Mapping[str, Any]:
-    data: Mapping[str, Any] = {} if card is None else card.to_json()
-    names = ("model_id", "version_id", "air", "model_name", "version_name", "kind")
-    later = (
-        "base_model",
-        "trained_words",
-        "tags",
-        "nsfw_level",
-        "creator",
-        "license",
-        "page_url",
-        "downloads",
-    )
-    lists = {"trained_words", "tags", "downloads"}
-    return {
-        **{name: data.get(name) for name in names},
-        "downloadable": card is not None and card.downloadable,
-        "not_downloadable_because": data.get("not_downloadable_because"),
-        **{name: data.get(name, [] if name in lists else None) for name in later},
     }

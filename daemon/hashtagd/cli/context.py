@@ -1,10 +1,11 @@
 """What commands share: settings, where the state lies, the catalog; each made only when asked for."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -12,10 +13,12 @@ from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.clock import SystemClock
+from hashtagd.service.lock import running_pid
 from hashtagd.service.presence import read_presence
 from hashtagd.service.randomness import chance, owner_id
 from hashtagd.service.roots import RootPlan, plan_roots
 from hashtagd.settings import Loaded, find_config, load_with_lines, read_config, state_folder
+from hashtagd.settings.places import CATALOG_FILE
 
 __all__ = ["Context", "pass_context"]
 
@@ -65,39 +68,56 @@ class Context:
     @cached_property
     def lock_folder(self) -> Path:
         """Where the lock lies: beside an SQLite catalog, so that a catalog has one daemon a machine."""
-        url = self.loaded.settings.catalog.url
+        url = self._url
         prefix = "sqlite:///"
-        return Path(url.removeprefix(prefix)).parent if url.startswith(prefix) else self.state_folder
+        if not url.startswith(prefix):
+            return self.state_folder
+        return Path(url.removeprefix(prefix).partition("?")[0]).expanduser().parent
 
     def roots(self, folders: tuple[Path, ...] = ()) -> RootPlan:
         """Plan the roots: those of the command line, else those of the settings."""
         return plan_roots(self.loaded, folders, environ=self.environ, state_folder=state_folder(self.environ))
 
     def known_roots(self) -> RootPlan:
-        """Plan the roots as the settings and the daemon that ran last have them."""
-        # also after the daemon has ended: what it watched last is what the catalog tells of
+        """Plan the roots as the settings and the daemon that runs, or ran last, have them."""
+        # where a daemon runs, its paths are the true ones (`run FOLDER` knows no settings); once it has
+        # ended, it only adds what the settings do not name: that is what the catalog tells of
         paths = read_presence(self.lock_folder).get("paths", {})
-        plan = self.roots()
-        return plan.with_paths({name: Path(path) for name, path in paths.items()})
+        return self.roots().with_paths(
+            {name: Path(path) for name, path in paths.items()},
+            moved=running_pid(self.lock_folder) is not None,
+        )
 
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:
-        """Open the catalog for the time of a block."""
-        catalog = self.open_catalog()
+        """Open the catalog as it is for the time of a block; where there is none yet, an empty one stands in.
+
+        Raises:
+            Trouble: scope `daemon`: it cannot be used, or has another shape than this code knows.
+        """
+        with ExitStack() as stack:
+            catalog = Catalog.open_made(self._url, clock=self.clock, owner=owner_id(), chance=chance)
+            if catalog is None:
+                folder = stack.enter_context(TemporaryDirectory(prefix="hashtagd-"))
+                catalog = self._open(f"sqlite:///{folder}/{CATALOG_FILE}", {})
+            stack.callback(catalog.close)
+            yield catalog
+
+    @contextmanager
+    def own_catalog(self, quiet_s: Mapping[str, float]) -> Iterator[Catalog]:
+        """Open the catalog for writing for the time of a block; a missing one is made."""
+        catalog = self._open(self._url, quiet_s)
         try:
             yield catalog
         finally:
             catalog.close()
 
-    def open_catalog(self, owner: str | None = None) -> Catalog:
-        """Open the catalog; a reading command needs no owner."""
-        settings = self.loaded.settings
-        return Catalog.open(
-            settings.catalog.url,
-            clock=self.clock,
-            owner=owner or owner_id(),
-            chance=chance,
-        )
+    @property
+    def _url(self) -> str:
+        return self.loaded.settings.catalog.url
+
+    def _open(self, url: str, quiet_s: Mapping[str, float]) -> Catalog:
+        return Catalog.open(url, clock=self.clock, owner=owner_id(), chance=chance, quiet_s=quiet_s)
 
 
 pass_context = click.make_pass_decorator(Context)

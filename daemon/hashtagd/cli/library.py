@@ -1,17 +1,19 @@
 """`hashtagd list`, `search` and `show`: what the catalog knows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.catalog.pages import FileRow, Filters
+from hashtagd.catalog.pages import FileRow, Filters, Told
 from hashtagd.catalog.states import STATES
 from hashtagd.cli.cards import card_facts, card_json
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.output import (
     bytes_in_words,
+    is_text,
     moment_in_words,
     print_facts,
     print_json,
@@ -19,8 +21,14 @@ from hashtagd.cli.output import (
     print_table,
 )
 from hashtagd.core.digests import Digests
+from hashtagd.core.place import Place
 from hashtagd.core.troubles import GiveUp, Scope
 from hashtagd.service.roots import RootPlan, place_of
+
+#: fewer digits of a hash would match by chance
+_HASH_DIGITS = 8
+#: what every store can count to
+_ID_DIGITS = 18
 
 
 @click.command("list")
@@ -58,10 +66,12 @@ def list_models(
 @pass_context
 def search(context: Context, *, words: tuple[str, ...], limit: int | None, as_json: bool) -> int:
     """Find files whose path, name, trigger words, tags or creator hold all WORDS."""
+    if not all(is_text(word) for word in words):
+        return 0  # no store can hold it, so no file has it
     with context.catalog() as catalog:
         rows = catalog.reports.search(words, limit)
     _print_rows(context, rows, as_json=as_json, with_trouble=False)
-    return 0 if rows else 1
+    return 0
 
 
 @click.command()
@@ -87,15 +97,27 @@ def show(context: Context, *, wanted: str, as_json: bool) -> int:
 
 
 def _find(catalog: Catalog, plan: RootPlan, wanted: str) -> list[FileRow]:
-    place = place_of(plan.folders, Path(wanted))
-    if place is not None and (rows := catalog.reports.show(place)):
+    if not is_text(wanted):
+        return []  # no store can hold such a name
+    for place in _places(plan, wanted):
+        if rows := catalog.reports.show(place):
+            return rows
+    is_id = wanted.isascii() and wanted.isdigit() and len(wanted) <= _ID_DIGITS
+    if is_id and (rows := catalog.reports.show(int(wanted))):
         return rows
-    if wanted.isascii() and wanted.isdigit() and (rows := catalog.reports.show(int(wanted))):
-        return rows
-    shortest = 8
-    if len(wanted) >= shortest and set(wanted.lower()) <= set("0123456789abcdef"):
+    if len(wanted) >= _HASH_DIGITS and set(wanted.lower()) <= set("0123456789abcdef"):
         return catalog.reports.show(wanted.lower())
     return []
+
+
+def _places(plan: RootPlan, wanted: str) -> Iterator[Place]:
+    """Read a word as a path from here, and as `list` prints files: the root's name before the path."""
+    place = place_of(plan.folders, Path(wanted))
+    if place is not None:
+        yield place
+    root, _, relpath = wanted.partition("/")
+    with suppress(ValueError):
+        yield Place(root=root, relpath=relpath)
 
 
 def _print_rows(context: Context, rows: Sequence[FileRow], *, as_json: bool, with_trouble: bool) -> None:
@@ -149,7 +171,15 @@ def _print_one(context: Context, catalog: Catalog, plan: RootPlan, row: FileRow)
         print_table(["writer", "file"], [[item.writer, item.relpath] for item in history.sidecars])
     if history.events:
         click.echo("story:")
-        print_table(["when", "what"], [[moment_in_words(told.at, now), told.name] for told in history.events])
+        print_table(
+            ["when", "what", "why"],
+            [[moment_in_words(told.at, now), told.name, _reason(told)] for told in history.events],
+        )
+
+
+def _reason(told: Told) -> object:
+    trouble = (told.detail or {}).get("trouble")
+    return trouble.get("what") if isinstance(trouble, Mapping) else None
 
 
 def _unknown(wanted: str) -> GiveUp:

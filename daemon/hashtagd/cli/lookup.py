@@ -1,15 +1,17 @@
 """`hashtagd lookup`: ask the sites about files or hashes now, and write nothing."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from hashtagd.cli.cards import card_facts
+from hashtagd.cli.cards import card_facts, hashes_json, model_json
 from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
 from hashtagd.cli.output import print_facts, print_json_lines
 from hashtagd.core.digests import Digests, is_sha256
-from hashtagd.core.troubles import GiveUp, Scope, Trouble
+from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
 from hashtagd.core.work import Subject
 from hashtagd.service import parts
 from hashtagd.service.clock import StopPause
@@ -24,25 +26,30 @@ def lookup(context: Context, wanted: tuple[str, ...], as_json: bool) -> int:  # 
     """Ask now about files or SHA-256 hashes; nothing is written."""
     pause = StopPause()
     subjects = [_subject(text, context, pause) for text in wanted]
-    catalog = context.open_catalog()
-    try:
-        gates = parts.make_gates(context.loaded, catalog)
+    with context.catalog() as catalog, ExitStack() as stack:
         outside = parts.Outside(
             loaded=context.loaded,
             environ=context.environ,
             clock=context.clock,
             pause=pause,
-            gates=gates,
+            gates=parts.make_gates(context.loaded, catalog),
             tell=lambda _event, _values: None,
         )
-        looked = list(look_up(subjects, parts.make_providers(outside)))
-    finally:
-        catalog.close()
+        providers = parts.make_providers(outside)
+        for provider in providers:
+            stack.callback(provider.close)
+        looked = list(look_up(subjects, providers))
     if as_json:
         print_json_lines(_to_json(item) for item in looked)
     else:
         _print(looked)
-    return 0 if all(item.card is not None for item in looked) else 1
+    return _exit_code(looked)
+
+
+def _exit_code(looked: Sequence[Looked]) -> int:
+    if any(isinstance(item.trouble, TryLater) for item in looked):
+        return EXIT_TRY_AGAIN
+    return 0 if all(item.card is not None for item in looked) else EXIT_FAILED
 
 
 def _subject(text: str, context: Context, pause: StopPause) -> Subject:
@@ -70,14 +77,13 @@ def _not_found(path: Path, why: str) -> GiveUp:
 
 
 def _to_json(item: Looked) -> dict[str, object]:
-    card = (
-        None
-        if item.card is None
-        else {key: value for key, value in item.card.to_json().items() if key != "raw"}
-    )
     return {
-        "sha256": item.subject.digests.sha256,
-        "card": card,
+        "root": None,
+        "path": None,
+        "absolute_path": None,
+        "size_bytes": item.subject.size_bytes or None,
+        "hashes": hashes_json(item.subject.digests),
+        **model_json(item.card, checked_at=None),
         "trouble": None if item.trouble is None else item.trouble.to_json(),
     }
 

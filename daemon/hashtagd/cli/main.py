@@ -96,13 +96,12 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def complain(trouble: Trouble) -> None:
     """Print the three clauses of a trouble for a person."""
-    lines = [f"hashtagd: {trouble.what}"]
-    lines += (
-        [f"  {mistake.text(trouble.source)}" for mistake in trouble.mistakes]
-        if isinstance(trouble, SettingsMistakes)
-        else []
-    )
-    lines += [f"  what hashtagd does: {trouble.does}", f"  what you can do:    {trouble.you}"]
+    from hashtagd.cli.output import safe  # noqa: PLC0415 - only who complains needs the printer
+
+    lines = [f"hashtagd: {safe(trouble.what)}"]
+    if isinstance(trouble, SettingsMistakes):
+        lines += [f"  {safe(mistake.text(trouble.source))}" for mistake in trouble.mistakes]
+    lines += [f"  what hashtagd does: {safe(trouble.does)}", f"  what you can do:    {safe(trouble.you)}"]
     click.echo("\n".join(lines), err=True)
 
 

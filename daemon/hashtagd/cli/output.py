@@ -7,7 +7,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -27,7 +27,14 @@ def console() -> Console:
 def safe(value: object) -> str:
     """Make text fit to be printed on one line: control and override characters become visible escapes."""
     text = "" if value is None else str(value)
+    if text.isprintable():  # nearly always, and much quicker than looking at each
+        return text
     return "".join(char if _is_printable(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def is_text(text: str) -> bool:
+    """Tell whether a word of the command line is proper text, which every store and stream can take."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _is_printable(char: str) -> bool:
@@ -36,13 +43,13 @@ def _is_printable(char: str) -> bool:
 
 def print_json(data: object) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=_plain))
+    click.echo(_dumps(data, indent=2))
 
 
 def print_json_lines(rows: Iterable[object]) -> None:
     """Print one JSON document a line."""
     for row in rows:
-        click.echo(json.dumps(row, ensure_ascii=False, default=_plain))
+        click.echo(_dumps(row))
 
 
 def print_table(
@@ -99,7 +106,16 @@ def moment_in_words(moment: datetime | None, now: datetime) -> str:
     return f"in {words}" if seconds >= 0 else f"{words} ago"
 
 
+def _dumps(data: object, indent: int | None = None) -> str:
+    """Make JSON that may be looked at on a terminal: control and override characters are escaped as well."""
+    text = json.dumps(data, ensure_ascii=False, indent=indent, default=_plain)
+    if text.isprintable():
+        return text
+    # the only such characters that json leaves outside of strings are its own line ends
+    return "".join(char if char == "\n" or _is_printable(char) else json.dumps(char)[1:-1] for char in text)
+
+
 def _plain(value: object) -> Any:  # noqa: ANN401 - the shape json asks for
     if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     raise TypeError(f"not a JSON value: {type(value).__name__}")

@@ -1,11 +1,13 @@
 """`hashtagd run`: the daemon, or one pass over everything."""
 
+import logging
 import os
 import signal
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,24 @@ from structlog.stdlib import BoundLogger
 
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
-from hashtagd.cli.output import bytes_in_words, print_json
+from hashtagd.cli.output import bytes_in_words, print_json, safe
+from hashtagd.cli.progress import progress, wants_progress
 from hashtagd.core.troubles import AskOperator, Scope
-from hashtagd.service.assemble import Process, Service, assemble
+from hashtagd.service.assemble import Process, assemble
 from hashtagd.service.clock import StopPause
+from hashtagd.service.events import EventLevel, level_of
 from hashtagd.service.logs import Level, configure, events
 from hashtagd.service.redact import MIN_SECRET_CHARACTERS, Redactor
 from hashtagd.service.summary import Summary
 from hashtagd.settings import find_api_key
 from hashtagd.settings.values import home_folder
+
+_LEVELS: Mapping[EventLevel, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 @click.command()
@@ -35,36 +46,46 @@ def run(context: Context, folders: tuple[Path, ...], once: bool, as_json: bool) 
 
     Folders given here need no settings file and replace the configured roots for this run.
     """
-    pause = StopPause()
-    _heed_signals(pause)
+    if as_json and not once:
+        raise click.UsageError("--json needs --once: a daemon has no end to sum up")
     plan = context.roots(folders)
     if not plan.folders:
         raise _no_roots()
-    with _logging(context) as log:
+    pause = StopPause()
+    drawn = wants_progress(once=once, volume=context.volume)
+    with _heeding_signals(pause), progress(shown=drawn) as report, _logging(context, drawn=drawn) as log:
         for warning in plan.warnings:
-            log.warning("settings_warned", what=warning)
-
-        def tell(event: str, /, **values: Any) -> None:  # noqa: ANN401 - log values are of any type
-            log.info(event, **values)
-
+            _tell(log, "settings_warned", what=warning)
         process = Process(
             plan=plan,
             environ=context.environ,
             folder=context.lock_folder,
             clock=context.clock,
             pause=pause,
-            tell=tell,
+            tell=partial(_tell, log),
             bug=lambda lane, error: log.error("bug_met", lane=lane, exc_info=error),
             once=once,
+            progress=report,
         )
         with assemble(context.loaded, process) as service:
             well = service.run()
-            return _end(service, well=well, once=once, as_json=as_json)
+            summary = service.summary() if well and once else None
+    if summary is None:
+        return 0 if well else EXIT_TRY_AGAIN
+    if as_json:
+        print_json(summary.to_json())
+    else:
+        _print(summary)
+    return _exit_code(summary)
+
+
+def _tell(log: BoundLogger, event: str, /, **values: Any) -> None:  # noqa: ANN401 - log values are of any type
+    log.log(_LEVELS[level_of(event)], event, **values)
 
 
 @contextmanager
-def _logging(context: Context) -> Iterator[BoundLogger]:
-    """Send all logging through the redactor for the time of the run."""
+def _logging(context: Context, *, drawn: bool) -> Iterator[BoundLogger]:
+    """Send all logging through the redactor for the time of the run; under a bar only what is wrong."""
     settings = context.loaded.settings
     key = find_api_key(settings, context.environ, source=context.loaded.source, lines=context.loaded.lines)
     password = context.environ.get("PGPASSWORD", "")
@@ -73,8 +94,9 @@ def _logging(context: Context) -> Iterator[BoundLogger]:
         *([password] if len(password) >= MIN_SECRET_CHARACTERS else []),
     ]
     levels: dict[str | None, Level] = {"verbose": "debug", "quiet": "warning"}
+    ordinary: Level = "warning" if drawn else settings.log.level
     logs = configure(
-        level=levels.get(context.volume, settings.log.level),
+        level=levels.get(context.volume, ordinary),
         form=settings.log.format,
         file=settings.log.file,
         redactor=Redactor(secrets, home_folder(context.environ)),
@@ -85,19 +107,6 @@ def _logging(context: Context) -> Iterator[BoundLogger]:
         yield events("daemon")
     finally:
         logs.close()
-
-
-def _end(service: Service, *, well: bool, once: bool, as_json: bool) -> int:
-    if not well:
-        return EXIT_TRY_AGAIN
-    if not once:
-        return 0
-    summary = service.summary()
-    if as_json:
-        print_json(summary.to_json())
-    else:
-        _print(summary)
-    return _exit_code(summary)
 
 
 def _exit_code(summary: Summary) -> int:
@@ -117,12 +126,13 @@ def _print(summary: Summary) -> None:
         f"in {summary.took_s:.1f} s"
     )
     for origin, words in summary.closed_gates.items():
-        click.echo(f"closed: {origin}: {words}")
+        click.echo(f"closed: {safe(origin)}: {safe(words)}")
     if summary.parked or summary.waiting:
         click.echo("`hashtagd list --trouble` says which files wait, and why")
 
 
-def _heed_signals(pause: StopPause) -> None:
+@contextmanager
+def _heeding_signals(pause: StopPause) -> Iterator[None]:
     """Stop in order at the first SIGTERM or SIGINT, at once at the second."""
 
     def heed(_number: int, _frame: types.FrameType | None) -> None:
@@ -130,8 +140,12 @@ def _heed_signals(pause: StopPause) -> None:
             os._exit(0)
         pause.stop()
 
-    signal.signal(signal.SIGTERM, heed)
-    signal.signal(signal.SIGINT, heed)
+    before = {number: signal.signal(number, heed) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _no_roots() -> AskOperator:

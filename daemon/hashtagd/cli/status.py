@@ -58,14 +58,20 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
             {
                 "origin": gate.origin,
                 "open": gate.open,
-                "opens_at": gate.opens_at,
+                "opens_at": None if gate.open else gate.opens_at,
                 "reason": gate.trouble.what if gate.trouble else None,
             }
             for gate in catalog.reports.gates()
         ],
         "troubles": troubles,
-        "next_due_at": catalog.next_due(list(Stage), [root["name"] for root in roots]),
+        "next_due_at": _next_due(catalog, context, [root["name"] for root in roots]),
     }
+
+
+def _next_due(catalog: Catalog, context: Context, roots: list[str]) -> datetime | None:
+    asked = [entry.kind for entry in context.loaded.settings.providers]
+    due = [catalog.next_due(list(Stage), roots), *(catalog.next_question_due(name) for name in asked)]
+    return min((moment for moment in due if moment is not None), default=None)
 
 
 def _roots(catalog: Catalog, context: Context, presence: dict[str, Any]) -> list[dict[str, Any]]:
@@ -117,14 +123,14 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
     for gate in facts["gates"]:
         if not gate["open"]:
             opens = moment_in_words(gate["opens_at"], now)
-            click.echo(f"closed: {gate['origin']} opens {opens}: {safe(gate['reason'])}")
+            click.echo(f"closed: {safe(gate['origin'])} opens {opens}: {safe(gate['reason'])}")
     for trouble in facts["troubles"][:_SHOWN]:
         click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}")
         click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}")
     if len(facts["troubles"]) > _SHOWN:
         click.echo(f"and {len(facts['troubles']) - _SHOWN} more: `hashtagd list --trouble`")
     if facts["next_due_at"] is not None:
-        click.echo(f"next work on files: {moment_in_words(facts['next_due_at'], now)}")
+        click.echo(f"next work: {moment_in_words(facts['next_due_at'], now)}")
 
 
 def _daemon_line(daemon: dict[str, Any]) -> str:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
+from hashtagd.catalog.catalog import Catalog
 from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.output import safe
 from hashtagd.core.place import Place
-from hashtagd.core.troubles import AskOperator, Scope, Trouble
+from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble
 from hashtagd.service.clock import StopPause
 from hashtagd.service.roots import RootPlan, place_of
 from hashtagd.service.survey import survey_root
@@ -21,12 +23,12 @@ def retry(context: Context, files: tuple[Path, ...]) -> int:
     """Wake parked and waiting FILES; without FILES everything that waits, and closed gates are opened."""
     plan = context.known_roots()
     places = [_place(plan, path) for path in files]
-    catalog = context.open_catalog()
-    try:
+    with context.catalog() as catalog:
+        for place in places:
+            if not catalog.reports.show(place):
+                raise _unknown(place)
         woken = catalog.retry(places if files else None)
-    finally:
-        catalog.close()
-    click.echo(f"{woken} files and questions are due now")
+    click.echo(f"{woken} files are due now")
     return 0
 
 
@@ -38,24 +40,27 @@ def rescan(context: Context, names: tuple[str, ...], rehash: bool) -> int:  # no
     """Look at the disks now; a running daemon goes on with what is found."""
     folders = _chosen(context.known_roots().folders, names)
     roots = Roots(folders)
-    catalog = context.open_catalog()
     code = 0
-    try:
+    with context.own_catalog({folder.name: folder.quiet_s for folder in folders}) as catalog:
         for folder in folders:
-            roots.check([folder.name])
-            trouble: Trouble | None = roots.trouble(folder.name)
-            if trouble is None:
-                survey = survey_root(folder, catalog, context.clock, StopPause())
-                trouble = next(iter(survey.report.troubles), None)
-                click.echo(f"{folder.name}: {survey.report.files} files, {survey.changes} changes")
-            if trouble is not None:
-                click.echo(f"{folder.name}: {trouble}", err=True)
+            for trouble in _rescan(folder, roots, catalog, context):
+                click.echo(f"{safe(folder.name)}: {safe(trouble)}", err=True)
                 code = 1
         if rehash:
             click.echo(f"{catalog.rehash([folder.name for folder in folders])} files will be read again")
-    finally:
-        catalog.close()
     return code
+
+
+def _rescan(folder: RootFolder, roots: Roots, catalog: Catalog, context: Context) -> Sequence[Trouble]:
+    roots.check([folder.name])
+    trouble = roots.trouble(folder.name)
+    if trouble is not None:
+        return [trouble]
+    survey = survey_root(folder, catalog, context.clock, StopPause())
+    if survey.report.inodes_moved:
+        survey = survey_root(folder, catalog, context.clock, StopPause(), trust_inodes=False)
+    click.echo(f"{safe(folder.name)}: {survey.report.files} files, {survey.changes} changes")
+    return survey.report.troubles
 
 
 def _chosen(folders: Sequence[RootFolder], names: Sequence[str]) -> list[RootFolder]:
@@ -82,3 +87,13 @@ def _place(plan: RootPlan, path: Path) -> Place:
             kind="no_root",
         )
     return place
+
+
+def _unknown(place: Place) -> GiveUp:
+    return GiveUp(
+        f"the catalog does not know {place.root}/{place.relpath}",
+        does="nothing was woken",
+        you="let `hashtagd rescan` look for it first",
+        scope=Scope.FILE,
+        kind="not_in_catalog",
+    )

@@ -42,12 +42,16 @@ class DaemonLock:
         """Take the lock. Repeats: taking it twice is the same as once.
 
         Raises:
-            AskOperator: scope `daemon`, kind `already_running`, with the pid of the other one.
+            AskOperator: scope `daemon`, kind `already_running`, with the pid of the other one; kind
+                `state_folder_unusable` when the folder cannot be made or written to.
         """
         if self._fd is not None:
             return
-        self._path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        try:
+            self._path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        except OSError as error:
+            raise _unusable(error) from error
         if not _lock_patiently(fd):
             other = _pid_in(fd)
             os.close(fd)
@@ -74,11 +78,12 @@ class DaemonLock:
 def running_pid(folder: Path) -> int | None:
     """Give the pid of the daemon that holds the folder; None when nobody does. Takes nothing, writes nothing.
 
-    Returns 0 when a daemon runs but has not yet written its pid.
+    Returns None also when the lock may not be looked at, and 0 when a daemon runs but has not yet written
+    its pid.
     """
     try:
         fd = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError:
         return None
     with _closing(fd):
         return None if _lock(fd, fcntl.LOCK_SH) else _pid_in(fd) or 0
@@ -191,4 +196,14 @@ def _already_running(pid: int | None) -> AskOperator:
         you="use `hashtagd status`, or stop the first one; another catalog needs another HASHTAGD_STATE_DIR",
         scope=Scope.DAEMON,
         kind="already_running",
+    )
+
+
+def _unusable(error: OSError) -> AskOperator:
+    return AskOperator(
+        f"the state folder cannot be used ({error.strerror or type(error).__name__})",
+        does="hashtagd does not start",
+        you="set HASHTAGD_STATE_DIR (or `catalog.url`) to a folder that this user may write to",
+        scope=Scope.DAEMON,
+        kind="state_folder_unusable",
     )

@@ -8,7 +8,7 @@ from hashtagd.core.card import Card
 from hashtagd.core.header import Header, Whole
 from hashtagd.core.place import Place, Stamp
 from hashtagd.core.ports import Clock, Pause, Provider
-from hashtagd.core.troubles import Trouble
+from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.core.work import Advance, Claim, Digested, Found, Outcome, Stage, Subject
 from hashtagd.service.randomness import chance
 from hashtagd.stages.digest import DigestOptions, DigestStage
@@ -28,7 +28,7 @@ class Looked:
 
 
 def look_up(subjects: Sequence[Subject], providers: Sequence[Provider]) -> Iterator[Looked]:
-    """Put the subjects to each provider in turn, until one knows them; what is silent ends the chain."""
+    """Put the subjects to each provider in turn, until one knows them; silence ends a subject's chain."""
     open_subjects = {subject.digests.sha256: subject for subject in subjects}
     for provider in providers:
         if not open_subjects:
@@ -49,10 +49,20 @@ def look_up(subjects: Sequence[Subject], providers: Sequence[Provider]) -> Itera
         except Trouble as trouble:
             silent = trouble
         for subject in open_subjects.values():
-            yield Looked(subject=subject, card=None, trouble=silent)
+            yield Looked(subject=subject, card=None, trouble=silent or _no_answer(provider.name))
         open_subjects = absent
     for subject in open_subjects.values():
         yield Looked(subject=subject, card=None, trouble=None)
+
+
+def _no_answer(provider: str) -> TryLater:
+    return TryLater(
+        f"{provider} answered without a word about this hash",
+        does="that counts as no answer, and nobody else was asked",
+        you="ask again later",
+        scope=Scope.FILE,
+        kind="no_answer",
+    )
 
 
 class _OneFile:

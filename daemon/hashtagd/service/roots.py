@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -22,13 +23,14 @@ class RootPlan:
     folders: tuple[RootFolder, ...]
     warnings: tuple[str, ...] = ()
 
-    def with_paths(self, paths: Mapping[str, Path]) -> "RootPlan":
-        """Add (or move) roots that a running daemon is known to watch."""
+    def with_paths(self, paths: Mapping[str, Path], *, moved: bool) -> "RootPlan":
+        """Add roots that a daemon is known to watch; `moved`: its paths win over those planned here."""
         known = {folder.name: folder for folder in self.folders}
         for name, path in paths.items():
-            known[name] = (
-                replace(known[name], path=path) if name in known else RootFolder(name=name, path=path)
-            )
+            if name not in known:
+                known[name] = RootFolder(name=name, path=path)
+            elif moved:
+                known[name] = replace(known[name], path=path)
         return replace(self, folders=tuple(known.values()))
 
     def path_of(self, root: str, relpath: str) -> Path | None:
@@ -70,7 +72,7 @@ def plan_roots(
 def _of_command_line(
     folders: Sequence[Path], environ: Mapping[str, str], state_folder: Path | None
 ) -> RootPlan:
-    absolute = [Path(os.path.abspath(folder.expanduser())) for folder in folders]  # noqa: PTH100 - links stay as spelled
+    absolute = [absolute_path(folder) for folder in folders]
     for folder in absolute:
         if not folder.is_dir():
             raise _no_folder(folder)
@@ -120,12 +122,26 @@ def _overlap(one: Path, other: Path) -> bool:
 
 
 def place_of(folders: Sequence[RootFolder], path: Path) -> Place | None:
-    """Find the place of a path by text alone; None when it lies in no root."""
-    absolute = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - links stay as spelled
-    for folder in folders:
-        if absolute != folder.path and absolute.is_relative_to(folder.path):
-            return Place(root=folder.name, relpath=absolute.relative_to(folder.path).as_posix())
+    """Find the place of a path, which need not exist; None when it lies in no root.
+
+    Compares as the paths are spelled first, then with all links followed up to the file's own name: the shell
+    may stand in a folder that the settings know by another name.
+    """
+    absolute = absolute_path(path)
+    real = Path(os.path.realpath(absolute.parent), absolute.name)
+    for candidate, spell in ((absolute, str), (real, os.path.realpath)):
+        for folder in folders:
+            root = Path(spell(folder.path))
+            if candidate != root and candidate.is_relative_to(root):
+                return Place(root=folder.name, relpath=candidate.relative_to(root).as_posix())
     return None
+
+
+def absolute_path(path: Path) -> Path:
+    """Make a path of the command line absolute; links stay as spelled, `~` of nobody stays a name."""
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
 
 def by_device(folders: Sequence[RootFolder]) -> list[list[RootFolder]]:

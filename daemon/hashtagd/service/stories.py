@@ -43,8 +43,8 @@ def tell_outcome(tell: Tell, claim: Claim, outcome: Outcome) -> None:
             tell("file_changed", **where, stage=claim.stage.value)
         case Forget():
             tell("file_gone", **where)
-        case _:
-            tell("file_advanced", **where)
+        case _:  # no stage of a file ends with an answer
+            pass
 
 
 def count_outcome(tally: Tally, claim: Claim, outcome: Outcome) -> None:

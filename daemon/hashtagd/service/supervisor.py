@@ -78,6 +78,7 @@ class Supervisor:
         self._tidy_at_s = self._renewed_s + TIDY_FIRST_S
         self._fed_s = float("-inf")
         self._last_status = ""
+        self._polled: dict[str, str] = {}
         self._catalog_trouble: Trouble | None = None
 
     def run(self) -> bool:
@@ -116,8 +117,20 @@ class Supervisor:
             # away counts as an answer: a restart would not bring the database back
             self._note_catalog(trouble)
         health = examine(crew.lanes, crew.board.troubles(), self._catalog_trouble, crew.clock)
-        crew.presence.tell(health, crew.board.troubles(), crew.observer.modes())
+        polled = self._tell_polled()
+        crew.presence.tell(health, {**polled, **crew.board.troubles()}, crew.observer.modes())
         self._feed_watchdog(health)
+
+    def _tell_polled(self) -> dict[str, Trouble]:
+        """Log once why a root is polled that should be watched; returns all such roots."""
+        polled = self._crew.observer.troubles()
+        for name, trouble in polled.items():
+            if self._polled.get(name) != trouble.what:
+                self._crew.tell(
+                    "root_polled", root=name, kind=trouble.kind, what=trouble.what, you=trouble.you
+                )
+        self._polled = {name: trouble.what for name, trouble in polled.items()}
+        return polled
 
     def _is_finished(self) -> bool:
         if self._finished is None:
