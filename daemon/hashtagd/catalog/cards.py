@@ -1,5 +1,6 @@
 """The card as JSON: the shape that `show --json`, exports and the mirrored tree have in common."""
 
+import copy
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -86,8 +87,8 @@ _NOTHING: dict[str, Any] = {
 
 def _model(card: Card | None) -> dict[str, Any]:
     if card is None:
-        return {name: list(value) if isinstance(value, list) else value for name, value in _NOTHING.items()}
-    plain = {name: getattr(card, name) for name in _NOTHING if name not in ("license", "downloads")}
+        return copy.deepcopy(_NOTHING)
+    plain = {name: getattr(card, name) for name in _NOTHING}
     because = card.not_downloadable_because
     if because is None and not card.downloadable:
         because = "no address is known"

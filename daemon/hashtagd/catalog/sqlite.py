@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,7 @@ def file_system_of(path: Path, mountinfo: str) -> str | None:
     return found
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, link: Callable[[Path, Path], None] = os.link) -> None:
     """Make an empty catalog under another name first: a kill leaves no empty file at the path itself."""
     fresh = path.with_name(f".hashtagd-new-{secrets.token_hex(8)}")
     try:
@@ -120,7 +121,7 @@ def _create(path: Path) -> None:
             connection.execute(f"pragma application_id = {APPLICATION_ID}")
             connection.execute("vacuum")  # writes the first page
         try:
-            os.link(fresh, path)
+            link(fresh, path)
         except FileExistsError:
             return  # somebody else was faster; theirs counts
         except OSError:

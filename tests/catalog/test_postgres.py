@@ -1,0 +1,228 @@
+"""What only PostgreSQL does: its own clock, broken connections, conflicts between machines."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import ProgrammingError
+
+from hashtagd.catalog import failures, postgres
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.connecting import open_database
+from hashtagd.core.troubles import AskOperator, Scope, TryLater
+from hashtagd.core.work import Stage
+from support.clock import FakeClock
+from support.library import ROOT, Library, card
+
+
+@pytest.fixture
+def shared(postgres_url: str, clock: FakeClock) -> Iterator[Catalog]:
+    with closing(Catalog.open(postgres_url, clock=clock, owner="me", chance=lambda: 0.0)) as catalog:
+        yield catalog
+
+
+def kill_others(catalog: Catalog) -> None:
+    """End every connection of this catalog, the asking one too, as a restart of the server does."""
+    ended = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'hashtagd-test'"
+    with pytest.raises(TryLater) as caught:
+        catalog.database.read(lambda it, _now: it.execute(text(ended)).all())
+    assert caught.value.kind == "catalog_away"
+
+
+def test_the_clock_of_the_server_counts(shared: Catalog, clock: FakeClock) -> None:
+    """F88: machines with wrong clocks share one catalog."""
+    library = Library(shared, clock)
+    library.note("x")
+    due_at = shared.next_due([Stage.SETTLE], [ROOT])
+    assert due_at is not None
+    assert due_at != clock.now()
+    assert abs((datetime.now(UTC) - due_at).total_seconds()) < 60
+    assert library.claim_one(Stage.SETTLE).attempts == 1
+
+
+@pytest.fixture
+def named(postgres_url: str, clock: FakeClock) -> Iterator[Library]:
+    """A catalog whose connections can be told from those of other tests."""
+    url = f"{postgres_url}&application_name=hashtagd-test"
+    with closing(
+        Catalog.open(url, clock=clock, owner="me", chance=lambda: 0.0, database_clock=False)
+    ) as catalog:
+        yield Library(catalog, clock)
+
+
+@pytest.mark.xdist_group("kill")
+def test_a_killed_connection_is_a_wait_and_then_all_goes_on(named: Library) -> None:
+    """F75."""
+    named.publish_whole("x", card())
+    token = named.catalog.change_token()
+    kill_others(named.catalog)
+    with pytest.raises(TryLater):
+        named.catalog.change_token()
+    assert named.catalog.change_token() != token
+    named.catalog.well()
+    assert named.state("x") == "published"
+    assert named.note("y").new == 1
+
+
+@pytest.mark.xdist_group("kill")
+def test_a_result_whose_commit_was_cut_off_is_applied_once(named: Library) -> None:
+    """F70: the connection dies inside the transaction; applied again, it counts once."""
+    named.note("x")
+    claim = named.claim_one(Stage.SETTLE)
+
+    def cut(connection: Connection, _now: datetime) -> None:
+        connection.execute(text("update file set attempts = 5"))
+        connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+
+    with pytest.raises(TryLater):
+        named.catalog.database.write(cut)
+    named.catalog.give_back([claim])
+    assert named.claim_one(Stage.SETTLE).attempts == 1
+
+
+@pytest.mark.parametrize("state", sorted(failures.RETRIED_IN_PLACE))
+def test_a_transaction_that_lost_is_begun_again(shared: Catalog, state: str) -> None:
+    """F77."""
+    runs: list[int] = []
+
+    def body(connection: Connection, _now: datetime) -> int:
+        runs.append(1)
+        if len(runs) < 4:
+            connection.execute(text(f"do $$ begin raise exception using errcode = '{state}'; end $$"))
+        return 7
+
+    assert shared.database.write(body) == 7
+    assert len(runs) == 4
+
+
+def raised(catalog: Catalog, state: str) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one it is, is the question
+        catalog.database.write(
+            lambda it, _now: it.execute(
+                text(f"do $$ begin raise exception using errcode = '{state}'; end $$")
+            )
+        )
+    return caught.value
+
+
+@pytest.mark.parametrize("state", ["40P01", "53100", "53300", "25006", "57P01", "08006", "58030"])
+def test_what_time_heals_is_waited_for(shared: Catalog, state: str) -> None:
+    """F75, F77."""
+    trouble = raised(shared, state)
+    assert isinstance(trouble, TryLater)
+    assert (trouble.kind, trouble.scope) == ("catalog_away", Scope.DAEMON)
+    assert state in trouble.what
+
+
+@pytest.mark.parametrize("state", ["28P01", "3D000", "42501"])
+def test_what_a_person_must_allow_is_said(shared: Catalog, state: str) -> None:
+    trouble = raised(shared, state)
+    assert isinstance(trouble, AskOperator)
+    assert trouble.kind == "catalog_refused"
+
+
+def test_what_is_wrong_with_our_own_statements_is_a_bug(shared: Catalog) -> None:
+    assert not isinstance(raised(shared, "22003"), (TryLater, AskOperator))
+    assert isinstance(raised(shared, "XX000"), Exception)
+    assert failures.trouble_of(ProgrammingError("x", {}, ValueError())) is None
+
+
+def test_two_machines_that_lock_each_other_out_both_finish(shared: Catalog) -> None:
+    """F77: a deadlock is resolved by the server, and its loser runs again."""
+    Library(shared, FakeClock()).note("x", "y")
+    meet = threading.Barrier(2, timeout=8)
+    done: list[str] = []
+
+    def lock(first: str, second: str) -> None:
+        waited: list[int] = []
+
+        def body(connection: Connection, _now: datetime) -> None:
+            connection.execute(text("set local deadlock_timeout = '50ms'"))
+            connection.execute(
+                text("update file set attempts = attempts + 1 where relpath = :it"), {"it": first}
+            )
+            if not waited:
+                waited.append(1)
+                meet.wait()
+            connection.execute(
+                text("update file set attempts = attempts + 1 where relpath = :it"), {"it": second}
+            )
+
+        shared.database.write(body)
+        done.append(first)
+
+    other = threading.Thread(target=lock, args=("y", "x"))
+    other.start()
+    lock("x", "y")
+    other.join(8)
+    assert sorted(done) == ["x", "y"]
+
+
+def test_a_server_that_is_not_there_is_waited_for_and_never_quoted(clock: FakeClock) -> None:
+    """F75."""
+    url = "postgresql://somebody:secret@127.0.0.1:1/db?connect_timeout=2"
+    with pytest.raises(TryLater) as caught:
+        Catalog.open(url, clock=clock, owner="me", chance=lambda: 0.0)
+    assert caught.value.kind == "catalog_away"
+    assert "secret" not in str(caught.value)
+    assert "somebody" not in str(caught.value)
+
+
+def test_a_database_of_somebody_else_is_refused(postgres_url: str, clock: FakeClock) -> None:
+    database = open_database(postgres_url, clock=clock)
+    with closing(database):
+        database.write(lambda it, _now: it.execute(text("create table file (precious text)")))
+        with pytest.raises(AskOperator) as caught:
+            Catalog.open(postgres_url, clock=clock, owner="me", chance=lambda: 0.0)
+    assert caught.value.kind == "catalog_refused"
+
+
+def test_a_dead_link_is_noticed_within_half_a_minute() -> None:
+    """F76."""
+    from sqlalchemy.engine import make_url  # noqa: PLC0415 - only here
+
+    told = postgres.connect_args(make_url("postgresql://h/d?connect_timeout=3"))
+    assert "connect_timeout" not in told
+    assert told["keepalives"] == 1
+    assert told["keepalives_idle"] + told["keepalives_interval"] * told["keepalives_count"] <= 30
+    assert told["tcp_user_timeout"] <= 30_000
+
+
+def test_without_the_driver_the_owner_is_told_what_to_install(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(AskOperator) as caught:
+        open_database("postgresql://h/d", clock=clock)
+    assert caught.value.kind == "catalog_driver_missing"
+
+
+def test_machines_that_start_together_make_one_catalog(postgres_url: str, clock: FakeClock) -> None:
+    opened: list[Catalog] = []
+    failed: list[Exception] = []
+
+    def start(make: Callable[[], Catalog]) -> None:
+        try:
+            opened.append(make())
+        except Exception as error:  # noqa: BLE001 - told below
+            failed.append(error)
+
+    threads = [
+        threading.Thread(
+            target=start,
+            args=(lambda: Catalog.open(postgres_url, clock=clock, owner="m", chance=lambda: 0.0),),
+        )
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(8)
+    for catalog in opened:
+        catalog.close()
+    assert failed == []
+    assert len(opened) == 3

@@ -1,0 +1,301 @@
+import json
+from pathlib import PurePosixPath
+
+import pytest
+from sqlalchemy import text
+
+from hashtagd.catalog.cards import card_json
+from hashtagd.catalog.pages import Filters
+from hashtagd.catalog.reports import QuestionCount, RootCount, Summary
+from hashtagd.core.card import Confidence, Download, DownloadUrl, License
+from hashtagd.core.digests import SHA256_OF_NOTHING, Digests
+from hashtagd.core.work import (
+    Absent,
+    Advance,
+    Answered,
+    Defer,
+    Digested,
+    Found,
+    HashKind,
+    Park,
+    Published,
+    Stage,
+)
+from support.library import (
+    BROKEN,
+    BUSY,
+    CLOSED,
+    ROOT,
+    Library,
+    card,
+    digests,
+    place,
+    question,
+    sha256,
+    written,
+)
+
+
+@pytest.fixture
+def full(library: Library) -> Library:
+    """One file in every state."""
+    library.publish_whole("styles/Ärger 100%.safetensors", card("Ölgemälde", tags=("oil", "Straße")))
+    library.publish_whole("unknown.safetensors")
+    header = card(
+        "Own word", provider="header", confidence=Confidence.CLAIMED, base_model="SDXL", version_id=None
+    )
+    library.note("only-header.safetensors")
+    library.settle()
+    library.digest(provider="header")
+    library.answer(header, "header")
+    library.publish()
+    library.note("parked")
+    library.catalog.apply([(library.claim_one(Stage.SETTLE), Park(trouble=BROKEN))])
+    library.publish_whole("gone", card("Gone"))
+    library.lose("gone")
+    library.note("asking")
+    library.settle()
+    library.digest()
+    library.note("hashing")
+    library.settle()
+    library.note("waiting", "other", root="second")
+    return library
+
+
+def names(rows: object) -> list[str]:
+    return [it.relpath for it in rows]  # type: ignore[attr-defined] # rows of any report
+
+
+def test_files_are_counted_by_the_words_people_read(full: Library) -> None:
+    assert full.catalog.reports.states() == {
+        "waiting": 2,
+        "hashing": 1,
+        "asking": 1,
+        "published": 1,
+        "unknown": 2,
+        "parked": 1,
+        "gone": 1,
+    }
+    assert full.catalog.reports.states("second") == dict.fromkeys(full.catalog.reports.states(), 0) | {
+        "waiting": 2
+    }
+
+
+def test_a_file_published_before_anybody_answered_is_still_asked_about(full: Library) -> None:
+    full.clock.advance(60)
+    full.publish()
+    assert full.state("asking") == "asking"
+
+
+def test_the_end_of_a_run_is_summed_up(full: Library) -> None:
+    summary = full.catalog.reports.summary()
+    assert summary == Summary(files=8, named=1, unknown=2, waiting=4, parked=1, bytes=8000)
+
+
+def test_an_empty_catalog_has_empty_reports(library: Library) -> None:
+    reports = library.catalog.reports
+    assert reports.summary() == Summary(files=0, named=0, unknown=0, waiting=0, parked=0, bytes=0)
+    assert reports.questions() == QuestionCount(due=0, waiting=0, background=0)
+    assert (reports.roots(), reports.troubles(), list(reports.gates()), reports.list_files()) == (
+        [],
+        [],
+        [],
+        [],
+    )
+    assert reports.file(1) is None
+
+
+def test_roots_are_counted(full: Library) -> None:
+    assert full.catalog.reports.roots() == [
+        RootCount(name=ROOT, files=6, bytes=6000),
+        RootCount(name="second", files=2, bytes=2000),
+    ]
+
+
+def test_questions_are_counted_by_class(full: Library) -> None:
+    then = question("asking", "civitai", HashKind.TENSORS)
+    (claim,) = full.ask()
+    absent = Advance(facts=Answered(answer=Absent(), again_in_s=99.0, then=then))
+    full.catalog.apply_answers([(claim, absent)])
+    assert full.catalog.reports.questions() == QuestionCount(due=0, waiting=5, background=1)
+
+
+def test_troubles_name_files_questions_and_gates(full: Library) -> None:
+    (claim,) = full.ask()
+    full.catalog.apply_answers([(claim, Defer(trouble=BUSY, wait_s=9.0))])
+    full.catalog.gates({}, 1).close("https://a.example", CLOSED)
+    where = [it.where for it in full.catalog.reports.troubles()]
+    assert where == [f"{ROOT}/parked", f"civitai {sha256('asking')}", "https://a.example"]
+
+
+@pytest.mark.parametrize(
+    "filters,expected",
+    [
+        (Filters(state="published"), ["styles/Ärger 100%.safetensors"]),
+        (Filters(state="gone"), ["gone"]),
+        (Filters(root="second", limit=1), ["other"]),
+        (Filters(trouble=True), ["parked"]),
+        (Filters(kind="lora", base="illustrious"), ["styles/Ärger 100%.safetensors"]),
+        (Filters(base="SDXL"), ["only-header.safetensors"]),
+        (Filters(unmatched=True, state="unknown"), ["only-header.safetensors", "unknown.safetensors"]),
+        (Filters(duplicates=True), []),
+    ],
+)
+def test_lists_are_filtered(full: Library, filters: Filters, expected: list[str]) -> None:
+    assert names(full.catalog.reports.list_files(filters)) == expected
+
+
+def test_copies_are_listed_as_duplicates(library: Library) -> None:
+    for name in ("x", "copy"):
+        library.publish_whole(name, card(), text="same")
+    library.publish_whole("single")
+    assert names(library.catalog.reports.list_files(Filters(duplicates=True))) == ["copy", "x"]
+    library.lose("copy")
+    assert library.catalog.reports.list_files(Filters(duplicates=True)) == []
+
+
+@pytest.mark.parametrize(
+    "words,found",
+    [
+        (["ärger"], 1),
+        (["ÖLGEMÄLDE", "STRASSE"], 1),
+        (["100%"], 1),
+        (["1_0"], 0),
+        (["oil", "nowhere"], 0),
+        (["safetensors"], 3),
+    ],
+)
+def test_search_compares_words_whatever_their_case(full: Library, words: list[str], found: int) -> None:
+    assert len(full.catalog.reports.search(words)) == found
+
+
+def test_a_model_is_shown_by_place_hash_short_hash_and_number(full: Library) -> None:
+    reports = full.catalog.reports
+    name = "styles/Ärger 100%.safetensors"
+    known = digests(name)
+    (row,) = reports.show(place(name))
+    for wanted in (known.sha256.upper(), known.autov2, known.autov3, known.tensors_sha256, 7, 70):
+        assert wanted is not None
+        assert row in reports.show(wanted)
+    assert reports.file(row.file_id) == row
+    assert reports.show("0" * 64) == []
+    assert reports.show(12345) == []
+    assert names(reports.show(place("gone"))) == ["gone"]
+
+
+def test_the_story_of_a_file_is_told_in_order(library: Library) -> None:
+    library.note("x")
+    library.settle()
+    library.digest()
+    library.answer(card())
+    library.publish(publications=(written("x.json", "a"),))
+    (row,) = library.catalog.reports.show(place("x"))
+    history = library.catalog.reports.history(row)
+    assert [it.name for it in history.events] == [
+        "file_settled",
+        "file_digested",
+        "model_found",
+        "file_published",
+    ]
+    assert history.events[2].detail == {"provider": "civitai"}
+    assert [(it.writer, it.relpath) for it in history.sidecars] == [("json", "x.json")]
+    library.note("y")
+    (young,) = library.catalog.reports.show(place("y"))
+    assert library.catalog.reports.history(young).events == ()
+
+
+def test_the_card_as_json_holds_every_promised_key(library: Library) -> None:
+    url = DownloadUrl(url="https://a.example/1", source="civitai")
+    mirror = DownloadUrl(url="https://b.example/1", source="huggingface", gated=False)
+    file = Download(
+        file_id=3,
+        name="x.safetensors",
+        type="Model",
+        primary=True,
+        size_bytes=5,
+        sha256=sha256("x"),
+        autov3=None,
+        urls=(url, mirror),
+    )
+    library.publish_whole("a/x", card(downloads=(file,), license=License(allow_no_credit=True)))
+    (row,) = library.catalog.reports.show(place("a/x"))
+    shown = card_json(row, PurePosixPath("/models/a/x"))
+    json.dumps(shown, allow_nan=False)
+    assert shown["hashes"] == {
+        "sha256": sha256("a/x"),
+        "autov2": sha256("a/x")[:10],
+        "autov3": sha256("tensors of a/x")[:12],
+        "tensors_sha256": sha256("tensors of a/x"),
+        "blake3": None,
+        "crc32": "0badcafe",
+    }
+    assert shown["match"] == {
+        "provider": "civitai",
+        "by": "sha256",
+        "confidence": "exact",
+        "checked_at": "2026-01-01T00:00:00Z",
+        "availability": "public",
+    }
+    assert (shown["downloadable"], shown["not_downloadable_because"]) == (True, None)
+    assert shown["downloads"][0]["urls"][1] == {"url": mirror.url, "source": "huggingface", "gated": False}
+    assert shown["license"] == {"allow_no_credit": True}
+    assert (shown["path"], shown["absolute_path"], shown["next_check_at"]) == (
+        "a/x",
+        "/models/a/x",
+        "2026-01-01T01:00:00Z",
+    )
+
+
+def test_the_card_of_a_file_nobody_knows_has_the_same_keys(full: Library) -> None:
+    (known,) = full.catalog.reports.list_files(Filters(state="published"))
+    (waiting, _) = full.catalog.reports.list_files(Filters(root="second"))
+    (parked,) = full.catalog.reports.list_files(Filters(state="parked"))
+    shown = card_json(waiting, None)
+    assert list(shown) == list(card_json(known, None))
+    assert (shown["match"], shown["absolute_path"], shown["hashes"]["autov2"]) == (None, None, None)
+    assert shown["not_downloadable_because"]
+    assert card_json(known, None)["not_downloadable_because"] == "no address is known"
+    assert card_json(parked, None)["trouble"] == BROKEN.to_json()
+    assert card_json(parked, None)["next_check_at"] is None
+
+
+def test_a_file_without_tensors_has_no_short_tensor_hash(library: Library) -> None:
+    library.note("x")
+    library.settle()
+    hashed = Digested(digests=Digests(sha256=sha256("x"), tensors_sha256=SHA256_OF_NOTHING), question=None)
+    library.catalog.apply([(library.claim_one(Stage.DIGEST), Advance(facts=hashed))])
+    (row,) = library.catalog.reports.show(place("x"))
+    assert card_json(row, None)["hashes"]["autov3"] is None
+
+
+def test_the_view_for_owners_has_one_row_a_live_file(full: Library) -> None:
+    rows = full.catalog.database.read(
+        lambda it, _now: it.execute(text("select path, model_name, autov2 from model order by path")).all()
+    )
+    assert len(rows) == 8
+    assert (
+        "styles/Ärger 100%.safetensors",
+        "Ölgemälde",
+        sha256("styles/Ärger 100%.safetensors")[:10],
+    ) in rows
+
+
+def test_the_strongest_card_is_shown_everywhere(library: Library) -> None:
+    library.note("x")
+    library.settle()
+    library.digest()
+    weak = card("Weak", confidence=Confidence.CLAIMED)
+    then = question("x", "b")
+    (first,) = library.ask()
+    library.catalog.apply_answers(
+        [(first, Advance(facts=Answered(answer=Found(card=weak), again_in_s=9e5, then=then)))]
+    )
+    library.answer(card("Strong"), "b")
+    library.catalog.apply([(library.claim_one(Stage.PUBLISH), Advance(facts=Published(publications=())))])
+    (row,) = library.catalog.reports.show(place("x"))
+    assert row.card is not None
+    assert row.card.model_name == "Strong"
+    names_in_view = library.catalog.database.read(
+        lambda it, _now: it.execute(text("select model_name from model")).scalars().all()
+    )
+    assert names_in_view == ["Strong"]
