@@ -12,17 +12,21 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import Pool
 
+from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.engine import READS
 from hashtagd.cli.context import Context
+from hashtagd.core.troubles import Trouble
 from hashtagd.service.assemble import Process, Service, assemble
 from hashtagd.service.clock import StopPause, SystemClock
+from hashtagd.service.lanes import IDLE_S, REST_S, Work
 from hashtagd.service.roots import plan_roots
 
 #: more turns than any life here takes
@@ -88,41 +92,79 @@ class CommitKiller:
 def die() -> NoReturn:
     """End as by `kill -9`."""
     os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("still alive")
+    raise SystemError("still alive")
+
+
+class TurnedService:
+    """The real service, its works turned one after another by whoever calls."""
+
+    def __init__(self, config: Path, environ: dict[str, str], ahead_s: float = 0.0) -> None:
+        self.clock = SkippingClock(ahead_s)
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.bugs: list[str] = []
+        self._context = Context(config=config, volume=None, environ=environ)
+        self.service: Service
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Self]:
+        """Lock the state folder, open the catalog, be ready to turn."""
+        context = self._context
+        process = Process(
+            plan=plan_roots(context.loaded, (), environ=context.environ, state_folder=context.state_folder),
+            environ=context.environ,
+            folder=context.lock_folder,
+            clock=self.clock,
+            pause=NeverStops(self.clock),
+            tell=lambda event, **values: self.told.append((event, values)),
+            bug=lambda lane, error: self.bugs.append(f"{lane}: {''.join(traceback.format_exception(error))}"),
+            once=True,
+        )
+        with assemble(context.loaded, process) as self.service:
+            yield self
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.service._catalog
+
+    @property
+    def finished(self) -> bool:
+        return self.service._judge.finished()
+
+    def turn(self) -> float:
+        """Let every work do what is due now; returns the seconds until a row is due, a minute at most.
+
+        That scouts check their roots again in a moment is left out, or an hour would be a thousand turns.
+        """
+        scanned = any(event == "root_scanned" for event, _ in self.told)
+        waits_s = {work.name: self._turn(work) for work in self.service.works}
+        mine = [wait_s for name, wait_s in waits_s.items() if not (scanned and name.startswith("scout"))]
+        return min(*mine, IDLE_S)
+
+    def _turn(self, work: Work) -> float:
+        try:
+            return work.turn()
+        except Trouble as trouble:  # as a lane does
+            self.told.append(("lane_waited", {"kind": trouble.kind, "what": trouble.what}))
+            return getattr(trouble, "after_s", None) or REST_S
 
 
 def live(wish: dict[str, Any]) -> int:
     """Live one life: until nothing is due."""
-    environ: dict[str, str] = wish["environ"]
     killer = CommitKiller(wish.get("commit"), wish.get("moment", "before"))
-    clock = SkippingClock(wish.get("ahead_s", 0.0))
-    context = Context(config=Path(wish["config"]), volume=None, environ=environ)
-    told: list[str] = []
-    bugs: list[str] = []
-    process = Process(
-        plan=plan_roots(context.loaded, (), environ=environ, state_folder=context.state_folder),
-        environ=environ,
-        folder=context.lock_folder,
-        clock=clock,
-        pause=NeverStops(clock),
-        tell=lambda event, **values: told.append(f"{event} {values}"),
-        bug=lambda lane, error: bugs.append(f"{lane}: {''.join(traceback.format_exception(error))}"),
-        once=True,
-    )
-    with assemble(context.loaded, process) as service:
-        leases_left = service._catalog.owners()
-        ended = LEASES_LEFT if leases_left else _turn(service, clock)
-    _report(wish, commits=killer.count, told=told, bugs=bugs)
-    return ended if not bugs else BROKE
+    turned = TurnedService(Path(wish["config"]), wish["environ"], wish.get("ahead_s", 0.0))
+    with turned.running():
+        ended = LEASES_LEFT if turned.catalog.owners() else _turn_to_the_end(turned)
+    _report(wish, commits=killer.count, told=turned.told, bugs=turned.bugs)
+    return ended if not turned.bugs else BROKE
 
 
-def _turn(service: Service, clock: SkippingClock) -> int:
+def _turn_to_the_end(turned: TurnedService) -> int:
     for _ in range(_MOST_TURNS):
-        waits_s = [work.turn() for work in service.works]
-        if min(waits_s) > 0:
-            if service._judge.finished():
+        wait_s = turned.turn()
+        if wait_s > 0:
+            if turned.finished:
                 return LIVED
-            clock.skip(min(waits_s) + _STEP_S)
+            turned.clock.skip(wait_s + _STEP_S)
     return STUCK
 
 
