@@ -1,0 +1,259 @@
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core.place import Place
+from hashtagd.core.troubles import Scope, TryLater
+from hashtagd.core.work import Stage
+from hashtagd.service.board import PAUSE_S, RootBoard
+from hashtagd.service.scout import CHECK_S, ScoutWork
+from hashtagd.watch.hints import Hints
+from hashtagd.watch.roots import RootFolder, Roots
+from support.clock import FakeClock
+from support.safetensors import write
+from support.serving import Ears, TickingPause, for_a_person, later
+
+
+@dataclass
+class Watch:
+    """A scout over real folders."""
+
+    catalog: Catalog
+    clock: FakeClock
+    ears: Ears
+    folder: Path
+    noted: int = 0
+    rearmed: list[str] = field(default_factory=list)
+    board: RootBoard = field(init=False)
+    scout: ScoutWork = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.board = RootBoard(clock=self.clock, changed=lambda _root, _trouble: None)
+        self.scout = self.make()
+
+    def make(self, **changes: Any) -> ScoutWork:
+        folders = [RootFolder(name="loras", path=self.folder, scan_interval_s=900.0)]
+        made: dict[str, Any] = {
+            "name": "scout-1",
+            "folders": folders,
+            "roots": Roots(folders),
+            "catalog": self.catalog,
+            "board": self.board,
+            "clock": self.clock,
+            "pause": TickingPause(),
+            "chance": lambda: 0.0,
+            "tell": self.ears.tell,
+            "noted": self.note,
+            "rearm": self.rearmed.append,
+        }
+        return ScoutWork(**{**made, **changes})
+
+    def note(self) -> None:
+        self.noted += 1
+
+    def known(self) -> set[str]:
+        return {place.relpath for place in self.catalog.live_places("loras")}
+
+    def later(self, seconds: float = CHECK_S) -> None:
+        self.clock.advance(seconds)
+        self.scout.turn()
+
+
+def hint(*relpaths: str, folders: tuple[str, ...] = (), scan: bool = False, root: str = "loras") -> Hints:
+    return Hints(
+        places=frozenset(Place(root=root, relpath=it) for it in relpaths),
+        folders=frozenset((root, it) for it in folders),
+        scan_roots=frozenset({root} if scan else ()),
+    )
+
+
+@pytest.fixture
+def watch(catalog: Catalog, clock: FakeClock, ears: Ears, tmp_path: Path) -> Watch:
+    folder = tmp_path / "loras"
+    write(folder / "old.safetensors")
+    return Watch(catalog, clock, ears, folder)
+
+
+def test_the_first_turn_scans_and_the_next_one_does_not(watch: Watch) -> None:
+    assert not watch.scout.idle
+    assert watch.scout.turn() == CHECK_S
+    assert watch.known() == {"old.safetensors"}
+    assert watch.scout.idle
+    assert watch.noted == 1
+    watch.later()
+    assert len(watch.ears.of("root_scanned")) == 1
+    watch.later(900 * 0.75)
+    assert len(watch.ears.of("root_scanned")) == 2
+    assert watch.noted == 1
+
+
+def test_a_hint_is_looked_at_and_noted(watch: Watch) -> None:
+    watch.scout.turn()
+    write(watch.folder / "new.safetensors", data=b"another")
+    watch.scout.take(hint("new.safetensors", "missing.safetensors"))
+    assert not watch.scout.idle
+    watch.scout.turn()
+    assert watch.known() == {"old.safetensors", "new.safetensors"}
+    assert watch.scout.idle
+
+
+def test_hints_about_other_devices_are_left_to_other_scouts(watch: Watch) -> None:
+    watch.scout.turn()
+    watch.scout.take(hint("x.safetensors", folders=("y",), scan=True, root="vae"))
+    assert watch.scout.idle
+
+
+def test_a_folder_that_came_is_scanned_alone(watch: Watch) -> None:
+    watch.scout.turn()
+    write(watch.folder / "sub" / "deep" / "in.safetensors", data=b"in")
+    write(watch.folder / "beside.safetensors", data=b"beside")
+    watch.scout.take(hint(folders=("sub",)))
+    watch.scout.turn()
+    assert watch.known() == {"old.safetensors", "sub/deep/in.safetensors"}
+
+
+def test_lost_events_bring_a_scan_of_the_root(watch: Watch) -> None:
+    """F01."""
+    watch.scout.turn()
+    write(watch.folder / "unseen.safetensors", data=b"unseen")
+    watch.scout.take(hint(scan=True))
+    watch.scout.turn()
+    assert "unseen.safetensors" in watch.known()
+
+
+class Refusing:
+    """A catalog that is away for its next notes."""
+
+    def __init__(self, catalog: Catalog, times: int) -> None:
+        self._catalog = catalog
+        self._times = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    def note(self, sightings: Any) -> Any:
+        if self._times:
+            self._times -= 1
+            raise later("catalog_away", Scope.DAEMON)
+        return self._catalog.note(sightings)
+
+
+def test_hints_survive_a_catalog_that_is_away(watch: Watch) -> None:
+    watch.scout.turn()
+    write(watch.folder / "new.safetensors", data=b"new")
+    write(watch.folder / "sub" / "in.safetensors", data=b"in")
+    scout = watch.make(catalog=Refusing(watch.catalog, 2))
+    with pytest.raises(TryLater):
+        scout.turn()
+    scout.take(hint("new.safetensors", folders=("sub",)))
+    with pytest.raises(TryLater):
+        scout.turn()
+    assert not scout.idle
+    scout.turn()
+    assert watch.known() == {"old.safetensors", "new.safetensors", "sub/in.safetensors"}
+
+
+def test_a_root_that_goes_is_not_an_empty_root_and_rests_until_it_is_back(watch: Watch) -> None:
+    """F06."""
+    watch.scout.turn()
+    away = watch.folder.with_name("away")
+    watch.folder.rename(away)
+    watch.scout.take(hint("old.safetensors", folders=("sub",)))
+    watch.later()
+    assert watch.known() == {"old.safetensors"}
+    assert watch.board.troubles()["loras"].kind == "root_away"
+    assert watch.board.closed_roots(Stage.SETTLE) == {"loras"}
+    assert watch.ears.of("look_failed")[0]["path"] == "old.safetensors"
+    away.rename(watch.folder)
+    watch.board.pin("loras", later(), stage=Stage.SETTLE, for_s=PAUSE_S)
+    watch.later()
+    assert watch.board.troubles() == {}
+    assert watch.rearmed[-1] == "loras"
+    assert len(watch.ears.of("root_scanned")) == 2
+
+
+def test_a_root_that_is_away_from_the_start_holds_nobody_up(watch: Watch) -> None:
+    shutil.rmtree(watch.folder)
+    watch.scout.turn()
+    assert watch.scout.idle
+    assert watch.ears.of("root_scanned") == []
+    watch.folder.mkdir()
+    watch.later()
+    assert len(watch.ears.of("root_scanned")) == 1
+    assert watch.scout.idle
+
+
+def test_the_reason_why_a_root_is_away_is_the_latest(watch: Watch) -> None:
+    shutil.rmtree(watch.folder)
+    watch.scout.turn()
+    watch.folder.write_bytes(b"")
+    watch.later()
+    assert watch.board.troubles()["loras"].kind == "root_no_folder"
+
+
+def test_roots_are_checked_every_few_seconds_and_not_at_every_wake_up(watch: Watch) -> None:
+    watch.scout.turn()
+    shutil.rmtree(watch.folder)
+    watch.scout.turn()
+    assert watch.board.troubles() == {}
+    watch.later()
+    assert "loras" in watch.board.troubles()
+
+
+def test_an_emptied_root_is_looked_at_soon_again_and_told_of_once(watch: Watch) -> None:
+    watch.scout.turn()
+    (watch.folder / "old.safetensors").unlink()
+    watch.later(900.0)
+    assert watch.board.troubles()["loras"].scope is Scope.ROOT
+    told = len(watch.ears.events)
+    for _ in range(3):
+        watch.later()
+    assert len(watch.ears.events) == told
+    assert watch.known() == {"old.safetensors"}
+    write(watch.folder / "old.safetensors")
+    watch.later()
+    assert watch.board.troubles() == {}
+    assert len(watch.ears.events) == told + 1
+
+
+def test_a_scan_leaves_a_full_disk_on_the_board(watch: Watch) -> None:
+    watch.scout.turn()
+    watch.board.pin("loras", for_a_person(), stage=Stage.PUBLISH, for_s=PAUSE_S)
+    watch.later(900.0)
+    assert watch.board.troubles()["loras"].kind == "disk_full"
+
+
+def test_a_mount_whose_inodes_all_moved_is_distrusted_and_nothing_is_read_again(
+    watch: Watch, tmp_path: Path
+) -> None:
+    for number in range(40):
+        write(watch.folder / f"many{number}.safetensors", data=b"%d" % number)
+    watch.scout.turn()
+    copies = tmp_path / "copies"
+    shutil.copytree(watch.folder, copies)
+    for path in copies.iterdir():
+        original = watch.folder / path.name
+        os.utime(path, ns=(original.stat().st_atime_ns, original.stat().st_mtime_ns))
+    for path in copies.iterdir():
+        path.replace(watch.folder / path.name)
+    watch.later(900.0)
+    assert len(watch.ears.of("root_inodes_distrusted")) == 1
+    assert watch.noted == 1
+    watch.later(900.0)
+    assert len(watch.ears.of("root_inodes_distrusted")) == 1
+
+
+def test_while_a_scout_looks_it_is_not_idle(watch: Watch) -> None:
+    seen: list[bool] = []
+    scouts: list[ScoutWork] = []
+    scouts.append(watch.make(noted=lambda: seen.append(scouts[0].idle)))
+    scouts[0].turn()
+    write(watch.folder / "new.safetensors", data=b"new")
+    scouts[0].take(hint("new.safetensors"))
+    scouts[0].turn()
+    assert seen == [False, False]
