@@ -105,10 +105,13 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return None, "is not well-formed YAML"
+    lines = text.splitlines() or [""]
+    if mark.line >= len(lines):  # a bracket that is never closed is missed behind the last line
+        return len(lines), "is not well-formed YAML: something that began is not ended here"
     line = mark.line + 1
     if error.context == "expected a single document in the stream":
         return line, "a second document begins here; put everything into one"
-    if "\t" in text.splitlines()[mark.line][: mark.column + 1]:
+    if "\t" in lines[mark.line][: mark.column + 1]:
         return line, "a tab stands here; YAML is indented with spaces"
     return line, f"is not well-formed YAML here (column {mark.column + 1})"
 
