@@ -15,10 +15,12 @@ from hashtagd.cli.main import cli
 
 TOP = Path(__file__).resolve().parents[1]
 PAGES = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    *(f"docs/{page.name}" for page in TOP.glob("docs/*.md")),
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config.example.yaml", "tests/interop/README.md"),
+    *(
+        str(page.relative_to(TOP))
+        for folder in ("docs", "systemd")
+        for page in sorted((TOP / folder).iterdir())
+    ),
 )
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:hashtagd|make) [^`]+)`")
