@@ -34,12 +34,14 @@ def test_questions_are_held_too_and_let_go_when_the_block_breaks(
     library.digest()
     claims = catalog.claim_questions("civitai", 9)
     leases = Leases()
-    with pytest.raises(ZeroDivisionError), leases.hold_questions(claims):
-        clock.advance(schedule.LEASE_S - 1)
-        leases.renew(catalog)
-        clock.advance(2)
-        assert other.claim_questions("civitai", 9) == []
-        raise ZeroDivisionError
+    hold = leases.hold_questions(claims)
+    hold.__enter__()
+    clock.advance(schedule.LEASE_S - 1)
+    leases.renew(catalog)
+    clock.advance(2)
+    assert other.claim_questions("civitai", 9) == []
+    error = ZeroDivisionError()
+    assert not hold.__exit__(ZeroDivisionError, error, None)
     clock.advance(schedule.LEASE_S)
     leases.renew(catalog)
     assert len(other.claim_questions("civitai", 9)) == 1

@@ -154,6 +154,7 @@ class Supervisor:
             )
         if trouble.kind in _RESTART_KINDS:
             self._died.set()
+            self._wake.set()
 
     def _pass_hints(self) -> None:
         self._crew.observer.check()

@@ -1,0 +1,98 @@
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hashtagd.core.troubles import Scope, Trouble, TryLater
+from hashtagd.core.work import Absent, Found, Subject
+from hashtagd.service.clock import SystemClock
+from hashtagd.service.lookup import Looked, look_up, subject_of
+from support.library import card
+from support.safetensors import write
+from support.serving import TickingPause, later
+from support.surroundings import sha, subject
+
+
+@dataclass
+class Oracle:
+    """Says what it is told to about each hash, and keeps whom it was asked about."""
+
+    name: str
+    words: dict[str, Any] = field(default_factory=dict)
+    ends: Trouble | None = None
+    asked: list[list[str]] = field(default_factory=list)
+    origin: str | None = None
+    batch_limit: int = 100
+
+    def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
+        self.asked.append([it.digests.sha256 for it in subjects])
+        yield from self.words.items()
+        if self.ends is not None:
+            raise self.ends
+
+
+def looked(hashes: Sequence[str], *providers: Oracle) -> dict[str, Looked]:
+    return {it.subject.digests.sha256: it for it in look_up([subject(it) for it in hashes], providers)}
+
+
+def test_the_next_provider_is_asked_about_what_the_one_before_called_absent() -> None:
+    first = Oracle("first", {sha(1): Found(card=card("one")), sha(2): Absent(), sha(3): Absent()})
+    second = Oracle("second", {sha(2): Found(card=card("two")), sha(3): Absent()})
+    found = looked([sha(1), sha(2), sha(3)], first, second)
+    assert second.asked == [[sha(2), sha(3)]]
+    names = {key: it.card.model_name if it.card else None for key, it in found.items()}
+    assert names == {sha(1): "one", sha(2): "two", sha(3): None}
+    assert found[sha(3)].trouble is None
+
+
+def test_an_outage_is_never_taken_for_an_answer() -> None:
+    outage = later("outage", Scope.PROVIDER)
+    first = Oracle("first", {sha(1): Absent()}, ends=outage)
+    second = Oracle("second", {sha(1): Absent()})
+    found = looked([sha(1), sha(2)], first, second)
+    assert found[sha(2)].trouble is outage
+    assert second.asked == [[sha(1)]]
+
+
+def test_a_site_without_a_word_about_a_hash_has_not_said_that_it_does_not_know_it() -> None:
+    second = Oracle("second")
+    found = looked([sha(1)], Oracle("first"), second)
+    assert isinstance(found[sha(1)].trouble, TryLater)
+    assert second.asked == []
+
+
+def test_a_hash_the_site_refuses_has_its_own_trouble() -> None:
+    refused = later("refused", Scope.FILE)
+    found = looked([sha(1)], Oracle("first", {sha(1): refused, sha(9): Absent()}))
+    assert found[sha(1)].trouble is refused
+    assert set(found) == {sha(1)}
+
+
+def test_without_providers_nobody_knows_anything() -> None:
+    assert looked([sha(1)])[sha(1)] == Looked(subject=subject(sha(1)), card=None, trouble=None)
+
+
+def test_a_file_is_hashed_as_the_daemon_would(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.safetensors", metadata={"ss_output_name": "x"})
+    found = subject_of(path, clock=SystemClock(), pause=TickingPause())
+    assert isinstance(found, Subject)
+    assert found.digests.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found.header is not None
+    assert found.header.metadata["ss_output_name"] == "x"
+    assert found.size_bytes == path.stat().st_size
+
+
+def test_a_file_of_another_kind_is_hashed_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "page.safetensors"
+    path.write_bytes(b"<html>log in</html>" * 9)
+    found = subject_of(path, clock=SystemClock(), pause=TickingPause())
+    assert isinstance(found, Subject)
+    assert found.header is None
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        subject_of(tmp_path, clock=SystemClock(), pause=TickingPause())

@@ -1,0 +1,366 @@
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core import schedule
+from hashtagd.core.troubles import Scope, TryLater
+from hashtagd.core.work import Stage
+from hashtagd.service.board import RootBoard
+from hashtagd.service.clock import StopPause
+from hashtagd.service.lanes import Lane
+from hashtagd.service.leases import Leases
+from hashtagd.service.presence import Presence, read_presence
+from hashtagd.service.scout import ScoutWork
+from hashtagd.service.supervisor import CATALOG_PATIENCE_S, TIDY_FIRST_S, TIDY_S, Crew, Supervisor
+from hashtagd.service.systemd import Notifier
+from hashtagd.watch.observer import Observer
+from hashtagd.watch.roots import RootFolder, Roots
+from support.clock import FakeClock
+from support.library import ROOT, Library
+from support.safetensors import write
+from support.serving import Ears, later
+
+
+class Flaky:
+    """A catalog whose heartbeat can be made to fail, and that counts its tidying."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.trouble: TryLater | None = None
+        self.tidied: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    def change_token(self) -> int:
+        if self.trouble is not None:
+            raise self.trouble
+        return self._catalog.change_token()
+
+    def trim_events(self) -> int:
+        self.tidied.append("events")
+        return self._catalog.trim_events()
+
+    def purge_gone(self) -> int:
+        self.tidied.append("gone")
+        return self._catalog.purge_gone()
+
+
+@dataclass
+class IdleWork:
+    """A lane's work that only counts."""
+
+    name: str = "digest-1"
+    turned: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def turn(self) -> float:
+        self.turned.release()
+        return float("inf")
+
+
+@dataclass
+class House:
+    """A supervisor with a real observer, catalog and manager's socket around one idle lane."""
+
+    catalog: Flaky
+    clock: FakeClock
+    ears: Ears
+    folder: Path
+    manager: socket.socket
+    address: str
+    pause: StopPause = field(default_factory=StopPause)
+    wake: threading.Event = field(default_factory=threading.Event)
+    died: threading.Event = field(default_factory=threading.Event)
+    leases: Leases = field(default_factory=Leases)
+    work: Any = field(default_factory=IdleWork)
+
+    def __post_init__(self) -> None:
+        folders = [RootFolder(name=ROOT, path=self.folder / "loras")]
+        roots = Roots(folders)
+        self.board = RootBoard(clock=self.clock, changed=lambda _root, _trouble: None)
+        self.observer = Observer(roots, self.clock, self.wake.set)
+        self.scout = ScoutWork(
+            name="scout-1",
+            folders=folders,
+            roots=roots,
+            catalog=self.catalog,  # type: ignore[arg-type] # the same surface
+            board=self.board,
+            clock=self.clock,
+            pause=self.pause,
+            chance=lambda: 0.0,
+            tell=self.ears.tell,
+            noted=lambda: None,
+            rearm=self.observer.rearm,
+        )
+        self.lane = Lane(
+            work=self.work,
+            clock=self.clock,
+            pause=self.pause,
+            tell=self.ears.tell,
+            bug=self.ears.bug,
+            died=self.died.set,
+        )
+
+    def supervisor(self, finished: Callable[[], bool] | None = None) -> Supervisor:
+        watchdog_s = 60.0 if self.address else None
+        self.notifier = Notifier(self.address or None, watchdog_interval_s=watchdog_s)
+        crew = Crew(
+            catalog=self.catalog,  # type: ignore[arg-type] # the same surface
+            observer=self.observer,
+            scouts=[self.scout],
+            lanes=[self.lane],
+            board=self.board,
+            leases=self.leases,
+            presence=Presence(self.folder, {"pid": 7}),
+            notifier=self.notifier,
+            clock=self.clock,
+            pause=self.pause,
+            tell=self.ears.tell,
+        )
+        return Supervisor(
+            crew,
+            wake=self.wake,
+            died=self.died,
+            finished=finished,
+            status_line=lambda: "watching 1 roots",
+        )
+
+    def heard(self) -> list[str]:
+        """Give all that the manager was told so far."""
+        messages = []
+        while True:
+            try:
+                messages.append(self.manager.recv(4096, socket.MSG_DONTWAIT).decode())
+            except BlockingIOError:
+                return messages
+
+    def ticking(self, *steps: Callable[[], object]) -> Callable[[], bool]:
+        """Do a step at the end of each tick, then finish."""
+        left = [*steps]
+
+        def finished() -> bool:
+            if not left:
+                return True
+            left.pop(0)()
+            self.wake.set()
+            return False
+
+        return finished
+
+
+@pytest.fixture
+def house(
+    catalog: Catalog, clock: FakeClock, ears: Ears, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[House]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loras").mkdir()
+    address = f"\0hashtagd-supervisor-{os.getpid()}-{tmp_path.name}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        house = House(Flaky(catalog), clock, ears, tmp_path, manager, "@" + address[1:])
+        yield house
+        house.notifier.close()
+
+
+def test_a_run_that_is_done_starts_and_ends_everything_in_order(house: House) -> None:
+    assert house.supervisor(house.ticking()).run()
+    assert house.heard() == ["READY=1", "WATCHDOG=1", "STATUS=watching 1 roots", "STOPPING=1"]
+    assert house.ears.names() == ["daemon_started", "daemon_stopped"]
+    assert house.ears.of("daemon_stopped") == [{"stuck_lanes": []}]
+    assert not house.lane.alive
+    assert house.pause.stopping
+    assert house.work.turned.acquire(timeout=0)
+
+
+def test_a_stop_ends_a_daemon(house: House) -> None:
+    """F84."""
+    thread = threading.Thread(target=house.supervisor().run)
+    thread.start()
+    assert house.work.turned.acquire(timeout=5)
+    house.pause.stop()
+    house.wake.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_lane_that_died_ends_the_run_and_asks_for_a_restart(house: House) -> None:
+    house.died.set()
+    assert not house.supervisor().run()
+
+
+def test_what_a_hint_points_at_reaches_the_scout(house: House) -> None:
+    seen: list[bool] = []
+
+    def drop() -> None:
+        house.scout.turn()
+        assert house.scout.idle
+        write(house.folder / "loras" / "new.safetensors")
+        while not seen or seen[-1]:
+            house.wake.wait(1.0)
+            supervisor.tick()
+            seen.append(house.scout.idle)
+
+    supervisor = house.supervisor(house.ticking(drop))
+    assert supervisor.run()
+    assert not seen[-1]
+
+
+def test_a_commit_of_another_process_wakes_the_lanes(house: House, library: Library) -> None:
+    def note() -> None:
+        assert house.work.turned.acquire(timeout=5)
+        library.note("from the command line")
+
+    def woken() -> None:
+        assert house.work.turned.acquire(timeout=5)
+
+    # the first tick learns the token and wakes everybody once
+    steps = (woken, note, woken)
+    assert house.supervisor(house.ticking(*steps)).run()
+
+
+def test_leases_are_renewed_while_work_goes_on(house: House, library: Library, other: Catalog) -> None:
+    library.note("long")
+    claims = library.claim(Stage.SETTLE)
+    steps = [lambda: house.clock.advance(schedule.RENEW_S)] * 5
+    with house.leases.hold_files(claims):
+        house.supervisor(house.ticking(*steps)).run()
+        assert other.claim(Stage.SETTLE, [ROOT], 9) == []
+
+
+def test_the_catalog_is_tidied_now_and_then(house: House) -> None:
+    def check() -> None:
+        assert house.catalog.tidied == ["events", "gone"]
+
+    house.supervisor(
+        house.ticking(
+            lambda: house.clock.advance(TIDY_FIRST_S),
+            check,
+            lambda: house.clock.advance(TIDY_S - 1),
+            check,
+            lambda: house.clock.advance(1),
+            lambda: None,
+        )
+    ).run()
+    assert house.catalog.tidied == ["events", "gone"] * 2
+
+
+def test_a_catalog_that_is_away_is_told_once_and_the_watchdog_is_fed_all_the_same(house: House) -> None:
+    """F75."""
+
+    def go_away() -> None:
+        house.catalog.trouble = later("catalog_away", Scope.DAEMON)
+
+    def come_back() -> None:
+        house.catalog.trouble = None
+
+    supervisor = house.supervisor()
+    supervisor.tick()
+    go_away()
+    for _ in range(3):
+        house.clock.advance(20.0)
+        supervisor.tick()
+    assert house.heard().count("WATCHDOG=1") == 4
+    assert len(house.ears.of("catalog_failed")) == 1
+    assert read_presence(house.folder)["well"] is False
+    come_back()
+    supervisor.tick()
+    assert "it is catalog_away" not in read_presence(house.folder)["reasons"]
+
+
+def test_a_catalog_that_was_replaced_asks_for_a_restart(house: House) -> None:
+    """F66."""
+    house.catalog.trouble = later("catalog_replaced", Scope.DAEMON)
+    assert not house.supervisor().run()
+
+
+def test_a_run_that_ends_by_itself_waits_for_the_catalog_but_not_for_ever(house: House) -> None:
+    asked: list[bool] = []
+
+    def finished() -> bool:
+        asked.append(True)
+        house.wake.set()
+        if len(asked) == 1:
+            raise later("catalog_busy", Scope.DAEMON)
+        house.catalog.trouble = later("catalog_away", Scope.DAEMON)
+        return False
+
+    original = house.catalog.change_token
+
+    def passing() -> int:
+        house.wake.set()
+        house.clock.advance(CATALOG_PATIENCE_S / 4)
+        return original()
+
+    house.catalog.change_token = passing  # type: ignore[method-assign] # time goes by at each look
+    with pytest.raises(TryLater, match="catalog_away"):
+        house.supervisor(finished).run()
+    assert len(asked) == 2
+    assert [values["kind"] for values in house.ears.of("catalog_failed")] == ["catalog_busy", "catalog_away"]
+
+
+def test_a_stuck_lane_is_named_and_does_not_hold_up_the_end(house: House) -> None:
+    """F85."""
+    release = threading.Event()
+    began = threading.Event()
+
+    def hang() -> float:
+        began.set()
+        release.wait()
+        return 0.0
+
+    house.work.turn = hang
+
+    class Impatient(FakeClock):
+        def monotonic_s(self) -> float:
+            self.advance(20.0)
+            return super().monotonic_s()
+
+    house.clock = Impatient()
+    try:
+        assert house.supervisor(lambda: began.wait(5)).run()
+        assert house.ears.of("daemon_stopped") == [{"stuck_lanes": ["digest-1"]}]
+    finally:
+        release.set()
+    assert house.lane.join(5)
+
+
+def test_a_root_that_must_be_polled_is_told_once_and_shown(house: House) -> None:
+    """F08."""
+
+    class Poor:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(house_observer, name)
+
+        def troubles(self) -> dict[str, TryLater]:
+            return {ROOT: later("watch_limit")}
+
+    house_observer = house.observer
+    house.observer = Poor()  # type: ignore[assignment] # the same surface
+    supervisor = house.supervisor()
+    supervisor.tick()
+    supervisor.tick()
+    assert house.ears.of("root_polled") == [
+        {"root": ROOT, "kind": "watch_limit", "what": "it is watch_limit", "you": "wait"}
+    ]
+    assert read_presence(house.folder)["roots"][ROOT]["kind"] == "watch_limit"
+
+
+def test_an_unwell_daemon_says_why_in_its_status_line(house: House) -> None:
+    supervisor = house.supervisor()
+    supervisor.tick()
+    supervisor.tick()
+    # the lane was never started here
+    assert house.heard() == ["WATCHDOG=1", "STATUS=lane digest-1 has ended"]
+
+
+def test_without_a_manager_nothing_is_said(house: House) -> None:
+    house.address = ""
+    house.supervisor(house.ticking()).run()
+    assert house.heard() == []
