@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -25,12 +26,13 @@ def shared(postgres_url: str, clock: FakeClock) -> Iterator[Catalog]:
         yield catalog
 
 
-def kill_others(catalog: Catalog) -> None:
-    """End every connection of this catalog, the asking one too, as a restart of the server does."""
-    ended = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'hashtagd-test'"
-    with pytest.raises(TryLater) as caught:
-        catalog.database.read(lambda it, _now: it.execute(text(ended)).all())
-    assert caught.value.kind == "catalog_away"
+def kill_idle(catalog: Catalog, name: str) -> None:
+    """End every other connection of this name and wait for their end, as a restart of the server does."""
+    ended = (
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where application_name = :name and pid <> pg_backend_pid()"
+    )
+    catalog.database.read(lambda it, _now: it.execute(text(ended), {"name": name}).all())
 
 
 def test_the_clock_of_the_server_counts(shared: Catalog, clock: FakeClock) -> None:
@@ -44,44 +46,42 @@ def test_the_clock_of_the_server_counts(shared: Catalog, clock: FakeClock) -> No
     assert library.claim_one(Stage.SETTLE).attempts == 1
 
 
-@pytest.fixture
-def named(postgres_url: str, clock: FakeClock) -> Iterator[Library]:
-    """A catalog whose connections can be told from those of other tests."""
-    url = f"{postgres_url}&application_name=hashtagd-test"
+def test_killed_connections_are_replaced_and_missed_news_are_news(
+    postgres_url: str, clock: FakeClock
+) -> None:
+    """F75."""
+    name = f"hashtagd-{uuid.uuid4().hex[:8]}"
+    url = f"{postgres_url}&application_name={name}"
     with closing(
         Catalog.open(url, clock=clock, owner="me", chance=lambda: 0.0, database_clock=False)
     ) as catalog:
-        yield Library(catalog, clock)
+        library = Library(catalog, clock)
+        library.publish_whole("x", card())
+        token = catalog.change_token()
+        kill_idle(catalog, name)
+        with pytest.raises(TryLater) as caught:
+            catalog.change_token()
+        assert caught.value.kind == "catalog_away"
+        assert catalog.change_token() != token
+        catalog.well()
+        kill_idle(catalog, name)
+        assert library.note("y").new == 1
 
 
-@pytest.mark.xdist_group("kill")
-def test_a_killed_connection_is_a_wait_and_then_all_goes_on(named: Library) -> None:
-    """F75."""
-    named.publish_whole("x", card())
-    token = named.catalog.change_token()
-    kill_others(named.catalog)
-    with pytest.raises(TryLater):
-        named.catalog.change_token()
-    assert named.catalog.change_token() != token
-    named.catalog.well()
-    assert named.state("x") == "published"
-    assert named.note("y").new == 1
-
-
-@pytest.mark.xdist_group("kill")
-def test_a_result_whose_commit_was_cut_off_is_applied_once(named: Library) -> None:
+def test_a_result_whose_commit_was_cut_off_is_applied_once(shared: Catalog) -> None:
     """F70: the connection dies inside the transaction; applied again, it counts once."""
-    named.note("x")
-    claim = named.claim_one(Stage.SETTLE)
+    library = Library(shared, FakeClock())
+    library.note("x")
+    claim = library.claim_one(Stage.SETTLE)
 
     def cut(connection: Connection, _now: datetime) -> None:
         connection.execute(text("update file set attempts = 5"))
         connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
 
     with pytest.raises(TryLater):
-        named.catalog.database.write(cut)
-    named.catalog.give_back([claim])
-    assert named.claim_one(Stage.SETTLE).attempts == 1
+        shared.database.write(cut)
+    shared.give_back([claim])
+    assert library.claim_one(Stage.SETTLE).attempts == 1
 
 
 @pytest.mark.parametrize("state", sorted(failures.RETRIED_IN_PLACE))

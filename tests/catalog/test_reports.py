@@ -179,7 +179,8 @@ def test_a_model_is_shown_by_place_hash_short_hash_and_number(full: Library) -> 
         assert row in reports.show(wanted)
     assert reports.file(row.file_id) == row
     assert reports.show("0" * 64) == []
-    assert reports.show(12345) == []
+    for nothing in (12345, 2**70, "abc", "%", "no\0hash\udcff"):
+        assert reports.show(nothing) == []
     assert names(reports.show(place("gone"))) == ["gone"]
 
 

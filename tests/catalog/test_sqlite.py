@@ -1,5 +1,6 @@
 """The file that a SQLite catalog lies in: who made it, in which mode, and what happens to broken ones."""
 
+import itertools
 import os
 import random
 import sqlite3

@@ -28,7 +28,6 @@ from hashtagd.core.work import (
     Claim,
     Defer,
     Digested,
-    Forget,
     HashKind,
     Outcome,
     Park,
@@ -142,7 +141,7 @@ def _values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> Mappi
             return restart_values(
                 row.fence, outcome.stamp, still_since=still_since, due_at=still_since + quiet
             )
-        case Forget():
+        case _:  # Forget
             batch.stories.append(Story(name="file_gone", file_id=row.id))
             batch.folders.add((row.root, row.folder))
             return gone_values(row.fence, batch.now)

@@ -1,11 +1,12 @@
 """Files as people see them: rows with their cards, found by filters, words, hashes or numbers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
 
 from hashtagd.catalog.rows import ABOUT_FILE, Record, card_of
 from hashtagd.catalog.states import IS_NAMED, STATE
@@ -88,6 +89,10 @@ class History:
     sidecars: tuple[Sidecar, ...]
 
 
+#: shorter beginnings would show half a library
+_HASH: Final = re.compile("[0-9a-f]{8,64}")
+_LARGEST: Final = 2**63 - 1
+
 _best = question.alias("best")
 _twin = file.alias("twin")
 _BEST_ID = (
@@ -124,6 +129,8 @@ def find(connection: Connection, wanted: Place | str | int) -> list[FileRow]:
         which: ColumnElement[bool] = and_(file.c.root == wanted.root, file.c.relpath == wanted.relpath)
     elif isinstance(wanted, str):
         which = and_(_has_hash(wanted.lower()), file.c.gone_at.is_(None))
+    elif wanted > _LARGEST:
+        which = false()
     else:
         which = and_(or_(_best.c.version_id == wanted, _best.c.model_id == wanted), file.c.gone_at.is_(None))
     return [_file_row(row) for row in connection.execute(_PAGE.where(which))]
@@ -152,9 +159,9 @@ def history(connection: Connection, row: FileRow) -> History:
 
 
 def _has_hash(text: str) -> ColumnElement[bool]:
-    """Compare a whole SHA-256, or an AutoV2 or AutoV3 as the sites print them."""
-    if len(text) == 64:  # noqa: PLR2004 - a SHA-256
-        return or_(file.c.sha256 == text, file.c.tensors_sha256 == text)
+    """Compare a whole SHA-256, or its beginning, such as the AutoV2 and AutoV3 that sites print."""
+    if _HASH.fullmatch(text) is None:
+        return false()
     upper = f"{text}g"  # the digits end at f: a range is found in the index, a pattern is not
     return or_(
         and_(file.c.sha256 >= text, file.c.sha256 < upper),

@@ -59,6 +59,7 @@ class Listener:
             try:
                 if self._connection is None:
                     self._listen()
+                self._connection.execute("select 1")  # silence must not be mistaken for a link that was cut
                 self._heard += sum(1 for _ in self._connection.notifies(timeout=0))
             except self._engine.dialect.loaded_dbapi.Error:
                 _close(self._connection)
