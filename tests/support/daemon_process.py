@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,7 +126,7 @@ class Daemon:
         arguments: after `run`.
         options: before `run`, after `--config`.
         environ: more variables.
-        popen: more for `subprocess.Popen`, for example `user`.
+        before: a program, with its arguments, that starts it.
         name: of its log file.
     """
 
@@ -133,7 +134,7 @@ class Daemon:
     arguments: Sequence[str] = ()
     options: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
-    popen: Mapping[str, Any] = field(default_factory=dict)
+    before: Sequence[str] = ()
     name: str = "daemon"
     process: "subprocess.Popen[bytes]" = field(init=False)
 
@@ -149,13 +150,12 @@ class Daemon:
         """Start it; its log is added to what earlier ones of the name wrote."""
         with self.log.open("ab") as err, self.out.open("ab") as out:
             self.process = subprocess.Popen(
-                [*command(self.home, *self.options), "run", *self.arguments],
+                [*self.before, *command(self.home, *self.options), "run", *self.arguments],
                 env=self.home.environ(**self.environ),
                 cwd=self.home.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                **self.popen,
             )
         return self
 
@@ -186,7 +186,8 @@ class Daemon:
 
     def until(self, holds: Callable[[], T], *, within_s: float = PATIENCE_S, why: str = "") -> T:
         """Wait until something holds and return it; fails early when the process ends."""
-        for _ in range(int(within_s / _LOOK_S)):
+        deadline_s = time.monotonic() + within_s
+        while time.monotonic() < deadline_s:
             found = holds()
             if found:
                 return found
@@ -266,7 +267,8 @@ def status_of(home: Home) -> dict[str, Any]:
 def until(holds: Callable[[], T], *, within_s: float = PATIENCE_S, why: str = "") -> T:
     """Wait until something holds that no single process decides."""
     tick = threading.Event()
-    for _ in range(int(within_s / _LOOK_S)):
+    deadline_s = time.monotonic() + within_s
+    while time.monotonic() < deadline_s:
         found = holds()
         if found:
             return found
