@@ -127,6 +127,7 @@ class Daemon:
         options: before `run`, after `--config`.
         environ: more variables.
         before: a program, with its arguments, that starts it.
+        program: a script that stands for `-m hashtagd`.
         name: of its log file.
     """
 
@@ -135,6 +136,7 @@ class Daemon:
     options: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()
+    program: str | None = None
     name: str = "daemon"
     process: "subprocess.Popen[bytes]" = field(init=False)
 
@@ -150,7 +152,7 @@ class Daemon:
         """Start it; its log is added to what earlier ones of the name wrote."""
         with self.log.open("ab") as err, self.out.open("ab") as out:
             self.process = subprocess.Popen(
-                [*self.before, *command(self.home, *self.options), "run", *self.arguments],
+                [*self.before, *self._command, "run", *self.arguments],
                 env=self.home.environ(**self.environ),
                 cwd=self.home.folder,
                 stdin=subprocess.DEVNULL,
@@ -158,6 +160,11 @@ class Daemon:
                 stderr=err,
             )
         return self
+
+    @property
+    def _command(self) -> list[str]:
+        whole = command(self.home, *self.options)
+        return whole if self.program is None else [whole[0], self.program, *whole[3:]]
 
     def __enter__(self) -> Self:
         return self.start()
