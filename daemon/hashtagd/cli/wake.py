@@ -37,13 +37,16 @@ def retry(context: Context, files: tuple[Path, ...]) -> int:
 @click.option("--rehash", is_flag=True, help="Read every byte again, also of files that look unchanged.")
 @pass_context
 def rescan(context: Context, names: tuple[str, ...], rehash: bool) -> int:  # noqa: FBT001 - click's flags
-    """Look at the disks now; a running daemon goes on with what is found."""
+    """Look at the disks now; a running daemon goes on with what is found.
+
+    A root that suddenly looks empty is not believed, unless it is named here.
+    """
     folders = _chosen(context.known_roots().folders, names)
     roots = Roots(folders)
     code = 0
     with context.own_catalog({folder.name: folder.quiet_s for folder in folders}) as catalog:
         for folder in folders:
-            for trouble in _rescan(folder, roots, catalog, context):
+            for trouble in _rescan(folder, roots, catalog, context, believe_empty=bool(names)):
                 click.echo(f"{safe(folder.name)}: {safe(trouble)}", err=True)
                 code = 1
         if rehash:
@@ -51,14 +54,18 @@ def rescan(context: Context, names: tuple[str, ...], rehash: bool) -> int:  # no
     return code
 
 
-def _rescan(folder: RootFolder, roots: Roots, catalog: Catalog, context: Context) -> Sequence[Trouble]:
+def _rescan(
+    folder: RootFolder, roots: Roots, catalog: Catalog, context: Context, *, believe_empty: bool
+) -> Sequence[Trouble]:
     roots.check([folder.name])
     trouble = roots.trouble(folder.name)
     if trouble is not None:
         return [trouble]
-    survey = survey_root(folder, catalog, context.clock, StopPause())
+    survey = survey_root(folder, catalog, context.clock, StopPause(), believe_empty=believe_empty)
     if survey.report.inodes_moved:
-        survey = survey_root(folder, catalog, context.clock, StopPause(), trust_inodes=False)
+        survey = survey_root(
+            folder, catalog, context.clock, StopPause(), trust_inodes=False, believe_empty=believe_empty
+        )
     click.echo(f"{safe(folder.name)}: {survey.report.files} files, {survey.changes} changes")
     return survey.report.troubles
 

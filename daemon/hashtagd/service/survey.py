@@ -32,14 +32,17 @@ def survey_root(
     *,
     below: str = "",
     trust_inodes: bool = True,
+    believe_empty: bool = False,
 ) -> Survey:
-    """Scan a root (or one folder of it) and note every difference.
+    """Scan a root (or one folder of it) and note every difference; arguments as those of `scan`.
 
     Raises:
         Stopping: a stop was requested; what was noted stands.
         Trouble: scope `daemon`, the catalog is away.
     """
-    walk = scan(folder, catalog, clock, pause, below=below, trust_inodes=trust_inodes)
+    walk = scan(
+        folder, catalog, clock, pause, below=below, trust_inodes=trust_inodes, believe_empty=believe_empty
+    )
     waiting: list[FolderDifference] = []
     changes = 0
     while True:
