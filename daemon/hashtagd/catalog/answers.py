@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, case, literal, select, update
 
@@ -41,6 +41,20 @@ from hashtagd.core.work import (
 #: what decides which card of a hash is shown, and what it says
 _Shown = tuple[int, int, Any, Any]
 
+#: what answers ask of a row
+_NEEDED: Final = (
+    question.c.hash_kind,
+    question.c.hash,
+    question.c.provider,
+    question.c.attempts,
+    question.c.verdict,
+    question.c.strength,
+    question.c.card,
+    question.c.raw,
+    question.c.times_answered,
+    question.c.times_absent,
+)
+
 
 @dataclass(slots=True)
 class _Round:
@@ -64,7 +78,8 @@ def apply_answers(
     connection: Connection, now: datetime, results: Sequence[tuple[QuestionClaim, Outcome]]
 ) -> list[bool]:
     """Write what was said; returns for each claim whether it still held."""
-    held = held_rows(connection, question, {claim.question_id: claim.fence for claim, _ in results})
+    fences = {claim.question_id: claim.fence for claim, _ in results}
+    held = held_rows(connection, question, fences, _NEEDED)
     asked = _Round(now=now)
     applied = []
     for claim, outcome in results:

@@ -108,12 +108,18 @@ def renew(
             connection.execute(statement, parameters)
 
 
-def held_rows(connection: Connection, table: Table, wanted: Mapping[int, int]) -> dict[int, Record]:
-    """Lock the rows (id to fence) whose claims are still good; for the others a result comes too late."""
+def held_rows(
+    connection: Connection, table: Table, wanted: Mapping[int, int], columns: Sequence[Any] = ()
+) -> dict[int, Record]:
+    """Lock the rows (id to fence) whose claims are still good; for the others a result comes too late.
+
+    Returns these columns of each, besides id, fence and lease owner.
+    """
+    fields = (table.c.id, table.c.fence, table.c.lease_owner, *columns)
     held: dict[int, Record] = {}
     for ids in chunks(sorted(wanted)):
         rows = connection.execute(
-            select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update()
+            select(*fields).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update()
         )
         held |= {row.id: row for row in rows if row.lease_owner is not None and row.fence == wanted[row.id]}
     return held

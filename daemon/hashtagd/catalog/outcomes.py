@@ -42,6 +42,9 @@ from hashtagd.core.work import (
 #: how long a file that was seen changing rests before the next look, where the root's setting is not known
 DEFAULT_QUIET_S: Final = 10.0
 
+#: what outcomes ask of a row; headers are large and stay where they are
+_NEEDED: Final = (file.c.attempts, file.c.republish, file.c.root, file.c.folder, file.c.sha256)
+
 
 @dataclass(slots=True)
 class _Batch:
@@ -71,7 +74,8 @@ def apply_outcomes(
     quiet_s: Mapping[str, float],
 ) -> list[bool]:
     """Write outcomes; returns for each whether its claim still held."""
-    held = held_rows(connection, file, {claim.file_id: claim.fence for claim, _ in results})
+    fences = {claim.file_id: claim.fence for claim, _ in results}
+    held = held_rows(connection, file, fences, _NEEDED)
     digested = [
         outcome.facts
         for _, outcome in results

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Table, and_, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from hashtagd.catalog.storable import storable_json
 from hashtagd.catalog.tables import file, question
@@ -180,4 +180,8 @@ def insert_or_update(
 
 def _insert(connection: Connection) -> Callable[[Table], Any]:
     """Both engines spell the same words, SQLAlchemy keeps them in two places."""
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - megabytes that SQLite has no use for
+
+    return postgresql.insert
