@@ -35,7 +35,7 @@ def ask(
 ) -> Health:
     clock = FakeClock()
     clock.advance(after_s)
-    asked: list[Lane] = [lane for lane in lanes]  # type: ignore[misc] # stubs with the same surface
+    asked: list[Lane] = list(lanes)  # type: ignore[misc] # stubs with the same surface
     return examine(asked, roots or {}, catalog, clock)
 
 

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 from hashtagd.core.troubles import trouble_from_json
@@ -50,7 +49,7 @@ def test_a_folder_that_turned_read_only_stops_nobody(tmp_path: Path) -> None:
     with as_nobody():
         presence.tell(WELL, {}, {})
     tmp_path.chmod(0o755)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_that_is_taken_by_a_folder_leaves_no_temporary_file(tmp_path: Path) -> None:

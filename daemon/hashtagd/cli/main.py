@@ -46,6 +46,15 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - the signature is click's
+        """Run the command; a reader that has gone (`| head`) has what it wanted, and that is no failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # what is still in the buffer must not complain a second time at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -86,10 +95,6 @@ def main(argv: list[str] | None = None) -> NoReturn:
         complain(trouble)
         code = exit_code_for(trouble)
     except Stopping:
-        code = 0
-    except BrokenPipeError:
-        # the reader (`| head`) has what it wanted; a second complaint at exit would only confuse
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -1,0 +1,65 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from support.commands import Home
+
+
+def test_a_file_is_asked_about_and_nothing_is_written(home: Home) -> None:
+    sha256 = home.put("ink.safetensors", trained_words=("inkwash",), model_id=11, version_id=22)
+    before = sorted(home.folder.rglob("*"))
+    done = home.cli("lookup", "--json", home.loras / "ink.safetensors")
+    assert done.code == 0
+    (card,) = done.lines
+    assert (card["model_id"], card["version_id"], card["trained_words"]) == (11, 22, ["inkwash"])
+    assert card["hashes"]["sha256"] == sha256
+    assert card["match"]["confidence"] == "exact"
+    assert card["trouble"] is None
+    assert sorted(home.folder.rglob("*")) == before
+
+
+def test_people_see_names_and_nothing_internal(home: Home) -> None:
+    sha256 = home.put("ink.safetensors", trained_words=("inkwash",))
+    printed = home.cli("lookup", sha256.upper(), home.loras / "ink.safetensors").out
+    assert printed.count("inkwash") == 1
+    assert "raw" not in printed
+
+
+def test_a_hash_that_nobody_knows_ends_with_1(home: Home) -> None:
+    unknown = hashlib.sha256(b"unknown").hexdigest()
+    known = home.put("ink.safetensors")
+    done = home.cli("lookup", unknown, known)
+    assert done.code == 1
+    assert "no site knows this file" in done.out
+    (card,) = home.cli("lookup", "--json", unknown).lines
+    assert (card["match"], card["trouble"], card["size_bytes"]) == (None, None, None)
+
+
+def test_a_site_that_is_away_is_no_answer(home: Home) -> None:
+    sha256 = home.put("ink.safetensors")
+    home.site.fail_next(None, status=503)
+    done = home.cli("lookup", sha256)
+    assert done.code == 75
+    assert "no answer" in done.out
+
+
+def test_the_budget_of_the_daemon_s_catalog_is_spent(library: Home) -> None:
+    library.site.fail_next(None, status=503)
+    sha256 = hashlib.sha256(b"unknown").hexdigest()
+    assert library.cli("lookup", sha256).code == 75
+    (gate,) = [it for it in library.cli("status", "--json").json["gates"] if it["origin"] == library.site.url]
+    assert not gate["open"]
+
+
+@pytest.mark.parametrize("name", ["missing.safetensors", "loras", "0123"])
+def test_what_cannot_be_read_is_said_in_words(home: Home, name: str) -> None:
+    done = home.cli("lookup", home.folder / name)
+    assert done.code == 1
+    assert "name a file that can be read" in done.err
+    assert home.site.requests == ()
+
+
+def test_without_a_word_there_is_nothing_to_ask(home: Home) -> None:
+    assert home.cli("lookup").code == 2
+    assert Path(home.config).exists()

@@ -1,0 +1,193 @@
+import json
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core.troubles import Scope
+from hashtagd.service.clock import SystemClock
+from hashtagd.service.health import Health
+from hashtagd.service.lock import DaemonLock
+from hashtagd.service.presence import Presence
+from support.commands import Home
+from support.serving import later
+from support.stage_fakes import as_nobody
+
+KEYS = {
+    "daemon": {"running", "pid", "well", "reasons"},
+    "questions": {"due", "waiting", "background"},
+}
+STATES = {"waiting", "hashing", "asking", "published", "unknown", "parked", "gone"}
+
+
+def catalog(home: Home) -> Catalog:
+    return Catalog.open(
+        f"sqlite:///{home.state}/catalog.db", clock=SystemClock(), owner="test", chance=lambda: 0.0
+    )
+
+
+def test_before_the_first_run_status_says_so_and_makes_nothing(home: Home) -> None:
+    done = home.cli("status", "--json")
+    assert done.code == 0
+    assert done.json["daemon"] == {"running": False, "pid": None, "well": None, "reasons": []}
+    assert done.json["roots"][0]["path"] == str(home.loras)
+    assert "the daemon is not running" in home.cli("status").out
+    assert not home.state.exists()
+
+
+def test_the_document_has_the_documented_keys(library: Home) -> None:
+    told = library.cli("status", "--json").json
+    assert set(told) == {"daemon", "roots", "states", "questions", "gates", "troubles", "next_due_at"}
+    assert {name: set(told[name]) for name in KEYS} == KEYS
+    assert set(told["states"]) == STATES
+    assert (told["states"]["published"], told["states"]["unknown"]) == (1, 1)
+    size = sum(path.stat().st_size for path in library.loras.rglob("*.safetensors"))
+    assert told["roots"] == [
+        {
+            "name": "loras",
+            "path": str(library.loras),
+            "watch": None,
+            "files": 2,
+            "bytes": size,
+            "trouble": None,
+        }
+    ]
+    assert set(told["gates"][0]) == {"origin", "open", "opens_at", "reason"}
+    assert told["gates"][0]["opens_at"] is None
+    assert told["troubles"] == []
+    # nothing is due for files, but the questions are asked again some day
+    assert told["next_due_at"].endswith("Z")
+
+
+def test_a_closed_gate_and_a_parked_file_are_told_with_three_clauses(library: Home) -> None:
+    (library.loras / "bad.safetensors").write_bytes(b"<html></html>" * 9)
+    os.utime(library.loras / "bad.safetensors", (1e9, 1e9))
+    library.cli("run", "--once")
+    opened = catalog(library)
+    opened.gates({}, 60).close(library.site.url, later("outage\x1b[2J", Scope.PROVIDER), 900.0)
+    opened.close()
+    told = library.cli("status", "--json").json
+    assert {frozenset(it) for it in told["troubles"]} == {
+        frozenset({"scope", "where", "what", "does", "you"})
+    }
+    assert [(it["scope"], it["where"]) for it in told["troubles"]] == [
+        ("file", "loras/bad.safetensors"),
+        ("provider", library.site.url),
+    ]
+    (gate,) = [it for it in told["gates"] if not it["open"]]
+    assert gate["opens_at"].endswith("Z")
+    printed = library.cli("status").out
+    assert "\x1b" not in printed
+    assert "loras/bad.safetensors: this is not a safetensors file" in printed
+    assert "in 15 min" in printed
+    assert "next work:" in printed
+
+
+def test_many_troubles_are_cut_on_paper_and_not_in_json(home: Home) -> None:
+    for number in range(25):
+        path = home.loras / f"bad{number:02}.safetensors"
+        path.write_bytes(b"<html></html>" * 9)
+        os.utime(path, (1e9, 1e9))
+    home.cli("run", "--once")
+    assert "and 5 more: `hashtagd list --trouble`" in home.cli("status").out
+    assert len(home.cli("status", "--json").json["troubles"]) == 25
+
+
+def test_a_daemon_that_runs_tells_how_it_is_and_what_it_watches(library: Home) -> None:
+    adhoc = library.folder / "adhoc"
+    health = Health(well=False, reasons=("lane scout-1 has ended",))
+    with DaemonLock(library.state, owner="x", pid=4242):
+        paths = {"loras": str(adhoc), "vae": "/vae"}
+        Presence(library.state, {"pid": 4242, "paths": paths}).tell(
+            health, {"vae": later("root_away")}, {"loras": "events"}
+        )
+        told = library.cli("status", "--json").json
+        printed = library.cli("status").out
+    assert told["daemon"] == {
+        "running": True,
+        "pid": 4242,
+        "well": False,
+        "reasons": ["lane scout-1 has ended"],
+    }
+    roots = {root["name"]: root for root in told["roots"]}
+    assert roots["loras"]["path"] == str(adhoc)
+    assert roots["loras"]["watch"] == "events"
+    assert roots["vae"]["trouble"]["kind"] == "root_away"
+    assert ("root", "vae") in [(it["scope"], it["where"]) for it in told["troubles"]]
+    assert "the daemon runs (pid 4242) and is not well\n  not well: lane scout-1 has ended" in printed
+
+
+def test_what_a_daemon_told_before_it_ended_does_not_outlive_the_settings(library: Home) -> None:
+    Presence(library.state, {"paths": {"loras": "/old", "adhoc": "/adhoc"}}).tell(
+        Health(well=False, reasons=("x",)), {"loras": later()}, {"loras": "poll"}
+    )
+    told = library.cli("status", "--json").json
+    assert told["daemon"]["reasons"] == []
+    assert {root["name"]: root["path"] for root in told["roots"]} == {
+        "adhoc": "/adhoc",
+        "loras": str(library.loras),
+    }
+    assert told["troubles"] == []
+
+
+@pytest.mark.parametrize("command", ["status", "list", "search x"])
+def test_reading_writes_nothing_while_another_process_writes(library: Home, command: str) -> None:
+    with closing(sqlite3.connect(library.state / "catalog.db", isolation_level=None)) as writer:
+        writer.execute("begin immediate")
+        assert library.cli(*command.split()).code == 0
+        writer.execute("rollback")
+
+
+def test_reading_commands_leave_the_store_as_it_is(library: Home) -> None:
+    before = (library.state / "catalog.db").read_bytes()
+    for words in (
+        ["status"],
+        ["list"],
+        ["search", "ink"],
+        ["show", "styles/ink.safetensors"],
+        ["check-config"],
+    ):
+        library.cli(*words)
+    assert (library.state / "catalog.db").read_bytes() == before
+
+
+def test_a_store_of_an_older_hashtagd_is_not_changed_by_reading(library: Home) -> None:
+    with closing(sqlite3.connect(library.state / "catalog.db")) as store:
+        store.execute("delete from schema_version where version > 1")
+        store.commit()
+    done = library.cli("status")
+    assert done.code == 78
+    assert "start the daemon once" in done.err
+
+
+def test_a_damaged_store_is_for_a_person_and_stays_as_it_is(home: Home) -> None:
+    """F65."""
+    home.state.mkdir()
+    (home.state / "catalog.db").write_bytes(b"no database at all" * 99)
+    done = home.cli("status")
+    assert done.code == 78
+    assert "Traceback" not in done.err
+    assert (home.state / "catalog.db").read_bytes().startswith(b"no database")
+
+
+def test_another_user_of_the_group_may_read(library: Home) -> None:
+    for path in (library.folder, library.state, library.loras):
+        path.chmod(0o755)
+    for path in library.state.iterdir():
+        path.chmod(0o644)
+    library.config.chmod(0o644)
+    parents = [it for it in library.folder.parents if it != Path("/")][:3]
+    modes = {it: it.stat().st_mode for it in parents}
+    for it in parents:
+        it.chmod(0o755)
+    try:
+        with as_nobody():
+            done = library.cli("status", "--json")
+    finally:
+        for it, mode in modes.items():
+            it.chmod(mode)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["states"]["published"] == 1
