@@ -18,7 +18,14 @@ from hashtagd.service.lanes import Lane
 from hashtagd.service.leases import Leases
 from hashtagd.service.presence import Presence, read_presence
 from hashtagd.service.scout import ScoutWork
-from hashtagd.service.supervisor import CATALOG_PATIENCE_S, TIDY_FIRST_S, TIDY_S, Crew, Supervisor
+from hashtagd.service.supervisor import (
+    CATALOG_PATIENCE_S,
+    REST_S,
+    TIDY_FIRST_S,
+    TIDY_S,
+    Crew,
+    Supervisor,
+)
 from hashtagd.service.systemd import Notifier
 from hashtagd.watch.observer import Observer
 from hashtagd.watch.roots import RootFolder, Roots
@@ -80,6 +87,8 @@ class House:
     died: threading.Event = field(default_factory=threading.Event)
     leases: Leases = field(default_factory=Leases)
     work: Any = field(default_factory=IdleWork)
+    #: when memory was given back
+    trimmed_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         folders = [RootFolder(name=ROOT, path=self.folder / "loras")]
@@ -130,6 +139,7 @@ class House:
             died=self.died,
             finished=finished,
             status_line=lambda: "watching 1 roots",
+            trim=lambda: self.trimmed_s.append(self.clock.monotonic_s()),
         )
 
     def heard(self) -> list[str]:
@@ -232,6 +242,23 @@ def test_leases_are_renewed_while_work_goes_on(house: House, library: Library, o
     with house.leases.hold_files(claims):
         house.supervisor(house.ticking(*steps)).run()
         assert other.claim(Stage.SETTLE, [ROOT], 9) == []
+
+
+def test_memory_is_given_back_once_after_the_last_commit(house: House, library: Library) -> None:
+    def pass_by(seconds: float) -> Callable[[], None]:
+        return lambda: house.clock.advance(seconds)
+
+    started_s = house.clock.monotonic_s()
+    house.supervisor(
+        house.ticking(
+            pass_by(REST_S - 1),
+            lambda: library.note("while it was about to rest"),
+            pass_by(REST_S),
+            pass_by(10 * REST_S),
+            pass_by(10 * REST_S),
+        )
+    ).run()
+    assert house.trimmed_s == [started_s + 2 * REST_S - 1]
 
 
 def test_the_catalog_is_tidied_now_and_then(house: House) -> None:

@@ -92,7 +92,7 @@ def pragmas(mode: str, busy_s: float) -> tuple[str, ...]:
     return (
         f"pragma busy_timeout = {int(busy_s * 1000)}",
         "pragma foreign_keys = on",
-        # KiB, as it is negative: the usual 2 MiB for each connection would be most of what an idle daemon holds
+        # KiB, as it is negative: 2 MiB, the default, for each connection are much for a daemon at rest
         "pragma cache_size = -512",
         "pragma trusted_schema = off",
         f"pragma journal_mode = {mode}",

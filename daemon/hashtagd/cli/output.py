@@ -11,17 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-#: what rich should never guess in a pipe
-_PLAIN_WIDTH = 200
-
-
-def console() -> Console:
-    """Make a console for standard output that prints no markup, emoji codes or highlights of its own."""
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def safe(value: object) -> str:
@@ -60,12 +49,17 @@ def print_table(
         for row in rows:
             click.echo("\t".join(safe(cell) for cell in row))
         return
+    # megabytes, which nobody but a terminal has a use for
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(safe(cell)) for cell in row))
-    console().print(table)
+    Console(markup=False, emoji=False, highlight=False).print(table)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

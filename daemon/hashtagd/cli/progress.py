@@ -4,9 +4,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 #: takes how many files are done, and how many there are
 Report = Callable[[int, int], None]
 
@@ -17,6 +14,16 @@ def progress(*, shown: bool) -> Iterator[Report]:
     if not shown:
         yield lambda _done, _total: None
         return
+    # megabytes, which a daemon without a terminal has no use for
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("files"),
         BarColumn(),

@@ -20,6 +20,7 @@ from hashtagd.service.crew import Shared, make_works
 from hashtagd.service.lanes import Lane, Tell, Work, survived
 from hashtagd.service.leases import Leases
 from hashtagd.service.lock import DaemonLock, OwnerFile, dead_owners, forget_owner
+from hashtagd.service.memory import trimmer
 from hashtagd.service.once import OnceJudge
 from hashtagd.service.presence import Presence
 from hashtagd.service.randomness import chance, owner_id
@@ -114,6 +115,7 @@ class Service:
             died=self._died,
             finished=self._finished if process.once else None,
             status_line=self._status_line,
+            trim=trimmer(),
         )
         return survived(supervisor.run, lambda error: process.bug("supervisor", error))
 

@@ -24,6 +24,8 @@ from hashtagd.watch.observer import Observer
 
 #: how often the loop turns when nothing wakes it
 TICK_S = 1.0
+#: so long after the last commit the daemon is at rest
+REST_S = 5.0
 #: how long lanes may take to finish or give back before they are abandoned
 GRACE_S = 15.0
 #: how long after the start, and then how often, old events and long-gone files are dropped from the catalog
@@ -57,6 +59,7 @@ class Supervisor:
     Args:
         finished: asked once a tick; for `run --once`. None: run until stopped.
         status_line: one line in words for systemd.
+        trim: gives memory back to the system; called when there is nothing left to do.
     """
 
     def __init__(
@@ -67,13 +70,17 @@ class Supervisor:
         died: threading.Event,
         finished: Callable[[], bool] | None = None,
         status_line: Callable[[], str],
+        trim: Callable[[], None],
     ) -> None:
         self._crew = crew
         self._wake = wake
         self._died = died
         self._finished = finished
         self._status_line = status_line
+        self._trim = trim
         self._token: int | None = None
+        #: when the last commit was seen; None once the memory of that work was given back
+        self._changed_s: float | None = None
         self._renewed_s = self._catalog_answered_s = crew.clock.monotonic_s()
         self._tidy_at_s = self._renewed_s + TIDY_FIRST_S
         self._fed_s = float("-inf")
@@ -120,6 +127,12 @@ class Supervisor:
         polled = self._tell_polled()
         crew.presence.tell(health, {**polled, **crew.board.troubles()}, crew.observer.modes())
         self._feed_watchdog(health)
+        self._trim_at_rest()
+
+    def _trim_at_rest(self) -> None:
+        if self._changed_s is not None and self._crew.clock.monotonic_s() - self._changed_s >= REST_S:
+            self._changed_s = None
+            self._trim()
 
     def _tell_polled(self) -> dict[str, Trouble]:
         """Log once why a root is polled that should be watched; returns all such roots."""
@@ -169,6 +182,7 @@ class Supervisor:
         token = crew.catalog.change_token()
         if token != self._token:
             self._token = token
+            self._changed_s = crew.clock.monotonic_s()
             self._wake_lanes()
         if crew.clock.monotonic_s() - self._renewed_s >= schedule.RENEW_S:
             self._renewed_s = crew.clock.monotonic_s()
