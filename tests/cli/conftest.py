@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hashtagd.cli.context import load_settings
 from hashtagd.standin import Standin
 from support.commands import Home
+from support.serving import served
 
 
 @pytest.fixture
@@ -29,10 +31,13 @@ def home(
 
 @pytest.fixture
 def library(home: Home) -> Home:
-    """A home whose library was worked through: one known model, one that nobody knows."""
+    """A home whose library was worked through by hand: one known model, one that nobody knows."""
     home.put(
         "styles/ink.safetensors", trained_words=("inkwash",), tags=("style",), model_id=11, version_id=22
     )
     home.put("private.safetensors", known=False)
-    assert home.cli("--quiet", "run", "--once").code == 0
+    environ = dict(os.environ)
+    with served(load_settings(home.config, environ), environ) as run:
+        assert run.turn(3) == []
+    assert run.ears.bugs == []
     return home

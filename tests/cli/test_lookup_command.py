@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import Home
+from support.stage_fakes import as_nobody
 
 
 def test_a_file_is_asked_about_and_nothing_is_written(home: Home) -> None:
@@ -63,3 +64,15 @@ def test_what_cannot_be_read_is_said_in_words(home: Home, name: str) -> None:
 def test_without_a_word_there_is_nothing_to_ask(home: Home) -> None:
     assert home.cli("lookup").code == 2
     assert Path(home.config).exists()
+
+
+def test_a_file_that_may_not_be_read_is_said_in_words(home: Home) -> None:
+    home.put("ink.safetensors")
+    secret = home.loras / "ink.safetensors"
+    secret.chmod(0)
+    for folder in (home.folder, home.loras):
+        folder.chmod(0o777)
+    with as_nobody():
+        done = home.cli("lookup", secret)
+    assert done.code == 1
+    assert "Permission denied" in done.err

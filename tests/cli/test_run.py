@@ -76,6 +76,8 @@ def test_a_root_that_is_away_neither_hangs_the_run_nor_is_passed_over(home: Home
     done = home.cli("run", "--once", "--json")
     assert done.code == 1
     assert done.json["for_a_person"]
+    events = {json.loads(line)["event"] for line in done.err.splitlines()}
+    assert {"settings_warned", "root_paused"} <= events
 
 
 def test_a_folder_needs_no_settings(home: Home) -> None:

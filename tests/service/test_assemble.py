@@ -150,7 +150,11 @@ def test_a_root_that_comes_and_goes_is_told_once_each(home: Home) -> None:
         run.turn(1)
         assert finished(run)
         assert run.service.summary().for_a_person
+        away.rename(home.loras)
+        run.service.works[0]._checked_s = float("-inf")  # type: ignore[attr-defined] # the next check is now
+        run.turn(1)
     assert [values["kind"] for values in run.ears.of("root_paused")] == ["root_away"]
+    assert run.ears.of("root_recovered") == [{"root": "loras"}]
 
 
 def test_without_providers_files_are_hashed_and_nobody_is_asked(home: Home) -> None:
