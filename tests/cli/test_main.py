@@ -1,5 +1,6 @@
 import os
 import sys
+from typing import Any
 
 import click
 import pytest
@@ -10,7 +11,7 @@ from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble, TryLater
 from support.commands import Home
 
-WORDS = {"does": "waits", "you": "act", "kind": "x"}
+WORDS: dict[str, Any] = {"does": "waits", "you": "act", "kind": "x"}
 
 
 def test_help_and_version_need_nothing(home: Home) -> None:

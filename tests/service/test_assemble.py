@@ -248,6 +248,6 @@ def test_a_lane_that_dies_asks_for_a_restart(home: Home) -> None:
 
 def test_a_bug_in_the_main_loop_is_told_and_asks_for_a_restart(home: Home) -> None:
     with served(home.loaded(), home.environ, once=True) as run:
-        run.service._judge.finished = lambda: 1 / 0  # type: ignore[method-assign,return-value] # a bug
+        run.service._judge.finished = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value] # a bug
         assert not run.service.run()
     assert [lane for lane, _ in run.ears.bugs] == ["supervisor"]
