@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -157,3 +158,88 @@ def test_retry_opens_every_gate(gates: Gates, catalog: Catalog) -> None:
     catalog.retry()
     assert gates.admit(SITE) == Admitted()
     assert catalog.reports.gates() == gates.list()
+
+
+@pytest.fixture
+def generous(open_catalog: Callable[[str], Catalog]) -> Gates:
+    """A gatekeeper with a budget of four requests a second."""
+    return open_catalog("generous").gates({SITE: 240}, default_rpm=2)
+
+
+def admitted(gates: Gates) -> int:
+    """Ask until there is no more; returns how many times that went well."""
+    count = 0
+    while isinstance(gates.admit(SITE), Admitted):
+        count += 1
+    return count
+
+
+def test_a_large_budget_is_spent_with_one_commit_for_a_second_of_it(
+    generous: Gates, catalog: Catalog
+) -> None:
+    generous.admit(SITE)
+    before = catalog.change_token()
+    assert [generous.admit(SITE) for _ in range(3)] == [Admitted()] * 3
+    assert catalog.change_token() == before
+    generous.admit(SITE)
+    assert catalog.change_token() != before
+
+
+def test_machines_that_spend_in_advance_share_one_budget_all_the_same(
+    open_catalog: Callable[[str], Catalog],
+) -> None:
+    one, two = (open_catalog(name).gates({SITE: 240}, default_rpm=2) for name in ("one", "two"))
+    assert two.admit(SITE) == Admitted()
+    assert admitted(one) + admitted(two) == 239
+
+
+def test_nobody_is_sent_away_while_something_is_reserved(generous: Gates, clock: FakeClock) -> None:
+    for _ in range(240 - 1):
+        generous.admit(SITE)
+    assert generous.look(SITE) == Admitted()
+    assert generous.admit(SITE) == Admitted()
+    assert opens_in_s(generous.look(SITE), clock) == opens_in_s(generous.admit(SITE), clock) == 0.25
+
+
+def test_a_gate_closed_elsewhere_is_seen_by_who_has_requests_in_reserve(
+    generous: Gates, gates: Gates, clock: FakeClock
+) -> None:
+    """F36."""
+    generous.admit(SITE)
+    gates.close(SITE, CLOSED)
+    assert opens_in_s(generous.admit(SITE), clock) == 30
+
+
+def test_after_an_outage_one_probe_goes_whatever_was_reserved(generous: Gates, clock: FakeClock) -> None:
+    """F46."""
+    generous.admit(SITE)
+    generous.close(SITE, CLOSED, wait_s=5.0)
+    clock.advance(5)
+    assert generous.admit(SITE) == Admitted(probe=True)
+    assert opens_in_s(generous.admit(SITE), clock) == 60
+    generous.succeeded(SITE)
+    assert generous.admit(SITE) == Admitted()
+
+
+def test_what_was_reserved_before_a_quiet_minute_gives_no_more_than_the_budget(
+    generous: Gates, clock: FakeClock
+) -> None:
+    generous.admit(SITE)
+    clock.advance(60)
+    assert admitted(generous) == 240
+
+
+def test_a_clock_that_goes_back_makes_the_reserve_worth_nothing(
+    generous: Gates, catalog: Catalog, clock: FakeClock
+) -> None:
+    """F88."""
+    generous.admit(SITE)
+    clock.jump(-1)
+    before = catalog.change_token()
+    assert generous.admit(SITE) == Admitted()
+    assert catalog.change_token() != before
+
+
+def test_threads_that_spend_a_reserve_together_spend_no_request_twice(generous: Gates) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(lambda _: admitted(generous), range(4))) == 240

@@ -1,8 +1,12 @@
 """Gates: one per origin, open or closed until a moment, with the request budget that machines share.
 
 An outage belongs to the origin, not to the thousands of rows that wait for it: they stay due, it closes.
+A commit for each request would be most of the work of a run that fetches a picture for every file; so a
+process takes what a large budget grants in a second at once, and only looks at the gate until that is spent.
 """
 
+import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +24,8 @@ from hashtagd.core.troubles import Trouble, trouble_from_json
 #: how long the request that tries an origin after an outage may take before another may try
 _PROBE: Final = timedelta(seconds=60)
 _MINUTE_S: Final = 60.0
+#: requests taken in advance are worth nothing after this time: the bucket has filled up again without them
+_RESERVE_KEPT: Final = timedelta(minutes=1)
 #: who comes back at the very moment that was named is not sent away for the last digit
 _ROUNDING: Final = 1e-3
 
@@ -52,17 +58,27 @@ class Gates:
         self._chance = chance
         self._budgets = dict(budgets)
         self._default_rpm = default_rpm
+        self._reserve = _Reserve()
 
     def look(self, origin: str) -> Admitted | Closed:
         """Tell whether a request could go now, without spending anything."""
-        return self._database.read(lambda it, now: self._judge(_row(it, origin), origin, now))
+        return self._database.read(
+            lambda it, now: self._judge(_row(it, origin), origin, now, self._reserve.left(origin, now))
+        )
 
     def admit(self, origin: str) -> Admitted | Closed:
         """Spend one request of the budget, or say when to come back.
 
         After an outage one request goes as the probe; the others wait for its success, a minute at most.
+        What is reserved is lost with the process: at most what the budget grants in a second.
         """
-        return self._database.write(lambda it, now: self._admit(it, origin, now))
+        if self._reserve.holds(origin) and self._database.read(
+            lambda it, now: self._spend_reserved(it, origin, now)
+        ):
+            return Admitted()
+        verdict, reserved, now = self._database.write(lambda it, now: self._admit(it, origin, now))
+        self._reserve.add(origin, reserved, now)
+        return verdict
 
     def succeeded(self, origin: str) -> None:
         """Note a proper answer. One that was under way when the gate was closed does not open it."""
@@ -81,15 +97,29 @@ class Gates:
         """List every gate, by origin."""
         return self._database.read(states)
 
-    def _admit(self, connection: Connection, origin: str, now: datetime) -> Admitted | Closed:
+    def _spend_reserved(self, connection: Connection, origin: str, now: datetime) -> bool:
+        """Look at the gate as any machine may have left it: with an outage all that was reserved is void."""
+        row = _row(connection, origin)
+        if row is None or row.failures > 0:
+            self._reserve.drop(origin)
+            return False
+        return self._reserve.spend(origin, now)
+
+    def _admit(
+        self, connection: Connection, origin: str, now: datetime
+    ) -> tuple[Admitted | Closed, int, datetime]:
+        """Give the verdict, how many further requests were taken with it, and when."""
         row = self._locked(connection, origin, now)
         verdict = self._judge(row, origin, now)
-        if isinstance(verdict, Admitted):
-            left = max(self._tokens(row, origin, now) - 1, 0.0)
-            spent = {"tokens": left, "refilled_at": now}
-            probe = {"probe_until": now + _PROBE} if verdict.probe else {}
-            _change(connection, origin, spent | probe)
-        return verdict
+        if isinstance(verdict, Closed):
+            return verdict, 0, now
+        there = self._tokens(row, origin, now)
+        most = 1 if verdict.probe else max(int(self._rpm(origin) / _MINUTE_S), 1)
+        taken = min(max(math.floor(there + _ROUNDING), 1), most)
+        spent = {"tokens": max(there - taken, 0.0), "refilled_at": now}
+        probe = {"probe_until": now + _PROBE} if verdict.probe else {}
+        _change(connection, origin, spent | probe)
+        return verdict, taken - 1, now
 
     def _close(
         self, connection: Connection, origin: str, now: datetime, trouble: Trouble, wait_s: float | None
@@ -112,13 +142,13 @@ class Gates:
         _change(connection, origin, values)
         return opens_at
 
-    def _judge(self, row: Record | None, origin: str, now: datetime) -> Admitted | Closed:
+    def _judge(self, row: Record | None, origin: str, now: datetime, reserved: int = 0) -> Admitted | Closed:
         if row is None:
             return Admitted()
         for shut_until in (row.opens_at, row.probe_until):
             if shut_until is not None and shut_until > now:
                 return Closed(opens_at=shut_until, trouble=_trouble(row))
-        missing = 1 - self._tokens(row, origin, now)
+        missing = 1 - self._tokens(row, origin, now) - reserved
         if missing > _ROUNDING:
             return Closed(opens_at=now + timedelta(seconds=missing * _MINUTE_S / self._rpm(origin)))
         return Admitted(probe=row.failures > 0)
@@ -137,6 +167,47 @@ class Gates:
 
     def _rpm(self, origin: str) -> int:
         return max(self._budgets.get(origin, self._default_rpm), 1)
+
+
+class _Reserve:
+    """Requests that were taken out of the budget before they were needed, by origin."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: dict[str, tuple[int, datetime]] = {}
+
+    def holds(self, origin: str) -> bool:
+        """Tell whether there are any, fresh or not."""
+        return origin in self._taken
+
+    def left(self, origin: str, now: datetime) -> int:
+        """Count those that still are worth something; a clock that went back makes them worth nothing."""
+        count, taken_at = self._taken.get(origin, (0, now))
+        return count if now - _RESERVE_KEPT < taken_at <= now else 0
+
+    def add(self, origin: str, count: int, now: datetime) -> None:
+        """Keep some more, taken now."""
+        with self._lock:
+            kept = count + self.left(origin, now)
+            if kept:
+                self._taken[origin] = (kept, now)
+            else:
+                self._taken.pop(origin, None)
+
+    def spend(self, origin: str, now: datetime) -> bool:
+        """Take one out, if there is one."""
+        with self._lock:
+            left = self.left(origin, now)
+            if left > 1:
+                self._taken[origin] = (left - 1, self._taken[origin][1])
+            else:
+                self._taken.pop(origin, None)
+            return left > 0
+
+    def drop(self, origin: str) -> None:
+        """Give them up."""
+        with self._lock:
+            self._taken.pop(origin, None)
 
 
 def states(connection: Connection, now: datetime) -> Sequence[GateState]:
