@@ -9,16 +9,17 @@ from pydantic import ValidationError
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Absent, Found
 from hashtagd.providers import PROVIDERS, UnknownProviderError, known_names, make_provider, provider_class
-from hashtagd.standin import Standin
+from hashtagd.standin import ArchiveStandin, Standin
 from support.surroundings import World, sha, subject
 
-NETWORK = frozenset({"civitai"})
+#: providers that ask somebody, and who stands in for that
+NETWORK = {"civitai": Standin, "civarchive": ArchiveStandin}
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_provider_answers_every_subject_once(name: str) -> None:
     world = World()
-    with Standin() as site:
+    with NETWORK.get(name, Standin)() as site:
         site.add(sha256=sha(1))
         options = {"base_url": site.url} if name in NETWORK else {}
         provider = make_provider(name, options, world.surroundings)
@@ -62,6 +63,26 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_wrong_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         make_provider("civitai", options, World().surroundings)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"requests_per_minute": 0},
+        {"requests_per_minute": "10"},
+        {"requests_per_minute": 10.5},
+        {"max_in_flight": 2},
+        {"api_key_file": "~/key"},
+        {"base_url": "civarchive.com"},
+        {"base_url": "ftp://civarchive.com"},
+        {"base_url": "https://u:p@x"},
+        {"base_url": "https://x:p"},
+        {"base_url": 7},
+    ],
+)
+def test_wrong_options_of_the_archive_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        make_provider("civarchive", options, World().surroundings)
 
 
 def test_only_what_is_named_is_imported() -> None:

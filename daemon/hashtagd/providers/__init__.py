@@ -31,6 +31,7 @@ __all__ = [
 #: name in the settings -> where its class is
 PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "civarchive": "hashtagd.providers.civarchive:CivArchive",
         "civitai": "hashtagd.providers.civitai:Civitai",
         "header": "hashtagd.providers.header:HeaderProvider",
     }

@@ -1,11 +1,12 @@
-"""A stand-in for Civitai on loopback: for `hashtagd demo`, tests and measurements, never for real work.
+"""Stand-ins for Civitai and CivArchive on loopback: for `hashtagd demo`, tests, benches; never for real work.
 
-It answers in the shapes and with the habits of the real site, keeps a log of what it was asked, and fails
-when it is told to.
+They answer in the shapes and with the habits of the real sites, keep a log of what they were asked, and fail
+when they are told to.
 """
 
+from hashtagd.standin.archive import ArchiveStandin
 from hashtagd.standin.faults import Fault
 from hashtagd.standin.library import Listing
 from hashtagd.standin.server import Request, Standin
 
-__all__ = ["Fault", "Listing", "Request", "Standin"]
+__all__ = ["ArchiveStandin", "Fault", "Listing", "Request", "Standin"]
