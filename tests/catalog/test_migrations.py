@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.connecting import open_database
@@ -87,3 +87,16 @@ def test_a_failed_step_leaves_no_trace(database: Database) -> None:
     assert versions(database) == [1, 2]
     migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
     assert versions(database) == [1, 2, 3]
+
+
+def test_on_both_engines_indexes_hold_only_the_rows_that_are_looked_for(catalog: Catalog) -> None:
+    engine = catalog.database.engine
+    conditions = {
+        index["name"]: str(index.get("dialect_options", {}).get(f"{engine.dialect.name}_where"))
+        for table in ("file", "question")
+        for index in inspect(engine).get_indexes(table)
+    }
+    partial = ("file_due", "question_due", "file_sha256", "file_tensors")
+    columns = ("due_at", "due_at", "gone_at", "gone_at")
+    assert all(column in conditions[name] for name, column in zip(partial, columns, strict=True))
+    assert conditions["file_stamp"] == "None"

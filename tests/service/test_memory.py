@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hashtagd.service.memory import trimmer
+from hashtagd.service.memory import share_one_arena, trimmer
 
 
 class Library:
@@ -12,9 +12,14 @@ class Library:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.options: list[tuple[int, int]] = []
 
     def malloc_trim(self, kept_bytes: int) -> int:
         self.asked.append(kept_bytes)
+        return 1
+
+    def mallopt(self, option: int, value: int) -> int:
+        self.options.append((option, value))
         return 1
 
 
@@ -54,3 +59,13 @@ def test_a_c_library_that_cannot_give_back_is_not_asked() -> None:
 @pytest.mark.usefixtures("_without_collections")
 def test_the_library_of_this_process_is_used_unless_another_is_given() -> None:
     assert frees(trimmer())
+
+
+def test_threads_share_one_arena() -> None:
+    library = Library()
+    share_one_arena(library)
+    assert library.options == [(-8, 1)]
+
+
+def test_a_c_library_without_arenas_is_left_alone() -> None:
+    share_one_arena(object())

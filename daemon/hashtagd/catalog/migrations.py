@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, Table, func, inspect, select, text
 
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.tables import metadata, schema_version
@@ -41,9 +41,21 @@ where f.gone_at is null
 
 
 def _tables(connection: Connection) -> None:
-    metadata.create_all(
-        connection, [table for table in metadata.sorted_tables if table is not schema_version]
-    )
+    tables = [table for table in metadata.sorted_tables if table is not schema_version]
+    if connection.dialect.name == "postgresql":
+        _share_conditions(tables)
+    metadata.create_all(connection, tables)
+
+
+def _share_conditions(tables: Sequence[Table]) -> None:
+    """Let PostgreSQL's indexes have the conditions of SQLite's.
+
+    They are not in `tables`: SQLAlchemy would load every PostgreSQL driver it knows, megabytes of them, for
+    catalogs that lie in a file.
+    """
+    for table in tables:
+        for index in table.indexes:
+            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
 
 
 def _model_view(connection: Connection) -> None:

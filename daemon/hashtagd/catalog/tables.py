@@ -83,12 +83,11 @@ Index(
     file.c.stage,
     file.c.due_at,
     sqlite_where=file.c.due_at.is_not(None),
-    postgresql_where=file.c.due_at.is_not(None),
 )
 _IS_LIVE: Final = file.c.gone_at.is_(None)
 Index("file_stamp", file.c.size_bytes, file.c.mtime_ns)
-Index("file_sha256", file.c.sha256, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE)
-Index("file_tensors", file.c.tensors_sha256, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE)
+Index("file_sha256", file.c.sha256, sqlite_where=_IS_LIVE)
+Index("file_tensors", file.c.tensors_sha256, sqlite_where=_IS_LIVE)
 Index("file_folder", file.c.root, file.c.folder, file.c.gone_at)
 
 question = Table(
@@ -154,7 +153,6 @@ Index(
     question.c.provider,
     question.c.due_at,
     sqlite_where=question.c.due_at.is_not(None),
-    postgresql_where=question.c.due_at.is_not(None),
 )
 Index("question_model", question.c.model_id)
 Index("question_version", question.c.version_id)

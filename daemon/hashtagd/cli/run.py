@@ -23,6 +23,7 @@ from hashtagd.service.assemble import Process, assemble
 from hashtagd.service.clock import StopPause
 from hashtagd.service.events import EventLevel, level_of
 from hashtagd.service.logs import Level, configure, events
+from hashtagd.service.memory import share_one_arena
 from hashtagd.service.redact import MIN_SECRET_CHARACTERS, Redactor
 from hashtagd.service.summary import Summary
 from hashtagd.settings import find_api_key
@@ -51,6 +52,7 @@ def run(context: Context, folders: tuple[Path, ...], once: bool, as_json: bool) 
     plan = context.roots(folders)
     if not plan.folders:
         raise _no_roots()
+    share_one_arena()
     pause = StopPause()
     drawn = wants_progress(once=once, volume=context.volume)
     with _heeding_signals(pause), progress(shown=drawn) as report, _logging(context, drawn=drawn) as log:

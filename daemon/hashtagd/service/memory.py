@@ -1,14 +1,31 @@
-"""Gives memory back to the system when there is nothing to do: a daemon at rest should be small."""
+"""Keeps a daemon at rest small: what work needed for a while goes back to the system.
+
+glibc gives each thread an arena of its own and keeps there what the thread freed: tens of megabytes after a
+library was hashed. Other C libraries have neither arenas nor the functions used here.
+"""
 
 import ctypes
 import gc
 from collections.abc import Callable
+from typing import Final
+
+#: glibc's number for "how many arenas"
+_M_ARENA_MAX: Final = -8
+
+
+def share_one_arena(library: object = None) -> None:
+    """Let all threads that start from now on share one arena; the interpreter's lock lets in one at a time.
+
+    Args:
+        library: the C library; None: that of this process.
+    """
+    set_option = getattr(ctypes.CDLL(None) if library is None else library, "mallopt", None)
+    if set_option is not None:
+        set_option(_M_ARENA_MAX, 1)
 
 
 def trimmer(library: object = None) -> Callable[[], None]:
     """Make a function that frees what nobody holds and returns it to the system, as far as it can.
-
-    glibc keeps what threads freed in arenas of their own: tens of megabytes after a library was hashed.
 
     Args:
         library: the C library; None: that of this process.
@@ -17,7 +34,7 @@ def trimmer(library: object = None) -> Callable[[], None]:
 
     def trim() -> None:
         gc.collect()
-        if release is not None:  # musl and others have no such function, and no such arenas
+        if release is not None:
             release(0)
 
     return trim
