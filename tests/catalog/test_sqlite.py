@@ -197,6 +197,34 @@ def test_every_connection_is_told_to_keep_commits(
         assert pragma(catalog, "busy_timeout") == 10_000
 
 
+def connections(path: Path) -> int:
+    """Count how often this process has the file open."""
+    names = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    return names.count(str(path))
+
+
+def test_a_catalog_at_rest_keeps_only_the_connection_that_tells_of_news(path: Path) -> None:
+    with closing(opened(path)) as catalog:
+        before = catalog.change_token()
+        with catalog.database.engine.connect() as busy, catalog.database.engine.connect():
+            pass
+        assert busy.closed
+        assert connections(path) == 3
+        catalog.database.rest()
+        assert connections(path) == 1
+        assert catalog.change_token() == before
+        catalog.keep_root("loras", "token", None)
+        assert catalog.change_token() != before
+
+
+def test_a_connection_in_use_is_left_alone_at_rest(path: Path) -> None:
+    with closing(opened(path)) as catalog:
+        with catalog.database.engine.connect() as busy:
+            catalog.database.rest()
+            assert busy.execute(text("select 1")).scalar_one() == 1
+        assert catalog.root_marker("loras") is None
+
+
 def test_a_catalog_that_a_newer_library_left_in_wal_mode_is_read(path: Path) -> None:
     """F69."""
     with closing(opened(path)) as catalog:

@@ -90,6 +90,10 @@ class Database:
         if not kept:
             raise failures.replaced()
 
+    def rest(self) -> None:
+        """Close the connections that nobody uses now, with all they remember; others are made when needed."""
+        self.engine.dispose()
+
     def close(self) -> None:
         """Close every connection."""
         self._watcher.close()

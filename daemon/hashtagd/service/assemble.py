@@ -77,6 +77,7 @@ class Service:
         self._roots = Roots(process.plan.folders)
         self._observer = Observer(self._roots, process.clock, self._wake.set)
         self._lanes: list[Lane] = []
+        self._give_back = trimmer()
         self._providers = parts.make_providers(self._outside)
         self._fetcher = parts.make_fetcher(self._outside)
         self._works = make_works(loaded, process.plan.folders, self._providers, self._fetcher, self._shared())
@@ -115,7 +116,7 @@ class Service:
             died=self._died,
             finished=self._finished if process.once else None,
             status_line=self._status_line,
-            trim=trimmer(),
+            trim=self._trim,
         )
         return survived(supervisor.run, lambda error: process.bug("supervisor", error))
 
@@ -172,6 +173,10 @@ class Service:
         for lane in self._lanes:
             lane.wake()
         self._wake.set()
+
+    def _trim(self) -> None:
+        self._catalog.database.rest()
+        self._give_back()
 
     def _lane_died(self) -> None:
         self._died.set()

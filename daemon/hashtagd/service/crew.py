@@ -23,8 +23,9 @@ from hashtagd.stages.settle import SettleStage
 from hashtagd.watch.filters import companions_of
 from hashtagd.watch.roots import RootFolder, Roots
 
-#: how many rows one claim of each stage takes: enough to share a commit, few enough to be back soon
-LIMITS: Final[Mapping[Stage, int]] = {Stage.SETTLE: 200, Stage.DIGEST: 32, Stage.PUBLISH: 32}
+#: how many rows one claim of each stage takes: enough to share a commit, few enough to be back soon; those
+#: of publish come with all that is known of their models
+LIMITS: Final[Mapping[Stage, int]] = {Stage.SETTLE: 200, Stage.DIGEST: 32, Stage.PUBLISH: 16}
 #: files from this size on are hashed alone, so that their names do not wait for one another
 BIG_BYTES: Final = 32 << 20
 #: larger than any file

@@ -13,8 +13,8 @@ from hashtagd.service.lanes import bug_trouble, in_batches, run_guarded, stream_
 from hashtagd.service.leases import Leases
 from hashtagd.stages.ask import AskStage
 
-#: how many answers are committed together
-ANSWERS_PER_COMMIT = 100
+#: how many answers are committed together; each holds the site's whole document
+ANSWERS_PER_COMMIT = 25
 #: the shortest sleep of a lane that found nothing to do
 NAP_S = 0.05
 #: how many hashes the sites take in one request
