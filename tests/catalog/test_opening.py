@@ -53,6 +53,15 @@ def test_a_catalog_that_cannot_be_used_is_closed_again(catalog_url: str, clock: 
                 opened(catalog_url)
 
 
+def test_a_catalog_that_rests_works_on_when_needed(open_catalog: Callable[[str], Catalog]) -> None:
+    catalog = open_catalog("me")
+    token = catalog.change_token()
+    catalog.database.rest()
+    catalog.keep_root("loras", "token", None)
+    assert catalog.root_marker("loras") == "token"
+    assert catalog.change_token() != token
+
+
 @pytest.mark.parametrize("url", ["no address", "sqlite://"])
 def test_a_reader_is_told_what_is_wrong_with_the_address(url: str) -> None:
     with pytest.raises(AskOperator) as caught:
