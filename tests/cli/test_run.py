@@ -113,14 +113,15 @@ def test_a_state_folder_that_is_a_file_is_for_a_person(home: Home) -> None:
         assert "Traceback" not in done.err
 
 
-def test_the_first_signal_stops_in_order_and_afterwards_all_is_as_before() -> None:
-    """F84."""
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_first_signal_stops_in_order_and_afterwards_all_is_as_before(number: signal.Signals) -> None:
+    """F84; the terminal that is closed included."""
+    before = signal.getsignal(number)
     pause = StopPause()
     with command._heeding_signals(pause):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert pause.wait(5.0)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
 
 
 def test_the_key_is_in_nothing_that_is_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -319,6 +319,9 @@ HOSTILE += [
     "cookie:",
     "/home/",
     "http://1.",
+    "key ",
+    "key" + 4_000 * " ",
+    "token" + 4_000 * " ",
 ]
 
 

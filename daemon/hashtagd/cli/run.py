@@ -37,6 +37,9 @@ _LEVELS: Mapping[EventLevel, int] = {
 }
 
 
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--once", is_flag=True, help="Work until nothing is due, print a summary, and end.")
@@ -135,14 +138,14 @@ def _print(summary: Summary) -> None:
 
 @contextmanager
 def _heeding_signals(pause: StopPause) -> Iterator[None]:
-    """Stop in order at the first SIGTERM or SIGINT, at once at the second."""
+    """Stop in order at the first signal (SIGHUP: the terminal was closed), at once at the second."""
 
     def heed(_number: int, _frame: types.FrameType | None) -> None:
         if pause.stopping:
             os._exit(0)
         pause.stop()
 
-    before = {number: signal.signal(number, heed) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, heed) for number in _STOPS}
     try:
         yield
     finally:

@@ -119,19 +119,20 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ("auth", "cookie", "token", "secret", "session", "key", "passw", "pwd"),
         re.compile(
-            rf"""(?P<head>(?P<q>["']){_HEADER_NAME}(?P=q)\s*[,:]\s*b?(?P<r>["']))(?:(?!(?P=r))[^\\]|\\.)*""",
+            rf"""(?P<head>(?P<q>["']){_HEADER_NAME}(?P=q)\s{{0,8}}[,:]\s{{0,8}}b?(?P<r>["']))"""
+            r"""(?:(?!(?P=r))[^\\]|\\.)*""",
             _I,
         ),
         rf"\g<head>{HIDDEN}",
     ),
     Rule(
         ("authorization", "api-key"),
-        re.compile(r"""\b((?:proxy-)?authorization|x-api-key)(\s*[:=]\s*)[^\s"'\\][^\r\n"\\]*""", _I),
+        re.compile(r"""\b((?:proxy-)?authorization|x-api-key)(\s{0,8}[:=]\s{0,8})[^\s"'\\][^\r\n"\\]*""", _I),
         rf"\1\2{HIDDEN}",
     ),
     Rule(
         ("cookie",),
-        re.compile(r"""\b((?:set-)?cookie)(\s*[:=]\s*)[^\s=;"\\]{1,128}=[^\r\n"\\]*""", _I),
+        re.compile(r"""\b((?:set-)?cookie)(\s{0,8}[:=]\s{0,8})[^\s=;"\\]{1,128}=[^\r\n"\\]*""", _I),
         rf"\1\2{HIDDEN}",
     ),
     Rule(
@@ -143,7 +144,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ("pass", "pwd", "token", "key", "secret"),
         re.compile(
-            r"""(?P<head>(?:password|passwd|pwd|token|api[-_]?key|secret)\\?["']?\s*[=:]\s*)"""
+            r"""(?P<head>(?:password|passwd|pwd|token|api[-_]?key|secret)\\?["']?\s{0,8}[=:]\s{0,8})"""
             r"""(?:(?P<open>\\?["'])(?P<quoted>(?:(?!(?P=open)).){6,}?)(?P=open)|[^\s"'\\&<>]{6,})""",
             _I,
         ),
@@ -151,7 +152,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("key",),
-        re.compile(r"""(\bkey\\?["']?\s*[=:]?\s*\\?["']?)[0-9a-f]{32}(?![0-9a-f])""", _I),
+        re.compile(r"""(\bkey\\?["']?\s{0,8}[=:]?\s{0,8}\\?["']?)[0-9a-f]{32}(?![0-9a-f])""", _I),
         rf"\1{HIDDEN}",
     ),
     # who and where

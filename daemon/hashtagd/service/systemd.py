@@ -50,14 +50,6 @@ class Notifier:
         """Say that the service is on its way down."""
         return self._send("STOPPING=1")
 
-    def reloading(self, monotonic_s: float) -> bool:
-        """Say that settings are being read again; `ready` ends it. The moment is that of CLOCK_MONOTONIC."""
-        return self._send(f"RELOADING=1\nMONOTONIC_USEC={int(monotonic_s * 1e6)}")
-
-    def extend_timeout(self, seconds: float) -> bool:
-        """Ask for more time to start or stop, from now."""
-        return self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
-
     def close(self) -> None:
         """Close the socket; a later message opens it again."""
         if self._socket is not None:
