@@ -36,6 +36,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.stash[_SERVER] = postgres.start()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the server go: a worker of a parallel run ends without the calls that are kept for the exit."""
+    server = session.config.stash.get(_SERVER, None)
+    if server is not None:
+        server.leave()
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that stands still until the test moves it."""

