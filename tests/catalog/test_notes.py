@@ -2,10 +2,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
+import pytest
+
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.notes import Noted
 from hashtagd.core.place import Sighting, Stamp
-from hashtagd.core.work import Advance, Defer, Park, Settled, Stage
+from hashtagd.core.work import Advance, Defer, Forget, Outcome, Park, Restart, Settled, Stage
 from support.clock import FakeClock
 from support.library import BROKEN, BUSY, HEADER, ROOT, Library, card, place, sha256, stamp_of
 
@@ -51,6 +55,42 @@ def test_a_stalled_copy_that_moves_again_is_looked_at_now(library: Library) -> N
     library.catalog.apply([(library.claim_one(Stage.SETTLE), Defer(trouble=BUSY, wait_s=3600.0))])
     assert library.note("x", version=1) == Noted(changed=1)
     assert library.claim_one(Stage.SETTLE).stamp == stamp_of("x", 1)
+
+
+@pytest.mark.parametrize("verdict", [Park(trouble=BROKEN), Forget(), Defer(trouble=BUSY, wait_s=900.0)])
+@pytest.mark.parametrize("kept_last", [False, True])
+def test_a_verdict_on_bytes_that_a_scan_saw_otherwise_meanwhile_does_not_stand(
+    library: Library, verdict: Outcome, *, kept_last: bool
+) -> None:
+    """F13: the scan keeps what it saw of the folder and will not tell of the file again."""
+    catalog = library.catalog
+    library.note("x")
+    claim = library.claim_one(Stage.SETTLE)
+    assert library.note("x", version=1) == Noted(same=1)
+    if not kept_last:
+        catalog.keep_folders(ROOT, {"": b"seen"})
+    assert catalog.apply([(claim, verdict)]) == [True]
+    if kept_last:
+        catalog.keep_folders(ROOT, {"": b"seen"})
+    library.clock.advance(60)
+    again = library.claim_one(Stage.SETTLE)
+    catalog.apply([(again, Restart(stamp=stamp_of("x", 1)))])
+    library.clock.advance(60)
+    catalog.apply([(library.claim_one(Stage.SETTLE), Park(trouble=BROKEN))])
+    assert library.state("x") == "parked"
+
+
+def test_a_file_that_grows_while_it_is_looked_at_costs_one_write_a_look(library: Library) -> None:
+    """F13."""
+    library.note("x")
+    claim = library.claim_one(Stage.SETTLE)
+    library.note("x", version=1)
+    before = library.catalog.change_token()
+    for version in range(2, 50):
+        assert library.note("x", version=version) == Noted(same=1)
+    assert library.catalog.change_token() == before
+    library.catalog.apply([(claim, Restart(stamp=stamp_of("x", 49)))])
+    assert library.claim(Stage.SETTLE) == []
 
 
 def test_a_parked_file_wakes_when_its_bytes_change(library: Library) -> None:

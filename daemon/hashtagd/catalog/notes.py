@@ -25,7 +25,7 @@ from hashtagd.core.place import Place, Sighting, Stamp
 from hashtagd.core.work import Stage
 
 #: a file in settle whose next look is further away than this is looked at now when its bytes move again
-_IMPATIENCE: Final = timedelta(seconds=60)
+IMPATIENCE: Final = timedelta(seconds=60)
 #: facts that a moved file takes along
 _CARRIED: Final = ("sha256", "tensors_sha256", "blake3", "crc32", "header")
 
@@ -175,8 +175,15 @@ def _missed(drawn: Plan, row: Record, now: datetime) -> Noted:
 
 
 def _moving(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Noted:
-    """Leave a file in settle to settle's own looks, unless the next one is far away or none is planned."""
-    asleep = row.lease_owner is None and (row.due_at is None or row.due_at > now + _IMPATIENCE)
+    """Leave a file in settle to settle's own looks, unless the next one is far away or none is planned.
+
+    A look that is under way may have been before this one: `republish` says that it must not be the last.
+    """
+    if row.lease_owner is not None:
+        if not row.republish:
+            drawn.changes.append((row.id, {"republish": True}))
+        return Noted(same=1)
+    asleep = row.due_at is None or row.due_at > now + IMPATIENCE
     if not asleep or sighting.stamp is None:
         return Noted(same=1)
     values = restart_values(row.fence, sighting.stamp, still_since=sighting.still_since, due_at=now)

@@ -1,7 +1,7 @@
 """`apply`: how the outcomes of file claims change rows. A result that comes too late changes nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.folders import distrust_folders
-from hashtagd.catalog.notes import gone_values, restart_values
+from hashtagd.catalog.notes import IMPATIENCE, gone_values, restart_values
 from hashtagd.catalog.publications import publication_row, settle_publications
 from hashtagd.catalog.rows import (
     NO_LEASE,
@@ -28,6 +28,7 @@ from hashtagd.core.work import (
     Claim,
     Defer,
     Digested,
+    Forget,
     HashKind,
     Outcome,
     Park,
@@ -87,7 +88,8 @@ def apply_outcomes(
         row = held.pop(claim.file_id, None)  # popped: a claim ends once
         applied.append(row is not None)
         if row is not None:
-            values = _values(batch, row, claim, outcome)
+            news = claim.stage is Stage.SETTLE and row.republish
+            values = _values(batch, row, claim, _once_more(outcome) if news else outcome)
             batch.changes.append((row.id, {**NO_LEASE, **values}))
     insert_absent(connection, question, batch.questions)
     write_rows(connection, file, batch.changes)
@@ -122,6 +124,17 @@ def _answered_hashes(connection: Connection, digested: Sequence[Digested]) -> fr
             )
         ).scalars()
     )
+
+
+def _once_more(outcome: Outcome) -> Outcome:
+    """Let no verdict stand on bytes that were seen otherwise meanwhile: no scan would tell of them again."""
+    match outcome:
+        case Park() | Forget():
+            return Defer(trouble=None, wait_s=0.0)
+        case Defer():
+            return replace(outcome, wait_s=min(outcome.wait_s, IMPATIENCE.total_seconds()))
+        case _:
+            return outcome
 
 
 def _values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> Mapping[str, Any]:
