@@ -116,14 +116,37 @@ def test_absent_puts_the_next_question_once(hashed: Library) -> None:
     then = question("x", "civarchive")
     absent = Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=then))
     say(hashed, absent)
+    answered_at = hashed.clock.now()
+    hashed.clock.advance(schedule.NEXT_ANSWER_PATIENCE_S)
     claim = hashed.claim_one(Stage.PUBLISH)
-    assert (claim.card, claim.answered, claim.checked_at) == (None, True, hashed.clock.now())
+    assert (claim.card, claim.answered, claim.checked_at) == (None, True, answered_at)
     (next_asked,) = hashed.ask("civarchive")
     assert next_asked.key == then
     hashed.clock.advance(5400)
     again = say(hashed, absent)
     assert again.times_absent == 1
     assert hashed.catalog.waiting("civarchive").due == 1
+
+
+def test_an_unknown_file_waits_a_moment_for_the_next_word_and_is_published_once(hashed: Library) -> None:
+    then = question("x", "header")
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=then)))
+    assert hashed.claim(Stage.PUBLISH) == []
+    due_at = hashed.catalog.next_due([Stage.PUBLISH], [ROOT])
+    assert due_at == hashed.clock.now() + timedelta(seconds=schedule.NEXT_ANSWER_PATIENCE_S)
+    say(hashed, found("By its header"), "header")
+    (claim,) = hashed.publish()
+    assert claim.card == card("By its header")
+    hashed.clock.advance(60)
+    assert hashed.claim(Stage.PUBLISH) == []
+
+
+def test_a_file_that_is_due_earlier_does_not_wait_for_the_next_word(hashed: Library) -> None:
+    hashed.clock.advance(schedule.FIRST_ANSWER_PATIENCE_S - 1.0)
+    due_at = hashed.catalog.next_due([Stage.PUBLISH], [ROOT])
+    then = question("x", "header")
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=then)))
+    assert hashed.catalog.next_due([Stage.PUBLISH], [ROOT]) == due_at
 
 
 def test_a_model_that_vanishes_keeps_its_card(hashed: Library) -> None:

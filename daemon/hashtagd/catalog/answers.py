@@ -184,14 +184,18 @@ def _wake_files(connection: Connection, asked: _Round) -> None:
     hashes = (value for keys in concerned.values() for _, value in keys)
     columns = (question.c.id, question.c.verdict, question.c.strength, question.c.card, question.c.raw)
     said = answers_by_hash(connection, hashes, columns)
-    due = []
+    due, soon = [], []
     for file_id, keys in concerned.items():
         after = [row for key in keys for row in said.get(key, ())]
         before: list[Record] = [asked.news.get(row.id, row) for row in after]
         is_first = all(row.verdict is None for row in before)
-        if is_first or _shown(before) != _shown(after):
+        if _shown(before) != _shown(after):
             due.append(file_id)
+        elif is_first:
+            (due if asked.passed_on.isdisjoint(row.id for row in after) else soon).append(file_id)
     wake_publish(connection, asked.now, sorted(due))
+    # the next provider may know it in a moment: published now, it would be published twice within a second
+    wake_publish(connection, asked.after(schedule.NEXT_ANSWER_PATIENCE_S), sorted(soon))
 
 
 def _files_about(connection: Connection, rows: Sequence[Record]) -> dict[int, list[tuple[str, str]]]:
