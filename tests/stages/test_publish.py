@@ -380,6 +380,18 @@ def test_an_edited_civitai_info_stays_even_when_the_bytes_became_others(world: W
     assert world.tree()["wisp.civitai.info"] == b'{"mine": 1}'
 
 
+def test_a_stale_sidecar_that_is_edited_while_another_models_picture_is_fetched_stays(world: World) -> None:
+    """P6."""
+    model = world.model()
+    world.publish(world.claim(model))
+    info = world.folder / "wisp.civitai.info"
+    world.fetcher.during = lambda: write(info, b'{"mine": 1}')
+    other = world.claim(world.model("other.safetensors", b"another"), file_id=2)
+    facts = published(world.publish(world.claim(model, card=None), other)[0])
+    assert info.read_bytes() == b'{"mine": 1}'
+    assert "civitai-info" not in {item.writer for item in facts.publications}
+
+
 def test_after_a_move_the_old_artifacts_stay_known_as_long_as_they_lie_there(world: World) -> None:
     model = world.model()
     world.publish(world.claim(model))

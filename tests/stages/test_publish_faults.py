@@ -2,9 +2,11 @@
 
 import errno
 import os
+import resource
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from hashtagd.core.troubles import AskOperator, Scope, TryLater
 from hashtagd.core.work import Advance, Defer, Forget, Outcome, Park, Release
 from hashtagd.stages.calls import Calls
-from support.publish_fakes import SMALL_PICTURE, World, kind_of, png, published
+from support.publish_fakes import SMALL_PICTURE, World, gone, kind_of, png, published
 from support.stage_fakes import NOW, as_nobody
 
 
@@ -198,7 +200,6 @@ def test_one_artifact_that_cannot_be_written_blocks_no_other(world: World) -> No
         (errno.EDQUOT, "disk_full", Defer),
         (errno.EROFS, "read_only", Defer),
         (errno.ESTALE, "mount_away", Defer),
-        (errno.ENOMEM, "exhausted", Release),
         (errno.EACCES, "no_permission", Park),
     ],
 )
@@ -215,6 +216,70 @@ def test_each_refusal_of_the_disk_has_its_own_outcome(
     assert isinstance(outcome, ends)
     assert trouble_kind(outcome) == kind
     assert set(world.tree()) == {"wisp.safetensors"}
+
+
+@pytest.mark.parametrize("code", [errno.ENOMEM, errno.EMFILE])
+def test_want_of_files_or_memory_stops_the_lane_for_a_moment(world: World, code: int) -> None:
+    """Rows given back with their old due time would be claimed again at once, and again."""
+
+    def write(_fd: int, _data: memoryview) -> int:
+        raise OSError(code, os.strerror(code))
+
+    world.calls = Calls(write=write)
+    with pytest.raises(TryLater) as caught:
+        world.publish(world.claim(world.model()))
+    assert (caught.value.kind, caught.value.scope) == ("exhausted", Scope.DAEMON)
+    assert set(world.tree()) == {"wisp.safetensors"}
+
+
+def test_what_was_published_before_the_machine_ran_out_is_reported(world: World) -> None:
+    fine = world.claim(world.model("a.safetensors"), file_id=1, card=None)
+    late = world.claim(world.model("b.safetensors"), file_id=2, card=None)
+    left = iter(range(1))
+
+    def write(fd: int, data: memoryview) -> int:
+        if next(left, None) is None:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return os.write(fd, data)
+
+    world.calls = Calls(write=write)
+    outcomes = world.publish(fine, late)
+    assert isinstance(outcomes[0], Advance)
+    assert isinstance(outcomes[1], Release)
+    assert trouble_kind(outcomes[1]) == "exhausted"
+
+
+@contextmanager
+def few_descriptors() -> Iterator[list[int]]:
+    """Limit this process to a few more descriptors; closes in the end those that are put into the list."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    probe = os.open(os.devnull, os.O_RDONLY)
+    taken = [probe]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, probe + 16), hard))
+    try:
+        yield taken
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in taken:
+            os.close(fd)
+
+
+def test_a_sidecar_that_no_descriptor_is_left_for_is_not_called_unreadable(world: World) -> None:
+    for name in ("wisp.metadata.json", "wisp.civitai.info"):
+        (world.folder / name).write_bytes(b'{"mine": 1}')
+    world.fetcher.pages[SMALL_PICTURE] = gone()
+    claim = world.claim(world.model())
+    with few_descriptors() as taken:
+
+        def take_all() -> None:
+            with suppress(OSError):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+
+        world.fetcher.during = take_all
+        with pytest.raises(TryLater) as caught:
+            world.publish(claim)
+    assert caught.value.kind == "exhausted"
 
 
 @pytest.mark.parametrize("name", ["wisp.metadata.json", "wisp.civitai.info", "wisp.preview.png"])

@@ -25,9 +25,11 @@ def commit_pending(job: Job, item: Pending) -> bool:
 
 def commit_rest(job: Job) -> None:
     """Remove what describes something else by now, flush the names to the disk, set extended attributes."""
-    for name in job.stale:
+    for name, seen in job.stale.items():
         try:
-            job.folder.remove(name)
+            # pictures were fetched since: what somebody put there meanwhile is theirs
+            if job.folder.here(name) == seen:
+                job.folder.remove(name)
         except OSError as error:
             job.failures.append(disk_trouble(error))
     # an intention left over means that a run ended before its names were known to be on the disk

@@ -20,6 +20,11 @@ _AWAY: Final = frozenset(
 )
 
 
+def is_exhausted(error: OSError) -> bool:
+    """Tell whether the process or the machine has run out of something: no file is to blame."""
+    return error.errno in _EXHAUSTED
+
+
 def disk_trouble(error: OSError) -> Trouble:
     """Say what a failed write, flush or rename beside a model means."""
     code = error.errno or 0

@@ -6,7 +6,7 @@ from hashtagd.core.artifacts import Xattr
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Claim, Publication
-from hashtagd.stages.effects import Folder, Prepared
+from hashtagd.stages.effects import Folder, Here, Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,8 @@ class Job:
     #: what is on the disk already as it should be
     kept: list[Publication] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
-    #: names of ours that describe something else by now
-    stale: list[str] = field(default_factory=list)
+    #: names of ours that describe something else by now, with what lay there when that was decided
+    stale: dict[str, Here] = field(default_factory=dict)
     xattrs: list[PendingXattr] = field(default_factory=list)
     #: what went wrong on the disk: decides the outcome
     failures: list[Trouble] = field(default_factory=list)

@@ -18,6 +18,7 @@ from hashtagd.stages.disk_troubles import (
     disk_full,
     disk_trouble,
     foreign_sidecar,
+    is_exhausted,
     name_too_long,
     unreadable_sidecar,
 )
@@ -222,13 +223,14 @@ def _carry(job: Job, writers: set[str]) -> None:
         if known.place.root != job.claim.place.root or known.place.folder != job.claim.place.folder:
             continue  # the model was moved since; not for this folder to judge
         content = _read(job, known.place)
-        data = content.data if isinstance(content, Content) else None
-        if data is None or not known.recognises(sha256(data).hexdigest()):
+        if not isinstance(content, Content) or content.data is None:
+            continue
+        if not known.recognises(sha256(content.data).hexdigest()):
             continue
         suffix = known.place.name.removeprefix(stem)
         beside = known.place.name.startswith(stem + ".")
         if beside and known.writer in writers and suffix not in PICTURE_SUFFIXES:
-            job.stale.append(known.place.name)
+            job.stale[known.place.name] = content.here
         else:
             job.kept.append(known)
 
@@ -237,6 +239,8 @@ def _read(job: Job, place: Place, suffix: str = "") -> Content | Here | Trouble 
     try:
         return job.folder.read(place.name, SIDECAR_LIMIT_BYTES)
     except OSError as error:
+        if is_exhausted(error):
+            raise  # it says nothing about this file
         return unreadable_sidecar(suffix, error)
 
 

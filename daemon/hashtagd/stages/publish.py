@@ -40,7 +40,7 @@ from hashtagd.stages.disk_troubles import (
 from hashtagd.stages.effects import sidecar_mode
 from hashtagd.stages.folders import Folders
 from hashtagd.stages.job import Job
-from hashtagd.stages.opening import outcome_of, stamp_of
+from hashtagd.stages.opening import outcome_of, raise_if_exhausted, stamp_of
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
 from hashtagd.stages.plan import Planner
 
@@ -87,7 +87,8 @@ class PublishStage:
         """Publish a batch; returns one outcome per claim, same order.
 
         Raises:
-            Trouble: the ledger could not be written; nothing was renamed.
+            Trouble: the ledger could not be written, and nothing was renamed; or, with scope `daemon`, the machine
+                has no files or memory left for any of them.
             ValueError: a claim has no digests, which is a bug of the caller.
 
         Repeats:
@@ -97,7 +98,9 @@ class PublishStage:
             folders = Folders(stack, clock=self._clock, token=self._token, calls=self._calls)
             plans = [self._plan(claim, folders) for claim in claims]
             fenced = self._intend([plan for plan in plans if isinstance(plan, Job) and plan.writes])
-            return [self._finish(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
+            outcomes = [self._finish(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
+        raise_if_exhausted(outcomes)
+        return outcomes
 
     def _plan(self, claim: Claim, folders: Folders) -> Job | Outcome:
         if claim.digests is None:
