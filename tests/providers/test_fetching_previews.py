@@ -21,6 +21,14 @@ QUICK = Limits(connect_s=2.0, read_s=0.2, total_s=0.5)
 JPEG = b"\xff\xd8\xff\xe0" + bytes(40)
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 
+NONSENSE = [
+    pytest.param(b"https://[", id="half an address"),
+    pytest.param(b"https://x/\x01", id="control character"),
+    pytest.param(b"https://\xe9\xe9xn--.de/", id="Latin-1"),
+    pytest.param(b"https://xn--", id="an empty name of another script"),
+    pytest.param(b"https://x:99999999/", id="no port"),
+]
+
 
 @contextmanager
 def fetcher_for(world: World, origins: Sequence[str]) -> Iterator[PreviewFetcher]:
@@ -209,6 +217,36 @@ def test_a_redirect_to_where_nobody_may_go_is_refused(location: str) -> None:
     assert isinstance(trouble, GiveUp)
     assert trouble.kind == "address_refused"
     assert requests == 1
+
+
+@pytest.mark.parametrize("location", NONSENSE)
+def test_a_redirect_to_nonsense_is_refused_and_blamed_on_nobody(location: bytes) -> None:
+    """F49."""
+    answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    trouble, requests, world = trouble_of(answer)
+    assert (type(trouble), trouble.scope, trouble.kind) == (GiveUp, Scope.FILE, "address_refused")
+    assert requests == 1
+    assert world.gates.closings == []
+
+
+def test_an_address_that_no_resolver_could_read_is_refused_and_closes_no_gate() -> None:
+    world = World()
+    with fetcher_for(world, []) as fetcher, pytest.raises(GiveUp) as caught:
+        fetcher.fetch("https://xn--/a.jpeg", BytesIO(), 100)
+    assert caught.value.scope is Scope.FILE
+    assert world.gates.closings == []
+
+
+def test_a_name_that_the_resolver_chokes_on_is_a_trouble() -> None:
+    def choke(_host: str, _port: int) -> Sequence[str]:
+        raise ValueError("embedded null character")
+
+    world = World()
+    fetcher = PreviewFetcher(world.surroundings, resolve=choke)
+    with pytest.raises(TryLater) as caught:
+        fetcher.fetch("https://pictures.example/a.jpeg", BytesIO(), 100)
+    fetcher.close()
+    assert caught.value.kind == "unreachable"
 
 
 def test_a_redirect_to_nowhere_is_refused() -> None:

@@ -287,6 +287,18 @@ def test_redirects_are_not_followed(location: str) -> None:
     assert requests == 1
 
 
+@pytest.mark.parametrize(
+    "location",
+    [b"https://[", b"https://x/\x01", b"https://\xe9\xe9xn--.de/", b"https://xn--", b"https://x:99999999/"],
+)
+def test_a_redirect_to_nonsense_is_a_redirect_like_any_other(location: bytes) -> None:
+    """F49."""
+    answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    trouble, requests, _ = trouble_of(answer)
+    assert trouble.kind == "redirected"
+    assert requests == 1
+
+
 def test_a_document_of_another_kind_names_the_field() -> None:
     """F55."""
     trouble, _, world = trouble_of(reply(b'{"items":[]}'))

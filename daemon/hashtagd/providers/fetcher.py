@@ -6,6 +6,7 @@ from typing import BinaryIO, Final
 from urllib.parse import urljoin
 
 import httpx
+from httpcore import UnsupportedProtocol
 
 from hashtagd.core.retry_after import retry_after_s
 from hashtagd.core.troubles import GiveUp, Scope, Trouble
@@ -100,6 +101,8 @@ class PreviewFetcher:
                     if response.status_code not in _REDIRECTS:
                         return self._receive(_Body(origin, response), into, max_bytes)
                     url = _next(asked, header_values(response, b"location"))
+            except UnsupportedProtocol:
+                raise refused("it is malformed") from None
             except TRANSPORT_ERRORS as error:
                 trouble = verdicts.from_transport(origin, error, outside.clock.now())
                 again = not admitted.probe and trouble.kind != "untrusted"
@@ -193,7 +196,10 @@ def _next(url: str, locations: Sequence[str]) -> str:
     if len(locations) != 1:
         raise refused("it redirects to nowhere, or to several places")
     check_location(locations[0])
-    return urljoin(url, locations[0])
+    try:
+        return urljoin(url, locations[0])
+    except ValueError:
+        raise refused("it redirects to something malformed") from None
 
 
 def _prefix(chunks: Iterator[bytes]) -> bytes:

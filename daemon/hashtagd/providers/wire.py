@@ -2,7 +2,9 @@
 
 httpx by itself only bounds single reads, so a server that drips a byte now and then holds it for ever; its
 transport is therefore our own, over httpcore's pool and a network backend that knows the deadline and checks
-addresses. Here are no retries, no redirects, no proxy from the environment and no cookies.
+addresses. No client of httpx stands in between: it reads every `Location`, even where redirects are off, and
+fails in ways of its own when a stranger wrote nonsense there. Here are no retries, no redirects, no proxy from
+the environment and no cookies.
 """
 
 import contextlib
@@ -11,7 +13,6 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -20,8 +21,9 @@ import httpcore
 import httpx
 
 from hashtagd.core.ports import Clock
+from hashtagd.providers.deadline import Timer
 
-#: what an exchange may raise besides what `check` raises
+#: all that an exchange, and reading its body, may raise besides what `check` raises
 TRANSPORT_ERRORS = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
@@ -68,7 +70,7 @@ class Wire:
         resolve: Resolve | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self._timer = _Timer(clock)
+        self._timer = Timer(clock)
         trust = _Trust(ssl_context)
         backend = _Backend(self._timer, trust, resolve or addresses_of, None if proxy else check)
         common: dict[str, Any] = {
@@ -80,16 +82,11 @@ class Wire:
             "network_backend": backend,
         }
         pool = httpcore.HTTPProxy(proxy_url=proxy, **common) if proxy else httpcore.ConnectionPool(**common)
-        self._client = httpx.Client(
-            transport=_Transport(pool),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._transport = _Transport(pool)
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        self._transport.close()
 
     @contextlib.contextmanager
     def exchange(
@@ -102,13 +99,16 @@ class Wire:
         """
         limits = self.limits
         waits = httpx.Timeout(limits.read_s, connect=limits.connect_s)
-        with (
-            self._timer.running(limits.total_s),
-            self._client.stream(
-                method, _address(url), headers=dict(headers), content=content, timeout=waits
-            ) as response,
-        ):
-            yield response
+        with self._timer.running(limits.total_s):
+            request = httpx.Request(
+                method,
+                _address(url),
+                headers=dict(headers),
+                content=content,
+                extensions={"timeout": waits.as_dict()},
+            )
+            with contextlib.closing(self._transport.handle_request(request)) as response:
+                yield response
 
 
 def usual_authorities() -> ssl.SSLContext:
@@ -146,13 +146,23 @@ def _address(url: str) -> httpx.URL:
     return address
 
 
+@contextlib.contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Turn what the libraries below let through, such as a name that TLS cannot be asked for."""
+    try:
+        yield
+    except ValueError as error:
+        raise httpcore.RemoteProtocolError("the answer could not be read") from error
+
+
 class _Body(httpx.SyncByteStream):
     def __init__(self, stream: Iterable[bytes], close: Callable[[], None]) -> None:
         self._stream = stream
         self._close = close
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._stream
+        with _in_our_words():
+            yield from self._stream
 
     def close(self) -> None:
         self._close()
@@ -166,15 +176,18 @@ class _Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
-        response = self._pool.handle_request(
-            httpcore.Request(
-                request.method,
-                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=cast("httpx.SyncByteStream", request.stream),
-                extensions=request.extensions,
+        with _in_our_words():
+            response = self._pool.handle_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(
+                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                    ),
+                    headers=request.headers.raw,
+                    content=cast("httpx.SyncByteStream", request.stream),
+                    extensions=request.extensions,
+                )
             )
-        )
         return httpx.Response(
             response.status,
             headers=response.headers,
@@ -184,35 +197,6 @@ class _Transport(httpx.BaseTransport):
 
     def close(self) -> None:
         self._pool.close()
-
-
-class _Timer(threading.local):
-    """The deadline of the exchange that this thread is in."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._ends_s: float | None = None
-
-    @contextlib.contextmanager
-    def running(self, total_s: float) -> Iterator[None]:
-        self._ends_s = self._clock.monotonic_s() + total_s
-        try:
-            yield
-        finally:
-            self._ends_s = None
-
-    def clip(self, timeout_s: float | None, error: type[httpcore.TimeoutException]) -> float | None:
-        """Shorten a wait to what is left of the whole.
-
-        Raises:
-            httpcore.TimeoutException: nothing is left.
-        """
-        if self._ends_s is None:
-            return timeout_s
-        left_s = self._ends_s - self._clock.monotonic_s()
-        if left_s <= 0:
-            raise error("the whole exchange took too long")
-        return left_s if timeout_s is None else min(timeout_s, left_s)
 
 
 class _Trust:
@@ -230,7 +214,7 @@ class _Trust:
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, timer: _Timer, trust: _Trust) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, timer: Timer, trust: _Trust) -> None:
         self._inner = inner
         self._timer = timer
         self._trust = trust
@@ -259,7 +243,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, timer: _Timer, trust: _Trust, resolve: Resolve, check: Check | None) -> None:
+    def __init__(self, timer: Timer, trust: _Trust, resolve: Resolve, check: Check | None) -> None:
         self._timer = timer
         self._trust = trust
         self._resolve = resolve
