@@ -235,6 +235,34 @@ def test_a_link_made_later_is_scanned_and_watched(tmp_path: Path) -> None:
         here.until(lambda: "link/x.safetensors" in here.relpaths)
 
 
+def test_a_link_whose_target_cannot_even_be_looked_up_ends_nothing(tmp_path: Path) -> None:
+    """F17. A target with a name too long is an error of its own, not a link that leads nowhere."""
+    root = loras(tmp_path / "loras")
+    with watched(root) as here:
+        (root.path / "too-long").symlink_to("a" * 300)
+        (root.path / "circle").symlink_to("circle")
+        here.barrier(root.path)
+        here.observer.check()
+        assert (here.scan_roots, here.observer.modes()) == (set(), {"loras": "events"})
+
+
+def test_a_folder_that_two_roots_link_to_may_be_given_up_by_both(tmp_path: Path) -> None:
+    """F17. The watcher knows one watch for one path, whoever asked for it."""
+    roots = [RootFolder(name=name, path=tmp_path / name) for name in ("one", "two")]
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "other").mkdir()
+    for root in roots:
+        root.path.mkdir()
+        (root.path / "link").symlink_to(tmp_path / "outside")
+    with watched(*roots) as here:
+        for root in roots:
+            (root.path / "link").unlink()
+            (root.path / "more").symlink_to(tmp_path / "other")
+        here.until(lambda: here.scan_roots == {"one", "two"}, tick=True)
+        here.observer.check()
+        assert here.observer.modes() == {"one": "events", "two": "events"}
+
+
 def test_a_root_that_is_itself_a_link_is_watched(tmp_path: Path) -> None:
     """F17."""
     (tmp_path / "real").mkdir()

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from watchdog.observers.api import ObservedWatch
@@ -110,7 +111,7 @@ class Observer:
         """Take the hints out; those of one place are one."""
         for name, relpath in self._box.take_maybe_links():
             path = self._posts[name].folder.path / relpath
-            if path.is_symlink() and path.is_dir():
+            if _leads_to_folder(path):
                 self._posts[name].must_rearm = True
                 self._box.ask_scan(name)
         return self._box.drain()
@@ -201,7 +202,7 @@ class Observer:
         """Count the folders of a root that are not watched, and all that are."""
         watched = self._watcher.watched() if self._watcher is not None else set()
         inodes = {inode for _, inode in watched}
-        paths = [watch.path for watch in post.watches] or [os.path.realpath(post.folder.path)]
+        paths = [watch.path for watch in post.watches] or [os.fspath(post.folder.path)]
         missing = {inode for path in paths for inode in folders_below(path)} - inodes
         return len(missing), len(watched)
 
@@ -263,6 +264,13 @@ def wanted_mode(folder: RootFolder) -> Mode:
     except OSError:
         return "events"
     return "events" if mount.tells_all else "poll"
+
+
+def _leads_to_folder(path: Path) -> bool:
+    try:
+        return path.is_symlink() and path.is_dir()
+    except OSError:
+        return False  # a target whose name is too long, a disk that fails: the scan tells of it
 
 
 def _shown_mode(post: _Post) -> Mode:

@@ -9,6 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from watchdog.events import (
@@ -78,8 +79,9 @@ class Watcher:
         return self._observer.schedule(handler, real_path, recursive=True, event_filter=EVENTS)
 
     def unwatch(self, watch: ObservedWatch) -> None:
-        """Stop watching."""
-        self._observer.unschedule(watch)
+        """Stop watching, for all roots that asked for this folder; a watch that ended already is no error."""
+        with suppress(KeyError):
+            self._observer.unschedule(watch)
 
     def lives(self) -> bool:
         """Tell whether the threads that read and hand out events still run."""
