@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hashtagd.core.place import Stamp
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, Scope, TryLater
+from hashtagd.watch.filters import Kind, Names
 from hashtagd.watch.roots import RootFolder
 from hashtagd.watch.scan import scan, still_since
 from support.clock import FakeClock
@@ -249,6 +251,61 @@ def test_an_unreadable_folder_is_reported_and_nothing_below_it_is_forgotten(open
     assert "shut" in trouble.what
     assert str(tmp_path) not in str(trouble)
     assert run_scan(root, known).report.troubles == []
+
+
+class Racing:
+    """Rules under which a file goes just when it was listed and is not looked at yet."""
+
+    exclude = ("never",)
+
+    def __init__(self, names: Names, going: Path) -> None:
+        self._names = names
+        self._going = going
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._names, name)
+
+    def kind_of_name(self, name: str, relpath: str) -> Kind:
+        if name == self._going.name:
+            self._going.unlink()
+        return self._names.kind_of_name(name, relpath)
+
+
+def test_a_file_that_goes_while_its_folder_is_listed_hides_nothing_else(tmp_path: Path) -> None:
+    """F20."""
+    root, known = loras(tmp_path / "loras"), Known()
+    for name in ("a", "racing", "z", "sub/y"):
+        write(root.path / f"{name}.safetensors")
+    run_scan(root, known)
+    write(root.path / "sub" / "new.safetensors")
+    object.__setattr__(root, "names", Racing(root.names, root.path / "racing.safetensors"))
+    scanned = run_scan(root, known)
+    assert (scanned.words, scanned.report.troubles) == (["+sub/new.safetensors", "-racing.safetensors"], [])
+
+
+def test_a_file_that_cannot_be_looked_at_is_reported_and_not_missing(open_path: Path) -> None:
+    """F20. A folder that may be listed and not entered: its names are known, what they stand for is not."""
+    root, known = loras(open_path / "loras"), Known()
+    for name in ("dim/x", "dim/goes", "dim/deep/y", "gray/only", "bright/z"):
+        write(root.path / f"{name}.safetensors")
+    run_scan(root, known)
+    for gone in ("dim/goes", "bright/z"):
+        (root.path / f"{gone}.safetensors").unlink()
+    dim = [root.path / "dim", root.path / "gray"]
+    for folder in dim:
+        folder.chmod(0o444)
+    try:
+        with as_nobody():
+            scanned, again = run_scan(root, known), run_scan(root, known)
+    finally:
+        for folder in dim:
+            folder.chmod(0o755)
+    assert scanned.words == ["-bright/z.safetensors", "-dim/goes.safetensors"]
+    assert {trouble.kind for trouble in scanned.report.troubles} == {"file_unreadable", "folder_unreadable"}
+    assert again.differences == []
+    (root.path / "gray" / "only.safetensors").unlink()
+    (root.path / "dim" / "x.safetensors").unlink()
+    assert run_scan(root, known).words == ["-dim/x.safetensors", "-gray/only.safetensors"]
 
 
 def test_what_only_has_the_name_of_a_model_is_skipped(tmp_path: Path) -> None:

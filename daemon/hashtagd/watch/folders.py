@@ -6,9 +6,9 @@ names, and never below itself.
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,8 @@ class Folder:
     relpath: str
     rows: list[Row]
     fd: int
+    #: names like a model's that are there and could not be looked at: neither known nor missing
+    unlooked: Mapping[str, OSError] = field(default_factory=dict)
 
     def look(self, name: str) -> os.stat_result | None:
         """Stat one file again, with its ctime; None when it is gone."""
@@ -144,11 +146,11 @@ class Walk:
             if step.is_link:
                 self.links[step.relpath] = os.path.realpath(self._root.path / step.relpath)
             try:
-                rows = self._list(fd, step)
+                folder = self._list(fd, step)
             except OSError as error:
                 self._unreadable(step.relpath, error)
                 return
-            yield Folder(relpath=step.relpath, rows=rows, fd=fd)
+            yield folder
         finally:
             os.close(fd)
 
@@ -171,9 +173,10 @@ class Walk:
         for depth in range(1, len(parts)):
             yield _key(os.stat("/".join(parts[:depth]), dir_fd=self._root_fd))
 
-    def _list(self, fd: int, step: _Step) -> list[Row]:
+    def _list(self, fd: int, step: _Step) -> Folder:
         """List one folder: this is the inner loop, a million files pass through it."""
         rows: list[Row] = []
+        unlooked: dict[str, OSError] = {}
         children: list[_Step] = []
         endings, regular = self._endings, stat.S_IFREG >> _TYPE_SHIFT
         # without globs, an ordinary name with our ending is ours: most names need no second thought
@@ -186,11 +189,17 @@ class Walk:
                     (all_plain and name.isascii() and name[0] not in ".~")
                     or self._is_ours(name, step.relpath)
                 ):
-                    found = entry.stat(follow_symlinks=False)
-                    if found.st_mode >> _TYPE_SHIFT == regular:
-                        rows.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                        if found.st_mode >> _TYPE_SHIFT == regular:
+                            rows.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
+                            continue
+                        row = self._unusual(entry, found)
+                    except _GONE:
                         continue
-                    row = self._unusual(entry, found)
+                    except OSError as error:
+                        unlooked[name] = error
+                        continue
                     if row is not None:
                         rows.append(row)
                         continue
@@ -200,7 +209,7 @@ class Walk:
         children.sort(key=lambda child: child.relpath, reverse=True)
         self._steps += children
         rows.sort(key=_BY_NAME)
-        return rows
+        return Folder(relpath=step.relpath, rows=rows, fd=fd, unlooked=unlooked)
 
     def _is_ours(self, name: str, folder: str) -> bool:
         kind = self._names.kind_of_name(name, f"{folder}/{name}" if folder else name)
@@ -219,11 +228,15 @@ class Walk:
 
     def _child(self, entry: os.DirEntry[str], step: _Step) -> _Step | None:
         is_link = False
-        if not entry.is_dir(follow_symlinks=False):
-            if not (self._root.follow_symlinks and entry.is_symlink() and _leads_to_folder(entry)):
-                return None
-            is_link = True
         relpath = f"{step.relpath}/{entry.name}" if step.relpath else entry.name
+        try:
+            if not entry.is_dir(follow_symlinks=False):
+                if not (self._root.follow_symlinks and entry.is_symlink() and _leads_to_folder(entry)):
+                    return None
+                is_link = True
+        except OSError as error:
+            self._unreadable(relpath, error)
+            return None
         if not self._names.enters_child(relpath):
             return None
         return _Step(relpath, is_link, step.under_link or is_link)

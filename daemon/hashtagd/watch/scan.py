@@ -18,7 +18,7 @@ from hashtagd.core.ports import Clock, Pause, Stopping
 from hashtagd.core.troubles import Trouble
 from hashtagd.watch.folders import Folder, Row, Walk
 from hashtagd.watch.roots import RootFolder
-from hashtagd.watch.troubles import emptied, trouble_of, unreadable_folder
+from hashtagd.watch.troubles import emptied, trouble_of, unreadable_file, unreadable_folder
 
 #: from so many known files on, finding none at all is taken for a disk that is away, not for a big clean-up
 EMPTIED_FROM_FILES = 10
@@ -155,11 +155,13 @@ class _Scan:
             raise Stopping
         self._report.folders += 1
         self._report.files += len(folder.rows)
-        if not folder.rows:
+        if not folder.rows and not folder.unlooked:
             return
+        self._note_unlooked(folder)
         if not self._view.trust_inodes:
             folder = folder.without_inodes()
-        digest = digest_of(folder.rows)
+        # what could not be looked at is part of the digest: else nobody would miss it once it is really gone
+        digest = digest_of(folder.rows + [(name, -1, 0, 0) for name in sorted(folder.unlooked)])
         if self._unmet.pop(folder.relpath, None) == digest:
             self._inodes_hold = True
             return
@@ -171,7 +173,7 @@ class _Scan:
             self._suspects.append(folder.relpath)
             self._moved_files += moved
             return
-        missing = sorted(rows.keys() - {row[0] for row in folder.rows})
+        missing = sorted(rows.keys() - {row[0] for row in folder.rows} - folder.unlooked.keys())
         # what went stands before what came: a rename is a file that goes and comes
         sightings = (*self._gone(folder.relpath, missing), *self._sightings(folder, changed))
         yield FolderDifference(folder=folder.relpath, digest=digest, sightings=sightings)
@@ -231,6 +233,12 @@ class _Scan:
         self._unreadable.append(folder)
         if len(self._report.troubles) < TROUBLES_TOLD:
             self._report.troubles.append(unreadable_folder(self._root.name, folder, error))
+
+    def _note_unlooked(self, folder: Folder) -> None:
+        """Tell of the first such name only: mostly the folder is the reason, and all share it."""
+        for name, error in sorted(folder.unlooked.items())[:1]:
+            if len(self._report.troubles) < TROUBLES_TOLD:
+                self._report.troubles.append(unreadable_file(self._place(folder.relpath, name), error))
 
     def _place(self, folder: str, name: str) -> Place:
         return Place(root=self._root.name, relpath=f"{folder}/{name}" if folder else name)
