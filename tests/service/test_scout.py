@@ -126,19 +126,69 @@ def test_lost_events_bring_a_scan_of_the_root(watch: Watch) -> None:
     assert "unseen.safetensors" in watch.known()
 
 
+def test_events_lost_while_a_scan_runs_bring_another_scan(watch: Watch) -> None:
+    """F01. The walk may have passed the place already."""
+    losses = iter([hint(scan=True)])
+
+    def lose() -> None:
+        for loss in losses:
+            scout.take(loss)
+
+    scout = watch.make(noted=lose)
+    scout.turn()
+    assert len(watch.ears.of("root_scanned")) == 1
+    assert not scout.idle
+    scout.turn()
+    assert len(watch.ears.of("root_scanned")) == 2
+    assert scout.idle
+    scout.turn()
+    assert len(watch.ears.of("root_scanned")) == 2
+
+
+def test_a_scan_asked_for_that_breaks_off_is_made_again(watch: Watch) -> None:
+    watch.scout.turn()
+    refusing = Refusing(watch.catalog, 0)
+    scout = watch.make(catalog=refusing)
+    scout.turn()
+    write(watch.folder / "unseen.safetensors", data=b"unseen")
+    refusing.times = 1
+    scout.take(hint(scan=True))
+    with pytest.raises(TryLater):
+        scout.turn()
+    assert not scout.idle
+    scout.turn()
+    assert "unseen.safetensors" in watch.known()
+
+
+def test_a_root_in_mode_off_is_scanned_at_start_and_when_it_comes_back_only(watch: Watch) -> None:
+    folders = [RootFolder(name="loras", path=watch.folder, scan_interval_s=900.0, watch="off")]
+    watch.scout = watch.make(folders=folders, roots=Roots(folders))
+    watch.scout.turn()
+    assert watch.scout.idle
+    for _ in range(3):
+        watch.later(100_000.0)
+    assert len(watch.ears.of("root_scanned")) == 1
+    away = watch.folder.with_name("away")
+    watch.folder.rename(away)
+    watch.later()
+    away.rename(watch.folder)
+    watch.later()
+    assert len(watch.ears.of("root_scanned")) == 2
+
+
 class Refusing:
     """A catalog that is away for its next notes."""
 
     def __init__(self, catalog: Catalog, times: int) -> None:
         self._catalog = catalog
-        self._times = times
+        self.times = times
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._catalog, name)
 
     def note(self, sightings: Any) -> Any:
-        if self._times:
-            self._times -= 1
+        if self.times:
+            self.times -= 1
             raise later("catalog_away", Scope.DAEMON)
         return self._catalog.note(sightings)
 

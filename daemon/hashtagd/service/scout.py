@@ -59,6 +59,8 @@ class ScoutWork:
         self._lock = threading.Lock()
         self._places: set[Place] = set()
         self._subfolders: set[tuple[str, str]] = set()
+        #: roots to scan without waiting for their time; what is asked for during a scan is not met by it
+        self._scans_wanted: set[str] = set()
         #: monotonic moment of each root's next scan; every root is scanned at start
         self._scan_at_s = dict.fromkeys(self._folders, float("-inf"))
         self._untrusted: set[str] = set()
@@ -75,16 +77,14 @@ class ScoutWork:
             if self._at_work or self._places or self._subfolders:
                 return False
         there = [name for name in self._folders if self._roots.trouble(name) is None]
-        now_s = self._clock.monotonic_s()
-        return all(name in self._scanned_once and self._scan_at_s[name] > now_s for name in there)
+        return all(name in self._scanned_once and not self._is_due(name) for name in there)
 
     def take(self, hints: Hints) -> None:
         """Keep the hints that concern this device."""
         with self._lock:
             self._places |= {place for place in hints.places if place.root in self._folders}
             self._subfolders |= {(root, sub) for root, sub in hints.folders if root in self._folders}
-            for root in hints.scan_roots & self._folders.keys():
-                self._scan_at_s[root] = float("-inf")
+            self._scans_wanted |= hints.scan_roots & self._folders.keys()
 
     def turn(self) -> float:
         """Check the roots, look where something was hinted, scan what is due."""
@@ -93,11 +93,15 @@ class ScoutWork:
             self._check_roots()
             self._heed_hints()
             for name in self._folders:
-                if self._scan_at_s[name] <= self._clock.monotonic_s() and self._roots.trouble(name) is None:
+                if self._is_due(name) and self._roots.trouble(name) is None:
                     self._scan_root(name)
         finally:
             self._at_work = False
         return CHECK_S
+
+    def _is_due(self, name: str) -> bool:
+        with self._lock:
+            return name in self._scans_wanted or self._scan_at_s[name] <= self._clock.monotonic_s()
 
     def _check_roots(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -150,6 +154,10 @@ class ScoutWork:
 
     def _scan_root(self, name: str) -> None:
         folder = self._folders[name]
+        with self._lock:
+            self._scans_wanted.discard(name)
+            # should it break off, it stays due
+            self._scan_at_s[name] = float("-inf")
         started_s = self._clock.monotonic_s()
         report = self._walk(folder, below="")
         if report.inodes_moved and name not in self._untrusted:
@@ -160,7 +168,7 @@ class ScoutWork:
                 what="every inode number moved; they are ignored from now on",
             )
             report = self._walk(folder, below="")
-        wait_s = schedule.scan_wait_s(folder.scan_interval_s, self._chance())
+        wait_s = self._ordinary_wait_s(folder)
         of_root = next((trouble for trouble in report.troubles if trouble.scope is Scope.ROOT), None)
         if of_root is None:
             self._board.lift(name)
@@ -171,6 +179,12 @@ class ScoutWork:
         self._tell_scan(name, report, took_s=self._clock.monotonic_s() - started_s)
         self._scan_at_s[name] = self._clock.monotonic_s() + wait_s
         self._scanned_once.add(name)
+
+    def _ordinary_wait_s(self, folder: RootFolder) -> float:
+        """Tell when the next scan is; mode `off` knows none that nobody asked for."""
+        if folder.watch == "off":
+            return float("inf")
+        return schedule.scan_wait_s(folder.scan_interval_s, self._chance())
 
     def _tell_scan(self, name: str, report: ScanReport, *, took_s: float) -> None:
         """Log a scan, and what is wrong; a root that is looked at again and again tells nothing twice."""
