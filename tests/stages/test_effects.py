@@ -12,6 +12,7 @@ import pytest
 
 from hashtagd.stages.calls import Calls
 from hashtagd.stages.effects import Content, Folder, Here, sidecar_mode, sweep_temporary
+from hashtagd.watch.roots import MARKER_NAME
 
 
 @pytest.fixture
@@ -196,3 +197,13 @@ def test_only_old_files_of_our_own_name_space_are_swept(tmp_path: Path, stack: E
     folder = open_folder(stack, tmp_path)
     assert sweep_temporary(folder, folder.names(), older_than_s=5_000) == 1
     assert {path.name for path in tmp_path.iterdir()} == {".hashtagd-young", ".other-old", "x.hashtagd-old"}
+
+
+def test_the_marker_of_a_root_is_not_swept_however_old(tmp_path: Path, stack: ExitStack) -> None:
+    """F87."""
+    for name in (MARKER_NAME, f"{MARKER_NAME}x"):
+        (tmp_path / name).write_text("which library this is")
+        os.utime(tmp_path / name, (1_000, 1_000))
+    folder = open_folder(stack, tmp_path)
+    assert sweep_temporary(folder, folder.names(), older_than_s=5_000) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [MARKER_NAME]

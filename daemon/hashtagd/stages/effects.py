@@ -18,6 +18,8 @@ from hashtagd.stages.calls import Calls, if_supported
 
 #: how temporary names begin; the watcher knows it too
 TEMPORARY_PREFIX: Final = ".hashtagd-"
+#: begins like them and is none: the file by which machines know a root; the watcher knows it too
+_ROOT_MARKER: Final = ".hashtagd-root"
 _READ_CHUNK_BYTES: Final = 1024 * 1024
 #: reading a link's or a device's name must neither follow nor block
 _READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -264,7 +266,8 @@ def sweep_temporary(folder: Folder, names: frozenset[str], *, older_than_s: floa
     """
     removed = 0
     for name in sorted(names):
-        found = folder.here(name) if name.startswith(TEMPORARY_PREFIX) else None
+        is_temporary = name.startswith(TEMPORARY_PREFIX) and name != _ROOT_MARKER
+        found = folder.here(name) if is_temporary else None
         if found is not None and found.mtime_ns < older_than_s * 1e9:
             with suppress(OSError):
                 folder.remove(name)
