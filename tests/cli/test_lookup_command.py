@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import Home
+from support.safetensors import build
 from support.stage_fakes import as_nobody
 
 
@@ -76,3 +77,16 @@ def test_a_file_that_may_not_be_read_is_said_in_words(home: Home) -> None:
         done = home.cli("lookup", secret)
     assert done.code == 1
     assert "Permission denied" in done.err
+
+
+def test_half_a_model_and_a_page_are_asked_nobody_about(home: Home) -> None:
+    half = home.loras / "half.safetensors"
+    half.write_bytes(build()[:-1])
+    page = home.loras / "page.safetensors"
+    page.write_text("<!DOCTYPE html><html>please log in</html>")
+    for path, words in ((half, "incomplete"), (page, "not a safetensors file")):
+        done = home.cli("lookup", path)
+        assert done.code == 1
+        assert words in done.err
+        assert "no site knows" not in done.out
+    assert home.site.requests == ()

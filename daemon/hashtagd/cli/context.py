@@ -13,6 +13,7 @@ from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.clock import SystemClock
+from hashtagd.service.known_roots import read_known_roots
 from hashtagd.service.lock import running_pid
 from hashtagd.service.presence import read_presence
 from hashtagd.service.randomness import chance, owner_id
@@ -76,7 +77,13 @@ class Context:
 
     def roots(self, folders: tuple[Path, ...] = ()) -> RootPlan:
         """Plan the roots: those of the command line, else those of the settings."""
-        return plan_roots(self.loaded, folders, environ=self.environ, state_folder=state_folder(self.environ))
+        return plan_roots(
+            self.loaded,
+            folders,
+            environ=self.environ,
+            state_folder=state_folder(self.environ),
+            known=read_known_roots(self.lock_folder),
+        )
 
     def known_roots(self) -> RootPlan:
         """Plan the roots as the settings and the daemon that runs, or ran last, have them."""

@@ -70,7 +70,17 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
 
 def _next_due(catalog: Catalog, context: Context, roots: list[str]) -> datetime | None:
     asked = [entry.kind for entry in context.loaded.settings.providers]
-    due = [catalog.next_due(list(Stage), roots), *(catalog.next_question_due(name) for name in asked)]
+    closed = [
+        gate.opens_at for gate in catalog.reports.gates() if not gate.open and gate.opens_at is not None
+    ]
+    # a question that is due behind a closed gate is work for the moment it opens
+    opens_at = min(closed, default=None)
+    questions = [
+        moment if opens_at is None else max(moment, opens_at)
+        for name in asked
+        if (moment := catalog.next_question_due(name)) is not None
+    ]
+    due = [catalog.next_due(list(Stage), roots), *questions]
     return min((moment for moment in due if moment is not None), default=None)
 
 

@@ -17,6 +17,7 @@ from hashtagd.service.board import RootBoard
 from hashtagd.service.clock import StopPause, SystemClock
 from hashtagd.service.counting import CountingGates, Tally
 from hashtagd.service.crew import Shared, make_works
+from hashtagd.service.known_roots import remember_roots
 from hashtagd.service.lanes import Lane, Tell, Work, survived
 from hashtagd.service.leases import Leases
 from hashtagd.service.lock import DaemonLock, OwnerFile, dead_owners, forget_owner
@@ -92,6 +93,9 @@ class Service:
             quiet=self._quiet,
         )
         self._wake_republished(loaded)
+        if self._providers:
+            # the settings may name another one first than when these files were hashed
+            catalog.put_missing_questions(self._providers[0].name)
 
     def run(self) -> bool:
         """Run until stopped (or, once, until done); returns False when the process should be restarted."""
@@ -235,6 +239,7 @@ def assemble(loaded: Loaded, process: Process) -> Iterator[Service]:
     with ExitStack() as stack:
         stack.enter_context(DaemonLock(process.folder, owner=owner, pid=os.getpid()))
         sweep_state(process.folder, process.clock.now())
+        remember_roots(process.folder, {folder.name: folder.path for folder in process.plan.folders})
         catalog = Catalog.open(
             loaded.settings.catalog.url,
             clock=process.clock,

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hashtagd.core.card import Card
-from hashtagd.core.header import Header, Whole
+from hashtagd.core.header import Header, Incomplete, NotAModel, Whole
 from hashtagd.core.place import Place, Stamp
 from hashtagd.core.ports import Clock, Pause, Provider
-from hashtagd.core.troubles import Scope, Trouble, TryLater
-from hashtagd.core.work import Advance, Claim, Digested, Found, Outcome, Stage, Subject
+from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
+from hashtagd.core.work import Advance, Claim, Digested, Found, Outcome, Park, Stage, Subject
 from hashtagd.service.randomness import chance
 from hashtagd.stages.digest import DigestOptions, DigestStage
-from hashtagd.stages.opening import opened
+from hashtagd.stages.opening import HEADERED_EXTENSIONS, is_headered, opened
 from hashtagd.stages.settle import read_verdict
 
 
@@ -65,6 +65,17 @@ def _no_answer(provider: str) -> TryLater:
     )
 
 
+def _not_to_be_asked(name: str, verdict: Incomplete | NotAModel) -> GiveUp:
+    if isinstance(verdict, NotAModel):
+        looks = f", it looks like {verdict.looks_like}" if verdict.looks_like else ""
+        what, you = f"{name} is not a safetensors file{looks}: {verdict.rule}", "download the model again"
+    else:
+        declared = f" of {verdict.declared_bytes}" if verdict.declared_bytes is not None else ""
+        what = f"{name} is incomplete: {verdict.present_bytes}{declared} bytes are there"
+        you = "let the download finish, or download the model again"
+    return GiveUp(what, does="nobody is asked about it", you=you, scope=Scope.FILE, kind="not_whole")
+
+
 class _OneFile:
     """A locator for a file that need not lie in any root."""
 
@@ -86,12 +97,15 @@ def subject_of(path: Path, *, clock: Clock, pause: Pause) -> Subject | Outcome:
         stamp = Stamp(
             size_bytes=file.status.st_size, mtime_ns=file.status.st_mtime_ns, inode=file.status.st_ino
         )
+    place = Place(root="-", relpath=path.name)
+    if is_headered(place, HEADERED_EXTENSIONS) and isinstance(verdict, Incomplete | NotAModel):
+        return Park(trouble=_not_to_be_asked(path.name, verdict))
     header: Header | None = verdict.header if isinstance(verdict, Whole) else None
     claim = Claim(
         file_id=0,
         fence=0,
         stage=Stage.DIGEST,
-        place=Place(root="-", relpath=path.name),
+        place=place,
         stamp=stamp,
         attempts=1,
         still_since=clock.now(),

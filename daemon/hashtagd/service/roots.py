@@ -10,6 +10,7 @@ from pathlib import Path
 from hashtagd.comfyui.paths import RootProposal, propose_roots
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.service.known_roots import free_name
 from hashtagd.settings import Loaded, Root, SettingsMistakes
 from hashtagd.settings.roots import check_roots, look_at_roots
 from hashtagd.settings.values import home_folder
@@ -39,16 +40,23 @@ class RootPlan:
 
 
 def plan_roots(
-    loaded: Loaded, folders: Sequence[Path], *, environ: Mapping[str, str], state_folder: Path | None
+    loaded: Loaded,
+    folders: Sequence[Path],
+    *,
+    environ: Mapping[str, str],
+    state_folder: Path | None,
+    known: Mapping[str, Path] | None = None,
 ) -> RootPlan:
     """Plan the roots of this process; folders of the command line replace the configured roots for this run.
+
+    `known` tells what names have meant on this machine: folders of the command line get names of their own.
 
     Raises:
         AskOperator: scope `daemon`: a folder of the command line is none.
         SettingsMistakes: the configured roots do not fit together.
     """
     if folders:
-        return _of_command_line(folders, environ, state_folder)
+        return _of_command_line(folders, environ, state_folder, known or {})
     settings = loaded.settings
     home = home_folder(environ)
     findings = [
@@ -70,7 +78,7 @@ def plan_roots(
 
 
 def _of_command_line(
-    folders: Sequence[Path], environ: Mapping[str, str], state_folder: Path | None
+    folders: Sequence[Path], environ: Mapping[str, str], state_folder: Path | None, known: Mapping[str, Path]
 ) -> RootPlan:
     absolute = [absolute_path(folder) for folder in folders]
     for folder in absolute:
@@ -81,8 +89,11 @@ def _of_command_line(
     findings = check_roots(asked, home=home_folder(environ), state_folder=state_folder)
     if findings.mistakes:
         raise _unfit_folder(findings.mistakes[0].rule)
+    named: dict[str, Path] = {}
+    for item in proposal.roots:
+        named[free_name(item.name, item.path, {**known, **named})] = item.path
     return RootPlan(
-        folders=tuple(RootFolder(name=item.name, path=item.path) for item in proposal.roots),
+        folders=tuple(RootFolder(name=name, path=path) for name, path in named.items()),
         warnings=proposal.warnings,
     )
 
