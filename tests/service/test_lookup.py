@@ -86,7 +86,7 @@ def test_a_file_is_hashed_as_the_daemon_would(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_hashed_without_a_header(tmp_path: Path) -> None:
-    path = tmp_path / "page.safetensors"
+    path = tmp_path / "weights.ckpt"
     path.write_bytes(b"<html>log in</html>" * 9)
     found = subject_of(path, clock=SystemClock(), pause=TickingPause())
     assert isinstance(found, Subject)
