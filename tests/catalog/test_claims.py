@@ -125,18 +125,19 @@ def test_the_next_due_time_knows_leases_and_waits(library: Library) -> None:
 
 
 def test_hashing_is_under_way_while_files_are_due_or_held_but_not_while_they_wait(library: Library) -> None:
-    assert not library.catalog.digesting()
+    assert not library.catalog.digesting([ROOT])
     library.note("x")
-    assert library.catalog.digesting()
+    assert library.catalog.digesting([ROOT, "other"])
+    assert not library.catalog.digesting(["other"])
     claim = library.claim_one(Stage.SETTLE)
-    assert library.catalog.digesting()
+    assert library.catalog.digesting([ROOT])
     library.catalog.apply([(claim, Defer(trouble=None, wait_s=10.0))])
-    assert not library.catalog.digesting()
+    assert not library.catalog.digesting([ROOT])
     library.clock.advance(10)
     library.settle()
-    assert library.catalog.digesting()
+    assert library.catalog.digesting([ROOT])
     library.digest()
-    assert not library.catalog.digesting()
+    assert not library.catalog.digesting([ROOT])
 
 
 def test_a_claim_to_publish_brings_card_answer_and_artifacts(library: Library) -> None:

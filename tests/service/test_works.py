@@ -80,7 +80,9 @@ class Bench:
         made: dict[str, Any] = {
             "provider": provider,
             "stage": AskStage(provider=provider, then=None, chance=lambda: 0.0),
+            "roots": [ROOT, "resting"],
             "catalog": self.catalog,
+            "board": self.board,
             "gates": self.catalog.gates({}, 6000),
             "leases": self.leases,
             "clock": self.clock,
@@ -404,6 +406,25 @@ def test_while_files_are_hashed_a_round_waits_for_company(bench: Bench) -> None:
     bench.clock.advance(2.0)
     assert work.turn() == 0.0
     assert oracle.rounds == [1]
+
+
+@pytest.mark.parametrize("stage", [None, Stage.SETTLE, Stage.DIGEST])
+def test_no_round_waits_for_the_files_of_roots_that_rest_or_are_not_ours(
+    bench: Bench, stage: Stage | None
+) -> None:
+    (one,) = hashed(bench, "a")
+    bench.library.note("on a disk that is away", root="resting")
+    bench.library.note("of a root that the settings do not name any more", root="former")
+    bench.board.pin("resting", later("root_away", Scope.ROOT), stage=stage)
+    oracle = Oracle({one: Absent()})
+    work = bench.asking(oracle)
+    assert work.turn() == 0.0
+    assert oracle.rounds == [1]
+    bench.board.recovered("resting")
+    bench.library.note("b")
+    bench.library.settle()
+    bench.library.digest()
+    assert work.turn() > 0
 
 
 def test_after_a_round_the_pauses_grow_while_hashing_goes_on(bench: Bench) -> None:

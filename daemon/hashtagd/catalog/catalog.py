@@ -180,9 +180,9 @@ class Catalog:
         """Find when the next of these files can be claimed; None when none is planned."""
         return self.database.read(lambda it, _now: claims.next_due(it, stages, roots))
 
-    def digesting(self) -> bool:
-        """Tell whether files are being settled or hashed, or could be, right now."""
-        return self.database.read(claims.is_digesting)
+    def digesting(self, roots: Sequence[str]) -> bool:
+        """Tell whether files of these roots are being settled or hashed, or could be, right now."""
+        return self.database.read(lambda it, now: claims.is_digesting(it, now, roots))
 
     # ---- questions
 

@@ -162,11 +162,11 @@ def claimable_at(table: Table) -> ColumnElement[datetime]:
     return case((table.c.lease_until > table.c.due_at, table.c.lease_until), else_=table.c.due_at)
 
 
-def is_digesting(connection: Connection, now: datetime) -> bool:
+def is_digesting(connection: Connection, now: datetime, roots: Sequence[str]) -> bool:
     """Tell whether more hashes are on their way: files in settle or digest that are due or held."""
     stages = [Stage.SETTLE.value, Stage.DIGEST.value]
-    busy = select(file.c.id).where(file.c.stage.in_(stages), file.c.due_at <= now).limit(1)
-    return connection.execute(busy).first() is not None
+    busy = select(file.c.id).where(file.c.stage.in_(stages), file.c.due_at <= now, file.c.root.in_(roots))
+    return connection.execute(busy.limit(1)).first() is not None
 
 
 def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:

@@ -100,7 +100,7 @@ def make_works(
         ]
     followers = [*(provider.name for provider in providers[1:]), None]
     works.all += [
-        _asking(provider, then, shared) for provider, then in zip(providers, followers, strict=False)
+        _asking(provider, then, folders, shared) for provider, then in zip(providers, followers, strict=False)
     ]
     return works
 
@@ -170,11 +170,13 @@ def _file_work(  # noqa: PLR0917 - six words of one line in a list of three
     )
 
 
-def _asking(provider: Provider, then: str | None, shared: Shared) -> AskWork:
+def _asking(provider: Provider, then: str | None, folders: Sequence[RootFolder], shared: Shared) -> AskWork:
     return AskWork(
         provider=provider,
         stage=AskStage(provider=provider, then=then, chance=chance),
+        roots=[folder.name for folder in folders],
         catalog=shared.catalog,
+        board=shared.board,
         gates=shared.gates,
         leases=shared.leases,
         clock=shared.clock,

@@ -156,14 +156,20 @@ class FileWork:
 
 
 class AskWork:
-    """Rounds of questions to one provider."""
+    """Rounds of questions to one provider.
+
+    Args:
+        roots: the roots whose files this process hashes: a round waits for their company, and no others'.
+    """
 
     def __init__(
         self,
         *,
         provider: Provider,
         stage: AskStage,
+        roots: Sequence[str],
         catalog: Catalog,
+        board: RootBoard,
         gates: Gatekeeper,
         leases: Leases,
         clock: Clock,
@@ -175,7 +181,9 @@ class AskWork:
         self.name = f"ask-{provider.name}"
         self._provider = provider
         self._stage = stage
+        self._roots = list(roots)
         self._catalog = catalog
+        self._board = board
         self._gates = gates
         self._leases = leases
         self._clock = clock
@@ -209,9 +217,15 @@ class AskWork:
 
     def _size(self, due: int) -> int:
         """Say how many to take: while more are coming only full requests, the rest joins the next round."""
-        if self._provider.origin is None or due < FULL_REQUEST or not self._catalog.digesting():
+        if self._provider.origin is None or due < FULL_REQUEST or not self._digesting():
             return self._provider.batch_limit
         return min(due - due % FULL_REQUEST, self._provider.batch_limit)
+
+    def _digesting(self) -> bool:
+        """Tell whether more hashes are on their way here; a root that rests brings none."""
+        settling = self._board.open_roots(self._roots, Stage.SETTLE)
+        roots = self._board.open_roots(settling, Stage.DIGEST)
+        return bool(roots) and self._catalog.digesting(roots)
 
     def _until(self, moment: datetime | None) -> float:
         wait_s = seconds_until(moment, self._clock)
@@ -221,7 +235,7 @@ class AskWork:
         if self._provider.origin is None:
             return 0.0
         now_s = self._clock.monotonic_s()
-        digesting = self._catalog.digesting()
+        digesting = self._digesting()
         if not digesting:
             self._rounds_in_a_row = 0
         return schedule.round_wait_s(
