@@ -13,6 +13,7 @@ from hashtagd.core.work import (
     Advance,
     Answered,
     Defer,
+    Digested,
     Forget,
     Found,
     HashKind,
@@ -20,10 +21,11 @@ from hashtagd.core.work import (
     Park,
     QuestionClaim,
     Release,
+    Settled,
     Stage,
     Waiting,
 )
-from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, place, question
+from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, digests, place, question
 
 
 @pytest.fixture
@@ -66,6 +68,31 @@ def test_another_provider_has_its_own_questions(hashed: Library) -> None:
     assert hashed.catalog.waiting("civarchive").due == 0
     assert hashed.ask("civarchive") == []
     assert hashed.catalog.next_question_due("civarchive") is None
+
+
+def test_a_provider_that_was_never_asked_is_asked_about_every_live_hash_once(hashed: Library) -> None:
+    hashed.note("copy of x", "y", "lost", "arriving")
+    hashed.catalog.apply(
+        [
+            (claim, Advance(facts=Settled(header=None)))
+            for claim in hashed.claim(Stage.SETTLE)
+            if claim.place.relpath != "arriving"
+        ]
+    )
+    for claim in hashed.claim(Stage.DIGEST):
+        text = claim.place.relpath.removeprefix("copy of ")
+        facts = Digested(digests=digests(text), question=question(text, "civitai"))
+        hashed.catalog.apply([(claim, Advance(facts=facts))])
+    hashed.lose("lost")
+    assert hashed.catalog.put_missing_questions("civarchive") == 2
+    assert {claim.key for claim in hashed.ask("civarchive")} == {
+        question("x", "civarchive"),
+        question("y", "civarchive"),
+    }
+    before = hashed.catalog.change_token()
+    assert hashed.catalog.put_missing_questions("civarchive") == 0
+    assert hashed.catalog.put_missing_questions("civitai") == 0
+    assert hashed.catalog.change_token() == before
 
 
 def test_nothing_is_asked_about_files_that_are_gone(hashed: Library) -> None:

@@ -157,6 +157,19 @@ def test_a_root_that_comes_and_goes_is_told_once_each(home: Home) -> None:
     assert run.ears.of("root_recovered") == [{"root": "loras"}]
 
 
+def test_a_provider_that_the_settings_put_in_front_is_asked_about_what_is_known(home: Home) -> None:
+    home.put("known.safetensors", 1)
+    with served(home.loaded(providers=[{"kind": "header"}]), home.environ) as run:
+        run.turn()
+        assert finished(run)
+    assert home.site.requests == ()
+    with served(home.loaded(), home.environ) as run:
+        run.turn()
+        assert finished(run)
+    assert home.site.requests != ()
+    assert run.ears.bugs == []
+
+
 def test_without_providers_files_are_hashed_and_nobody_is_asked(home: Home) -> None:
     home.put("known.safetensors", 1)
     with served(home.loaded(providers=[]), home.environ) as run:

@@ -196,6 +196,12 @@ class Catalog:
             )
         )
 
+    def put_missing_questions(self, provider: str) -> int:
+        """Ask this provider about every hash it was never asked about. Writes only if there are any."""
+        if not self.database.read(lambda it, _now: questions.is_any_missing(it, provider)):
+            return 0
+        return self.database.write(lambda it, now: questions.put_missing(it, now, provider))
+
     def apply_answers(self, results: Sequence[tuple[QuestionClaim, Outcome]]) -> list[bool]:
         """Write what was said in one transaction, and make the files due that it concerns."""
         if not results:

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true, update
 
 from hashtagd.catalog.claims import claimable_at, is_free, lease_values
-from hashtagd.catalog.rows import Record, chunks, digests_of, header_of
+from hashtagd.catalog.outcomes import question_row
+from hashtagd.catalog.rows import Record, chunks, digests_of, header_of, insert_absent
 from hashtagd.catalog.tables import file, question
 from hashtagd.core.work import HashKind, QuestionClaim, QuestionKey, Subject, Waiting
 
@@ -66,6 +67,34 @@ def take_questions(
     subjects = _subjects(connection, rows)
     ordered = sorted(rows, key=lambda row: (row.background, row.due_at, row.id))
     return [_claim(row, subjects[row.id]) for row in ordered if row.id in subjects]
+
+
+def is_any_missing(connection: Connection, provider: str) -> bool:
+    """Tell whether there is a hash that this provider was never asked about, without the lock of writers."""
+    return connection.execute(_unasked(provider).limit(1)).first() is not None
+
+
+def put_missing(connection: Connection, now: datetime, provider: str) -> int:
+    """Put the first question about the bytes of every live file to a provider; returns how many were put."""
+    hashes = list(connection.execute(_unasked(provider)).scalars())
+    keys = (QuestionKey(hash_kind=HashKind.SHA256, hash=it, provider=provider) for it in hashes)
+    for some in chunks(keys):
+        insert_absent(connection, question, [question_row(key, now) for key in some])
+    return len(hashes)
+
+
+def _unasked(provider: str) -> Select[Any]:
+    asked = select(question.c.id).where(
+        question.c.hash == file.c.sha256,
+        question.c.hash_kind == HashKind.SHA256.value,
+        question.c.provider == provider,
+    )
+    return (
+        select(file.c.sha256)
+        .where(file.c.sha256.is_not(None), file.c.gone_at.is_(None), ~asked.exists())
+        .distinct()
+        .order_by(file.c.sha256)
+    )
 
 
 def _askable(provider: str, now: datetime, *, background: bool) -> ColumnElement[bool]:
