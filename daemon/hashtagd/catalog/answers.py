@@ -184,7 +184,8 @@ def _wake_files(connection: Connection, asked: _Round) -> None:
     hashes = (value for keys in concerned.values() for _, value in keys)
     columns = (question.c.id, question.c.verdict, question.c.strength, question.c.card, question.c.raw)
     said = answers_by_hash(connection, hashes, columns)
-    due, soon = [], []
+    due: list[int] = []
+    soon: list[int] = []
     for file_id, keys in concerned.items():
         after = [row for key in keys for row in said.get(key, ())]
         before: list[Record] = [asked.news.get(row.id, row) for row in after]
