@@ -6,6 +6,7 @@ from sqlalchemy import text, update
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.tables import file, publication, question
 from hashtagd.core import schedule
+from hashtagd.core.card import Card, Confidence
 from hashtagd.core.work import Advance, Defer, Forget, Release, Settled, Stage
 from support.clock import FakeClock
 from support.library import BUSY, HEADER, ROOT, Library, card, intended, stamp_of
@@ -162,6 +163,19 @@ def test_a_claim_to_publish_without_an_answer_says_so(library: Library) -> None:
     library.clock.advance(schedule.FIRST_ANSWER_PATIENCE_S)
     claim = library.claim_one(Stage.PUBLISH)
     assert (claim.card, claim.answered, claim.checked_at) == (None, False, None)
+
+
+@pytest.mark.parametrize("known", [None, card(provider="header", confidence=Confidence.CLAIMED)])
+def test_a_file_that_only_its_own_header_spoke_for_is_not_answered(
+    library: Library, known: Card | None
+) -> None:
+    """Otherwise a sidecar would say that a site does not have what nobody asked the site for."""
+    library.note("x")
+    library.settle()
+    library.digest(provider="header")
+    library.answer(known, "header")
+    claim = library.claim_one(Stage.PUBLISH)
+    assert (claim.card, claim.answered) == (known, False)
 
 
 @pytest.mark.parametrize("column", ["relpath", "sha256", "header"])

@@ -57,6 +57,11 @@ def foreign(**changes: Any) -> dict[str, Any]:
     }
 
 
+def test_what_only_the_header_said_is_no_check_with_anybody() -> None:
+    data = written(None, target(answered=False, checked_at=CHECKED_AT))
+    assert (data["from_civitai"], data["civitai_deleted"], data["last_checked_at"]) == (True, False, 0)
+
+
 def test_asked_and_known_says_where_the_facts_come_from() -> None:
     data = written(card(), target())
     assert (data["from_civitai"], data["civitai_deleted"], data["metadata_source"]) == (

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, func, or_, select, update
 
 from hashtagd.catalog.rows import (
+    HEADER_PROVIDER,
     NO_LEASE,
     Record,
     answers_by_hash,
@@ -203,7 +204,10 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
 def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     """Fill claims of publish with what the providers said and what was written before."""
     keys = {claim.file_id: _keys(claim) for claim in claims}
-    columns = (question.c.verdict, question.c.card, question.c.raw, question.c.answered_at)
+    columns = (
+        *(question.c.provider, question.c.verdict),
+        *(question.c.card, question.c.raw, question.c.answered_at),
+    )
     hashes = (value for some in keys.values() for _, value in some)
     said = answers_by_hash(connection, hashes, columns)
     written: dict[int, list[Publication]] = {}
@@ -246,4 +250,6 @@ def _answered(claim: Claim, rows: Sequence[Record], publications: tuple[Publicat
     checked_at = next((at for card, at in cards if card is best), None) or max(
         (row.answered_at for row in rows), default=None
     )
-    return replace(claim, card=best, answered=bool(rows), checked_at=checked_at, publications=publications)
+    # the file's own header is nobody who could say "not known"
+    answered = any(row.provider != HEADER_PROVIDER for row in rows)
+    return replace(claim, card=best, answered=answered, checked_at=checked_at, publications=publications)

@@ -23,6 +23,9 @@ Record: TypeAlias = Any
 #: rows of one statement that names them one by one
 CHUNK: Final = 500
 
+#: the provider that only repeats what the file says of itself
+HEADER_PROVIDER: Final = "header"
+
 #: what a file row holds when nothing is known of its bytes
 NO_FACTS: Final[Mapping[str, Any]] = {
     "sha256": None,

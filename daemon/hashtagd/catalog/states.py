@@ -4,20 +4,17 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, and_, case, select
 
-from hashtagd.catalog.rows import ABOUT_FILE
+from hashtagd.catalog.rows import ABOUT_FILE, HEADER_PROVIDER
 from hashtagd.catalog.tables import file, question
 from hashtagd.core.work import Stage
 
 #: in the order of a file's life
 STATES: Final = ("waiting", "hashing", "asking", "published", "unknown", "parked", "gone")
 
-#: the provider that only repeats what the file says of itself
-_HEADER: Final = "header"
-
 #: somebody other than the file itself knows the model
 IS_NAMED: Final[ColumnElement[bool]] = (
     select(question.c.id)
-    .where(ABOUT_FILE, question.c.strength.is_not(None), question.c.provider != _HEADER)
+    .where(ABOUT_FILE, question.c.strength.is_not(None), question.c.provider != HEADER_PROVIDER)
     .correlate(file)
     .exists()
 )

@@ -22,7 +22,7 @@ class Target:
     digests: Digests
     header: Header | None
     first_seen_at: datetime
-    #: True when at least one provider has answered; False for a card made before anyone could be asked
+    #: True when somebody other than the file's own header has answered; False before anyone could be asked
     answered: bool
     #: when the last provider answered; None before
     checked_at: datetime | None = None

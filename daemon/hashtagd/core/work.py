@@ -72,7 +72,8 @@ class Claim:
     header: Header | None = None
     #: for publish: the strongest card so far; None when no provider has said Found
     card: Card | None = None
-    #: for publish: True when at least one provider has answered (Found or Absent) for this hash
+    #: for publish: True when at least one provider other than the file's own header has answered (Found or
+    #: Absent) for this hash
     answered: bool = False
     #: for publish: when the answer that `card` and `answered` tell of was given; None before
     checked_at: datetime | None = None

@@ -135,11 +135,12 @@ def _asked(known: Card | None, target: Target) -> dict[str, Any]:
     source = None
     if known is not None:
         source = "civarchive" if archived else "civitai_api"
+    checked_at = target.checked_at if target.answered else None
     return {
         "from_civitai": known is not None or not target.answered,
         "civitai_deleted": archived or (known is None and target.answered),
         "metadata_source": source,
-        "last_checked_at": 0 if target.checked_at is None else target.checked_at.timestamp(),
+        "last_checked_at": 0 if checked_at is None else checked_at.timestamp(),
     }
 
 
