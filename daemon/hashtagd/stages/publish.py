@@ -87,8 +87,8 @@ class PublishStage:
         """Publish a batch; returns one outcome per claim, same order.
 
         Raises:
-            Trouble: the ledger could not be written, and nothing was renamed; or, with scope `daemon`, the machine
-                has no files or memory left for any of them.
+            Trouble: the ledger could not be written, and nothing was renamed; or, with scope `daemon`, the
+                machine has no files or memory left for any of them.
             ValueError: a claim has no digests, which is a bug of the caller.
 
         Repeats:
