@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-import pytest
-
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.notes import Noted
 from hashtagd.core.place import Sighting, Stamp

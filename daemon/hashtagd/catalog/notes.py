@@ -26,6 +26,8 @@ from hashtagd.core.work import Stage
 
 #: a file in settle whose next look is further away than this is looked at now when its bytes move again
 IMPATIENCE: Final = timedelta(seconds=60)
+#: what becomes of a row whose root's inode numbers are not trusted any more: its bytes are the same
+_DISTRUST: Final[Mapping[str, Any]] = {"inode": 0}
 #: facts that a moved file takes along
 _CARRIED: Final = ("sha256", "tensors_sha256", "blake3", "crc32", "header")
 
@@ -151,11 +153,13 @@ def _rows_at(connection: Connection, places: Iterable[Place], *, lock: bool) -> 
 def _compare(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Noted:
     if sighting.stamp is None:
         return _missed(drawn, row, now)
-    same_bytes = stamp_of(row) == sighting.stamp
+    same_bytes = _is_same(stamp_of(row), sighting.stamp)
     if row.gone_at is not None:
         _return(drawn, row, sighting, now, same_bytes=same_bytes)
         return Noted(new=1)
     if same_bytes:
+        if row.inode != 0 and sighting.stamp.inode == 0:
+            drawn.changes.append((row.id, _DISTRUST))
         return Noted(same=1)
     if row.stage == Stage.SETTLE.value:
         return _moving(drawn, row, sighting, now)
@@ -163,6 +167,13 @@ def _compare(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Not
     drawn.changes.append((row.id, values))
     drawn.stories.append(Story(name="file_changed", file_id=row.id))
     return Noted(changed=1)
+
+
+def _is_same(known: Stamp, seen: Stamp) -> bool:
+    """Compare two looks at one place; an inode of 0 means that the file system's numbers prove nothing."""
+    if 0 in (known.inode, seen.inode):
+        return (known.size_bytes, known.mtime_ns) == (seen.size_bytes, seen.mtime_ns)
+    return known == seen
 
 
 def _missed(drawn: Plan, row: Record, now: datetime) -> Noted:
@@ -193,11 +204,13 @@ def _moving(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Note
 
 def _return(drawn: Plan, row: Record, sighting: Sighting, now: datetime, *, same_bytes: bool) -> None:
     """Bring a gone row back: the same bytes keep their hashes."""
+    assert sighting.stamp is not None  # noqa: S101 - for the type checker: a missing file was dealt with
     if same_bytes:
         stage = Stage.SETTLE if row.sha256 is None else Stage.PUBLISH
         values = {"gone_at": None, "due_at": now, "stage": stage.value, "still_since": sighting.still_since}
+        if sighting.stamp.inode == 0:
+            values.update(_DISTRUST)
     else:
-        assert sighting.stamp is not None  # noqa: S101 - for the type checker: a missing file was dealt with
         values = restart_values(row.fence, sighting.stamp, still_since=sighting.still_since, due_at=now)
         values["first_seen_at"] = sighting.seen_at
     drawn.changes.append((row.id, values))
