@@ -308,6 +308,29 @@ def test_a_file_that_cannot_be_looked_at_is_reported_and_not_missing(open_path: 
     assert run_scan(root, known).words == ["-dim/x.safetensors", "-gray/only.safetensors"]
 
 
+def test_what_a_link_leads_to_is_not_missing_while_it_cannot_be_looked_at(open_path: Path) -> None:
+    """F17, F20."""
+    root, known = loras(open_path / "loras"), Known()
+    write(open_path / "outside" / "deep" / "x.safetensors")
+    (root.path / "file.safetensors").symlink_to(open_path / "outside" / "deep" / "x.safetensors")
+    (root.path / "folder").symlink_to(open_path / "outside" / "deep")
+    (root.path / ".hidden").symlink_to(open_path / "outside" / "deep")
+    (root.path / "too-long").symlink_to("a" * 300)
+    (root.path / "too-long.safetensors").symlink_to("a" * 300)
+    run_scan(root, known)
+    (open_path / "outside").chmod(0)
+    try:
+        with as_nobody():
+            scanned = run_scan(root, known)
+    finally:
+        (open_path / "outside").chmod(0o755)
+    assert scanned.words == []
+    kinds = sorted(trouble.kind for trouble in scanned.report.troubles)
+    assert kinds == ["file_unreadable", "folder_unreadable"], "nobody asked for the hidden one"
+    assert run_scan(root, known).report.troubles == []
+    assert known.relpaths == ["file.safetensors", "folder/x.safetensors"]
+
+
 def test_what_only_has_the_name_of_a_model_is_skipped(tmp_path: Path) -> None:
     """F21."""
     root = loras(tmp_path / "loras")

@@ -4,6 +4,7 @@ Real folders are walked where they lie. A linked folder is walked once, under th
 names, and never below itself.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,8 @@ _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
 _BY_NAME = itemgetter(0)
 #: the kind of file stands in the upper bits of `st_mode`; shifted it is a small number, which costs no memory
 _TYPE_SHIFT = 12
+#: what following a link ends with when nothing can be at its end
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 #: vanished, or became something else, between being listed and being looked at
 _GONE = (FileNotFoundError, NotADirectoryError)
 
@@ -198,7 +201,8 @@ class Walk:
                     except _GONE:
                         continue
                     except OSError as error:
-                        unlooked[name] = error
+                        # a traceback would hold this frame, and all that is listed in it
+                        unlooked[name] = error.with_traceback(None)
                         continue
                     if row is not None:
                         rows.append(row)
@@ -219,10 +223,9 @@ class Walk:
     def _unusual(self, entry: os.DirEntry[str], found: os.stat_result) -> Row | None:
         # a link to a file is a place of its own; folders, FIFOs, sockets, devices are no files by any name
         if stat.S_ISLNK(found.st_mode) and self._root.follow_symlinks:
-            with suppress(OSError):
-                target = entry.stat()
-                if stat.S_ISREG(target.st_mode):
-                    return (entry.name, target.st_size, target.st_mtime_ns, target.st_ino)
+            target = _target_of(entry)
+            if target is not None and stat.S_ISREG(target.st_mode):
+                return (entry.name, target.st_size, target.st_mtime_ns, target.st_ino)
         self.skipped += 1
         return None
 
@@ -231,11 +234,15 @@ class Walk:
         relpath = f"{step.relpath}/{entry.name}" if step.relpath else entry.name
         try:
             if not entry.is_dir(follow_symlinks=False):
-                if not (self._root.follow_symlinks and entry.is_symlink() and _leads_to_folder(entry)):
+                if not (self._root.follow_symlinks and entry.is_symlink()):
+                    return None
+                target = _target_of(entry)
+                if target is None or not stat.S_ISDIR(target.st_mode):
                     return None
                 is_link = True
         except OSError as error:
-            self._unreadable(relpath, error)
+            if self._names.enters_child(relpath):
+                self._unreadable(relpath, error)
             return None
         if not self._names.enters_child(relpath):
             return None
@@ -256,8 +263,11 @@ def _key(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+def _target_of(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Stat what a link leads to; None when it leads nowhere. Raises where something may be at its end."""
     try:
-        return entry.is_dir()
-    except OSError:
-        return False
+        return entry.stat()
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return None
+        raise
