@@ -1,17 +1,19 @@
 """Servers that cannot prove who they are: F38."""
 
+import socket
 import ssl
+import threading
 import warnings
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
 
-from hashtagd.core.troubles import AskOperator
+from hashtagd.core.troubles import AskOperator, TryLater
 from hashtagd.providers.http import PoliteClient
 from hashtagd.providers.surroundings import Surroundings
 from support.fault_server import FaultServer, reply
-from support.surroundings import HandClock, OpenGates, QuickPause
+from support.surroundings import HandClock, OpenGates, QuickPause, World
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -82,6 +84,30 @@ def test_an_old_protocol_is_refused() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # that it is old is the point
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.set_ciphers("ALL:@SECLEVEL=0")  # so that it is the version which is refused
     with FaultServer(reply(), tls=context) as server, pytest.raises(AskOperator) as caught:
         ask(server, authority)
     assert "no secure connection" in caught.value.what
+
+
+def test_a_server_that_breaks_off_the_handshake_is_asked_again_and_no_person_is() -> None:
+    """F37: a server that is being restarted."""
+
+    def hang_up() -> None:
+        for _ in range(3):
+            connection, _ = listener.accept()
+            connection.recv(65_536)
+            connection.close()
+
+    world = World()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=hang_up, daemon=True)
+        thread.start()
+        client = PoliteClient(f"https://localhost:{listener.getsockname()[1]}", world.surroundings)
+        with pytest.raises(TryLater) as caught:
+            client.get_json("/x")
+        client.close()
+        thread.join(5.0)
+    assert caught.value.kind == "unreachable"
+    assert "secure connection" in caught.value.what
+    assert len(world.gates.admitted) == 3

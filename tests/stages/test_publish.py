@@ -12,7 +12,7 @@ import pytest
 
 from hashtagd.core.place import Place
 from hashtagd.core.ports import Stopping
-from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.core.troubles import AskOperator, GiveUp, Scope
 from hashtagd.core.work import Advance, Defer, Forget, Publication, Published, Release, Restart
 from hashtagd.stages.calls import Calls
 from support.metadata_reader import read_metadata
@@ -267,6 +267,23 @@ def test_a_closed_image_host_holds_up_no_sidecar_and_the_picture_follows(world: 
 def test_a_silent_host_without_a_time_is_asked_again_after_a_while(world: World) -> None:
     world.fetcher.pages[SMALL_PICTURE] = host_closed(None)
     assert published(world.publish(world.claim(world.model()))[0]).again_in_s == 300.0
+
+
+@pytest.mark.parametrize("trouble", [AskOperator, GiveUp])
+def test_a_trouble_of_the_host_is_never_final_for_the_picture(
+    world: World, trouble: type[AskOperator | GiveUp]
+) -> None:
+    other = "https://elsewhere.example/2.png"
+    world.fetcher.pages[SMALL_PICTURE] = trouble(
+        "untrusted", does="waits", you="look", scope=Scope.PROVIDER, kind="untrusted"
+    )
+    world.fetcher.pages[other] = gone()
+    claim = world.claim(world.model())
+    assert claim.card is not None
+    two = replace(claim.card, previews=(preview(), preview(other)))
+    facts = published(world.publish(world.claim(world.folder / "wisp.safetensors", card=two))[0])
+    assert world.fetcher.asked == [SMALL_PICTURE, other]
+    assert (facts.again_in_s, kind_of(facts.trouble)) == (900.0, "untrusted")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Addresses in them are scheme and host only; nothing a server sent is quoted.
 import socket
 import ssl
 from datetime import UTC, datetime
+from typing import Final
 
 import httpcore
 
@@ -17,6 +18,20 @@ _NOTHING = "nothing, it heals by itself; `hashtagd status` shows when the gate o
 _FIRST_RELEASE = datetime(2026, 1, 1, tzinfo=UTC)
 _NOT_YET_VALID = 9
 _EXPIRED = 10
+#: how TLS words that one side speaks only versions that the other refuses
+_OTHER_VERSION = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"})
+#: the first that fits says what happened
+_CAUSES: Final = (
+    (socket.gaierror, "its name could not be resolved"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ssl.SSLError, "the secure connection broke off"),
+)
+_ERRORS: Final = (
+    (httpcore.ConnectTimeout, "no connection in time"),
+    (httpcore.TimeoutException, "the answer did not come in time"),
+    (httpcore.ProtocolError, "the answer broke the rules of HTTP"),
+    (httpcore.ConnectError, "the connection could not be made"),
+)
 
 
 def unreachable(origin: str, why: str, *, after_s: float | None = None) -> TryLater:
@@ -146,24 +161,18 @@ def from_transport(origin: str, error: Exception, now: datetime) -> Trouble:
     cause = (
         error.__cause__ or error.__context__
     )  # the pool of the library drops the former and keeps the latter
-    if isinstance(cause, ssl.SSLError):
+    if isinstance(cause, ssl.SSLError) and _is_distrust(cause):
         return untrusted(origin, cause, now)
     return unreachable(origin, _words(error, cause))
 
 
+def _is_distrust(error: ssl.SSLError) -> bool:
+    """Tell a server that cannot be trusted from one that broke off, as one does that is being restarted."""
+    return isinstance(error, ssl.SSLCertVerificationError) or error.reason in _OTHER_VERSION
+
+
 def _words(error: Exception, cause: BaseException | None) -> str:
-    if isinstance(cause, socket.gaierror):
-        return "its name could not be resolved"
-    if isinstance(cause, ConnectionRefusedError):
-        return "the connection was refused"
-    if isinstance(error, httpcore.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, httpcore.TimeoutException):
-        return "the answer did not come in time"
-    if isinstance(error, httpcore.ProtocolError):
-        return "the answer broke the rules of HTTP"
-    return (
-        "the connection could not be made"
-        if isinstance(error, httpcore.ConnectError)
-        else "the connection broke"
-    )
+    for kind, words in _CAUSES:
+        if isinstance(cause, kind):
+            return words
+    return next((words for kind, words in _ERRORS if isinstance(error, kind)), "the connection broke")

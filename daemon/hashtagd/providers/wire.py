@@ -3,7 +3,7 @@
 httpx by itself only bounds single reads, so a server that drips a byte now and then holds it for ever; its
 transport is therefore our own, over httpcore's pool and a network backend that knows the deadline and checks
 addresses. No client of httpx stands in between: it reads every `Location`, even where redirects are off, and
-fails in ways of its own when a stranger wrote nonsense there. Here are no retries, no redirects, no proxy from
+fails in ways of its own when a stranger wrote nonsense there. Here are no retries, no redirects, no proxy of
 the environment and no cookies.
 """
 

@@ -22,6 +22,8 @@ PICTURE_SUFFIXES: Final = (
 _ENDINGS: Final = tuple({"." + suffix.rpartition(".")[2] for suffix in PICTURE_SUFFIXES})
 #: where the trouble of a silent image host names no time
 AGAIN_S: Final = 300.0
+#: where an image host needs a person first: its gate has the same longest wait
+FOR_A_PERSON_S: Final = 900.0
 _STILL_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
 
 
@@ -69,6 +71,8 @@ class NoPicture:
 def fetch_picture(fetcher: Fetcher, wish: PreviewFile) -> Picture | NoPicture:
     """Try the candidates in order: the next when one is gone or no picture; time heals everything else.
 
+    A trouble of a host is never the last word: even one that needs a person is over one day.
+
     Raises:
         Stopping: the process was asked to stop meanwhile.
     """
@@ -79,12 +83,13 @@ def fetch_picture(fetcher: Fetcher, wish: PreviewFile) -> Picture | NoPicture:
             _check(fetcher.fetch(url, into, wish.max_bytes), into, wish.max_bytes)
         except TryLater as later:
             return NoPicture(trouble=later, again_in_s=AGAIN_S if later.after_s is None else later.after_s)
-        except (GiveUp, AskOperator) as final:
-            trouble = final
+        except (GiveUp, AskOperator) as other:
+            # what a host has is told rather than what an address has: it is what heals
+            trouble = trouble if trouble.scope is Scope.PROVIDER else other
         else:
             level = wish.nsfw_levels[index] if index < len(wish.nsfw_levels) else None
             return Picture(content=into.getvalue(), nsfw_level=level)
-    return NoPicture(trouble=trouble, again_in_s=None)
+    return NoPicture(trouble=trouble, again_in_s=FOR_A_PERSON_S if trouble.scope is Scope.PROVIDER else None)
 
 
 def _check(media_type: str, into: BytesIO, max_bytes: int) -> None:
