@@ -40,7 +40,7 @@ def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]
                 file_id=row.id,
                 root=row.root,
                 stage=Stage(row.stage),
-                due_at=row.due_at,
+                due_at=database.local(row.due_at),
                 still_since=row.still_since,
                 trouble=None if row.trouble is None else trouble_from_json(row.trouble),
             )
