@@ -5,19 +5,24 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from hashtagd.catalog import failures, postgres
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.connecting import open_database
+from hashtagd.catalog.pending import pending_files
+from hashtagd.catalog.tables import file
+from hashtagd.core.ports import Admitted, Closed
 from hashtagd.core.troubles import AskOperator, Scope, TryLater
 from hashtagd.core.work import Stage
 from support.clock import FakeClock
-from support.library import ROOT, Library, card
+from support.library import CLOSED, ROOT, Library, card
+
+SITE = "https://site.example"
 
 
 @pytest.fixture
@@ -39,11 +44,47 @@ def test_the_clock_of_the_server_counts(shared: Catalog, clock: FakeClock) -> No
     """F88: machines with wrong clocks share one catalog."""
     library = Library(shared, clock)
     library.note("x")
-    due_at = shared.next_due([Stage.SETTLE], [ROOT])
-    assert due_at is not None
-    assert due_at != clock.now()
-    assert abs((datetime.now(UTC) - due_at).total_seconds()) < 60
+    due_at = shared.database.read(lambda it, _now: it.execute(select(file.c.due_at)).scalar_one())
+    assert (
+        abs((datetime.now(UTC) - due_at).total_seconds()) < 60 < abs((clock.now() - due_at).total_seconds())
+    )
     assert library.claim_one(Stage.SETTLE).attempts == 1
+
+
+@pytest.mark.parametrize("ahead_s", [-3600.0, 0.0, 3600.0])
+def test_moments_leave_the_catalog_in_the_time_of_the_process_that_asks(
+    postgres_url: str, ahead_s: float
+) -> None:
+    """F88: else a lane sleeps for the hour that its clock is behind, or wakes all the time."""
+    clock = FakeClock(datetime.now(UTC) + timedelta(seconds=ahead_s))
+    with closing(Catalog.open(postgres_url, clock=clock, owner="me", chance=lambda: 0.0)) as shared:
+        library = Library(shared, clock)
+        assert shared.next_due(list(Stage), [ROOT]) is None
+        assert shared.waiting("civitai").oldest_due_at is None
+        library.note("x")
+        library.settle()
+        library.digest()
+        gates = shared.gates({SITE: 1}, 1)
+        assert gates.admit(SITE) == Admitted()
+        shut = [gates.look(SITE), gates.admit(SITE)]
+        opens_at = [it.opens_at for it in shut if isinstance(it, Closed)]
+        (pending,) = pending_files(shared.database, [ROOT])
+        moments = [
+            *((at, 60.0) for at in (*opens_at, pending.due_at, shared.next_due(list(Stage), [ROOT]))),
+            (shared.waiting("civitai").oldest_due_at, 0.0),
+            (shared.next_question_due("civitai"), 0.0),
+            (gates.close(SITE, CLOSED, 300.0), 300.0),
+        ]
+    waits = [((at or datetime.max.replace(tzinfo=UTC)) - clock.now()).total_seconds() for at, _ in moments]
+    assert waits == pytest.approx([wait_s for _, wait_s in moments], abs=20)
+    assert len(opens_at) == 2
+
+
+def test_the_end_of_all_time_is_the_same_for_all(postgres_url: str) -> None:
+    clock = FakeClock(datetime.now(UTC) + timedelta(hours=1))
+    last = datetime.max.replace(tzinfo=UTC)
+    with closing(Catalog.open(postgres_url, clock=clock, owner="me", chance=lambda: 0.0)) as shared:
+        assert shared.database.local(last) == last
 
 
 def test_killed_connections_are_replaced_and_missed_news_are_news(

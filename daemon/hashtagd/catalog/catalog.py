@@ -6,6 +6,7 @@ needs a person.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
@@ -177,8 +178,8 @@ class Catalog:
         return self.database.read(lambda it, _now: claims.lease_owners(it))
 
     def next_due(self, stages: Sequence[Stage], roots: Sequence[str]) -> datetime | None:
-        """Find when the next of these files can be claimed; None when none is planned."""
-        return self.database.read(lambda it, _now: claims.next_due(it, stages, roots))
+        """Find when the next of these files can be claimed, by our clock; None when none is planned."""
+        return self._local(self.database.read(lambda it, _now: claims.next_due(it, stages, roots)))
 
     def digesting(self, roots: Sequence[str]) -> bool:
         """Tell whether files of these roots are being settled or hashed, or could be, right now."""
@@ -209,14 +210,22 @@ class Catalog:
         return self.database.write(lambda it, now: answers.apply_answers(it, now, results))
 
     def waiting(self, provider: str, *, background: bool = False) -> Waiting:
-        """Count the due questions to a provider; background ones only if asked for."""
-        return self.database.read(lambda it, now: questions.waiting(it, now, provider, background=background))
+        """Count the due questions to a provider; background ones only if asked for. Moments: by our clock."""
+        found = self.database.read(
+            lambda it, now: questions.waiting(it, now, provider, background=background)
+        )
+        return replace(found, oldest_due_at=self._local(found.oldest_due_at))
 
     def next_question_due(self, provider: str, *, background: bool = False) -> datetime | None:
-        """Find when the next question to a provider can be claimed; None when none is planned."""
-        return self.database.read(
-            lambda it, _now: questions.next_question_due(it, provider, background=background)
+        """Find when the next question can be claimed, by our clock; None when none is planned."""
+        return self._local(
+            self.database.read(
+                lambda it, _now: questions.next_question_due(it, provider, background=background)
+            )
         )
+
+    def _local(self, moment: datetime | None) -> datetime | None:
+        return None if moment is None else self.database.local(moment)
 
     # ---- waking and tidying
 

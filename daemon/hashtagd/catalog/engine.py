@@ -7,7 +7,7 @@ whatever its time-out.
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -51,6 +51,8 @@ class Database:
         self._clock = clock
         self._database_clock = database_clock
         self._path = path
+        #: how far the clock that counts is ahead of this process's own
+        self._ahead = timedelta(0)
         # SQLite has one writer, and its own way of waiting is naps: inside one process a lock is fairer
         self._turn: AbstractContextManager[object] = nullcontext() if path is None else threading.Lock()
         self._watcher: Watcher = Listener(engine) if path is None else DataVersion(engine)
@@ -68,6 +70,13 @@ class Database:
         """Run a writing transaction; raises as `read`. A body that lost against another machine runs anew."""
         with self._turn:
             return self._attempt(lambda: self._transact(body, reads=False))
+
+    def local(self, moment: datetime) -> datetime:
+        """Say when a moment of the store is by this process's own clock: lanes sleep by that one."""
+        try:
+            return moment - self._ahead
+        except OverflowError:  # the end of all time, which only a wrong clock can have written
+            return moment
 
     def change_token(self) -> int:
         """Give a number that differs after anybody, in any process, has committed something.
@@ -110,7 +119,11 @@ class Database:
         if self._path is not None or (reads and not self._database_clock):
             return self._clock.now()
         row = connection.execute(text(_TIME if reads else _TIME_AND_NEWS)).one()
-        return row[0].astimezone(UTC) if self._database_clock else self._clock.now()
+        if not self._database_clock:
+            return self._clock.now()
+        now: datetime = row[0].astimezone(UTC)
+        self._ahead = now - self._clock.now()  # each time anew: either clock may be set
+        return now
 
     def _attempt(self, run: Callable[[], T]) -> T:
         left = _RUNS

@@ -8,7 +8,7 @@ process takes what a large budget grants in a second at once, and only looks at 
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -62,8 +62,10 @@ class Gates:
 
     def look(self, origin: str) -> Admitted | Closed:
         """Tell whether a request could go now, without spending anything."""
-        return self._database.read(
-            lambda it, now: self._judge(_row(it, origin), origin, now, self._reserve.left(origin, now))
+        return self._local(
+            self._database.read(
+                lambda it, now: self._judge(_row(it, origin), origin, now, self._reserve.left(origin, now))
+            )
         )
 
     def admit(self, origin: str) -> Admitted | Closed:
@@ -78,7 +80,7 @@ class Gates:
             return Admitted()
         verdict, reserved, now = self._database.write(lambda it, now: self._admit(it, origin, now))
         self._reserve.add(origin, reserved, now)
-        return verdict
+        return self._local(verdict)
 
     def succeeded(self, origin: str) -> None:
         """Note a proper answer. One that was under way when the gate was closed does not open it."""
@@ -91,11 +93,18 @@ class Gates:
 
         Several requests that fail together are one outage: it never becomes shorter, and counts once.
         """
-        return self._database.write(lambda it, now: self._close(it, origin, now, trouble, wait_s))
+        opens_at = self._database.write(lambda it, now: self._close(it, origin, now, trouble, wait_s))
+        return self._database.local(opens_at)
 
     def list(self) -> Sequence[GateState]:
         """List every gate, by origin."""
         return self._database.read(states)
+
+    def _local(self, verdict: Admitted | Closed) -> Admitted | Closed:
+        """Say it in the time of this process: that is how long its lanes wait."""
+        if isinstance(verdict, Admitted):
+            return verdict
+        return replace(verdict, opens_at=self._database.local(verdict.opens_at))
 
     def _spend_reserved(self, connection: Connection, origin: str, now: datetime) -> bool:
         """Look at the gate as any machine may have left it: with an outage all that was reserved is void."""
