@@ -20,6 +20,7 @@ class PendingFile:
     file_id: int
     root: str
     stage: Stage
+    #: by the clock of this process
     due_at: datetime
     still_since: datetime
     #: why it waits; None for plain waiting
