@@ -1,4 +1,7 @@
-from hashtagd.catalog.pending import pending_files, publish_now
+from sqlalchemy import update
+
+from hashtagd.catalog.pending import parked_files, pending_files, publish_now
+from hashtagd.catalog.tables import file
 from hashtagd.core.work import Defer, Park, Stage
 from support.library import BROKEN, BUSY, ROOT, Library, card
 
@@ -28,3 +31,15 @@ def test_files_that_wait_for_an_answer_can_be_published_without_one(library: Lib
     left = pending_files(library.catalog.database, [ROOT])
     publish_now(library.catalog.database, [it.file_id for it in left])
     assert len(library.claim(Stage.PUBLISH)) == 2
+
+
+def test_parked_files_are_listed_with_their_kind_and_nonsense_is_left_out(library: Library) -> None:
+    """F98."""
+    library.note("parked", "odd", "due")
+    (parked, odd, _due) = library.claim(Stage.SETTLE)
+    library.catalog.apply([(parked, Park(trouble=BROKEN)), (odd, Park(trouble=BROKEN))])
+    library.catalog.database.write(
+        lambda it, _now: it.execute(update(file).where(file.c.id == odd.file_id).values(relpath="../odd"))
+    )
+    assert parked_files(library.catalog.database, ROOT) == [(parked.place, BROKEN.kind)]
+    assert parked_files(library.catalog.database, "other") == []

@@ -57,7 +57,11 @@ class Watch:
         self.noted += 1
 
     def known(self) -> set[str]:
-        return {place.relpath for place in self.catalog.live_places("loras")}
+        return {
+            f"{folder}/{name}".lstrip("/")
+            for folder in self.catalog.folder_digests("loras")
+            for name in self.catalog.files_in("loras", folder)
+        }
 
     def later(self, seconds: float = CHECK_S) -> None:
         self.clock.advance(seconds)
@@ -307,3 +311,17 @@ def test_while_a_scout_looks_it_is_not_idle(watch: Watch) -> None:
     scouts[0].take(hint("new.safetensors"))
     scouts[0].turn()
     assert seen == [False, False]
+
+
+def test_what_a_scan_meets_inside_a_root_is_remarked_on_and_holds_nothing_up(watch: Watch) -> None:
+    """F18: a name that is no text is skipped, and said so."""
+    write(watch.folder / "a.safetensors", data=b"a")
+    odd = os.fsencode(watch.folder) + b"/\xff.safetensors"
+    Path(os.fsdecode(odd)).write_bytes(b"x")
+    watch.scout.turn()
+    assert [trouble.kind for trouble in watch.board.remarks()["loras"]] == ["unspeakable_name"]
+    assert watch.board.troubles() == {}
+    assert watch.known() == {"a.safetensors", "old.safetensors"}
+    Path(os.fsdecode(odd)).unlink()
+    watch.later(2_000.0)
+    assert watch.board.remarks() == {}

@@ -1,14 +1,16 @@
 """What is still to be done for files, row by row: for a run that ends when nothing is left."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.rows import chunks
+from hashtagd.catalog.rows import chunks, place_of
 from hashtagd.catalog.tables import file
+from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble, trouble_from_json
 from hashtagd.core.work import Stage
 
@@ -63,3 +65,19 @@ def publish_now(database: Database, file_ids: Sequence[int]) -> None:
             )
 
     database.write(body)
+
+
+def parked_files(database: Database, root: str) -> list[tuple[Place, str]]:
+    """List the parked files of a root with the kind of their trouble."""
+    wanted = select(file.c.root, file.c.relpath, file.c.trouble).where(
+        file.c.root == root, file.c.parked_at.is_not(None)
+    )
+
+    def body(connection: Connection, _now: datetime) -> list[tuple[Place, str]]:
+        found: list[tuple[Place, str]] = []
+        for row in connection.execute(wanted):
+            with suppress(ValueError):  # a path that leads out of its root is another machine's nonsense
+                found.append((place_of(row), row.trouble["kind"]))
+        return found
+
+    return database.read(body)

@@ -44,6 +44,11 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
         for root in roots
         if root["trouble"]
     ]
+    troubles += [
+        {"scope": remark["scope"], "where": name, **_clauses(remark)}
+        for name, remarks in presence.get("remarks", {}).items()
+        for remark in remarks
+    ]
     return {
         "daemon": {
             "running": pid is not None,

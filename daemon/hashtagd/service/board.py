@@ -32,6 +32,7 @@ class RootBoard:
         self._changed = changed
         self._lock = threading.Lock()
         self._notices: dict[tuple[str, Stage | None], Notice] = {}
+        self._remarks: dict[str, tuple[Trouble, ...]] = {}
 
     def pin(
         self, root: str, trouble: Trouble, *, stage: Stage | None = None, for_s: float | None = None
@@ -79,6 +80,16 @@ class RootBoard:
         # one that ran out already is nothing to wait for: a lane that did would turn and turn
         ends = [end_s - now_s for _, end_s in self._ends(stage) if now_s < end_s < float("inf")]
         return min(ends, default=None)
+
+    def remark(self, root: str, troubles: Iterable[Trouble]) -> None:
+        """Keep what the last scan met inside a root, in place of what was met before; the root works on."""
+        with self._lock:
+            self._remarks[root] = tuple(troubles)
+
+    def remarks(self) -> dict[str, tuple[Trouble, ...]]:
+        """Give what the last scans met, for roots in which they met anything."""
+        with self._lock:
+            return {root: troubles for root, troubles in self._remarks.items() if troubles}
 
     def troubles(self) -> dict[str, Trouble]:
         """Give the trouble of each root that has one."""

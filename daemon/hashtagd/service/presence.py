@@ -6,7 +6,7 @@ is proven by the lock, never by this file.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,13 @@ class Presence:
         self._facts = dict(facts)
         self._last: str | None = None
 
-    def tell(self, health: Health, roots: Mapping[str, Trouble], watch: Mapping[str, str]) -> None:
+    def tell(
+        self,
+        health: Health,
+        roots: Mapping[str, Trouble],
+        watch: Mapping[str, str],
+        remarks: Mapping[str, Sequence[Trouble]] | None = None,
+    ) -> None:
         """Write how the daemon is, if that changed. Failing to write is no reason to stop working."""
         text = json.dumps(
             {
@@ -39,6 +45,10 @@ class Presence:
                 "reasons": list(health.reasons),
                 "watch": dict(watch),
                 "roots": {name: trouble.to_json() for name, trouble in sorted(roots.items())},
+                "remarks": {
+                    name: [trouble.to_json() for trouble in troubles]
+                    for name, troubles in sorted((remarks or {}).items())
+                },
             },
             indent=1,
             sort_keys=True,

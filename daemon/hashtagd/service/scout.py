@@ -12,6 +12,7 @@ from hashtagd.core.place import Place, Sighting
 from hashtagd.core.ports import Clock, Pause, Stopping
 from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.service.board import RootBoard
+from hashtagd.service.healing import healed_places, remarks_of
 from hashtagd.service.lanes import Tell
 from hashtagd.service.survey import survey_root
 from hashtagd.watch.observer import Hints, look
@@ -176,9 +177,17 @@ class ScoutWork:
             self._board.pin(name, of_root)
             # it may heal at any moment: look again long before the next ordinary scan
             wait_s = min(wait_s, CHECK_S)
+        self._board.remark(name, remarks_of(report))
+        self._wake_healed(name)
         self._tell_scan(name, report, took_s=self._clock.monotonic_s() - started_s)
         self._scan_at_s[name] = self._clock.monotonic_s() + wait_s
         self._scanned_once.add(name)
+
+    def _wake_healed(self, name: str) -> None:
+        """Wake files that were parked for want of a right that is there now: a mode change moves no stamp."""
+        healed = healed_places(self._catalog, self._roots, name)
+        if healed and self._catalog.retry(healed):
+            self._noted()
 
     def _ordinary_wait_s(self, folder: RootFolder) -> float:
         """Tell when the next scan is; mode `off` knows none that nobody asked for."""
@@ -195,7 +204,12 @@ class ScoutWork:
         for trouble in report.troubles:
             if (trouble.kind, trouble.what) not in before:
                 self._tell(
-                    "scan_met_trouble", root=name, kind=trouble.kind, what=trouble.what, you=trouble.you
+                    "scan_met_trouble",
+                    root=name,
+                    kind=trouble.kind,
+                    what=trouble.what,
+                    does=trouble.does,
+                    you=trouble.you,
                 )
         self._tell(
             "root_scanned",

@@ -125,7 +125,9 @@ class Supervisor:
             self._note_catalog(trouble)
         health = examine(crew.lanes, crew.board.troubles(), self._catalog_trouble, crew.clock)
         polled = self._tell_polled()
-        crew.presence.tell(health, {**polled, **crew.board.troubles()}, crew.observer.modes())
+        crew.presence.tell(
+            health, {**polled, **crew.board.troubles()}, crew.observer.modes(), crew.board.remarks()
+        )
         self._feed_watchdog(health)
         self._trim_at_rest()
 
