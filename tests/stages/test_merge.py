@@ -8,16 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashtagd.core.artifacts import JsonMerge, OtherBytes
+from hashtagd.stages.exact_json import write_json
 from hashtagd.stages.merge import Merged, Refused, Unchanged, merge
 from hashtagd.writers import make_writer
 from support.publish_fakes import card, target
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "sha256", "civitai", "é", ""])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=8,
 )
+#: what JSON allows and no float holds: `1e400`, `-0`, `0.10`, thirty digits
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True)
 OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6)
 MERGES = st.builds(
     JsonMerge,
@@ -70,6 +77,37 @@ def test_keys_that_the_merge_does_not_name_never_change(
         assert [key for key in after if key in existing] == list(existing)
 
 
+@given(numbers=st.lists(NUMBERS, min_size=3, max_size=3), ours=st.booleans())
+def test_numbers_of_others_survive_as_they_are_spelled(numbers: list[str], *, ours: bool) -> None:
+    """P6."""
+    one, two, three = numbers
+    artifact = small(union={"words": ("w",)}, update={"civitai": {"id": 5}})
+    words = f'["x", {three}]' if not ours else "[]"
+    block = f'{{"size": {two}, "l": [{{"q": {three}}}]}}'
+    text = f'{{"z": {one}, "name": {one}, "civitai": {block}, "words": {words}}}'
+    result = merge(text.encode(), artifact, ours=ours)
+    assert isinstance(result, Merged)
+    after = json.loads(result.content, parse_int=str, parse_float=str)
+    assert after["z"] == one
+    if not ours:
+        assert after["name"] == one
+        assert after["civitai"] == {"size": two, "l": [{"q": three}], "id": "5"}
+        assert after["words"] == ["x", three, "w"]
+
+
+@given(value=OBJECTS, indent=st.integers(0, 4), ascii_only=st.booleans())
+def test_a_merge_is_laid_out_as_json_usually_is(
+    value: dict[str, Any], indent: int, *, ascii_only: bool
+) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    assert write_json(value, indent=indent, ascii_only=ascii_only) == text
+
+
+def test_a_value_that_says_the_same_in_another_spelling_is_no_reason_to_write() -> None:
+    artifact = small(owned={"ours": 1.5}, fill={})
+    assert merge(b'{"ours": 15e-1, "z": 1e400}', artifact) == Unchanged()
+
+
 @given(existing=OBJECTS)
 def test_every_foreign_object_stays_readable_for_lora_manager_after_a_merge(existing: dict[str, Any]) -> None:
     [artifact] = make_writer("lora-manager").render(card(), target())
@@ -107,6 +145,10 @@ def test_any_bytes_are_merged_or_refused_but_never_a_crash(content: bytes) -> No
         b"[" * 100_000,
         b'{"a":' * 100_000,
         b'{"a": ' + b"9" * 5_000 + b"}",
+        b'{"a": NaN}',
+        b'{"a": [-Infinity]}',
+        b'{"a": 1, "a": 2}',
+        b'{"z": [{"k": 1, "b": 0, "k": 1}]}',
         '{"a": 1}'.encode("utf-16"),
     ],
 )

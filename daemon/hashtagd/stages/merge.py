@@ -1,7 +1,7 @@
 """Merge our facts into a JSON object that belongs to several programs. Pure: bytes in, bytes or a reason out.
 
-Never changes the value of a key that the merge does not name, never reorders keys, and asks for no write when
-nothing would change.
+Never changes the value of a key that the merge does not name (numbers keep even their spelling), never
+reorders keys, and asks for no write when nothing would change.
 """
 
 import json
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hashtagd.core.artifacts import JsonMerge, OtherBytes
+from hashtagd.stages.exact_json import NotExactError, read_json, write_json
 
 _BOM: Final = b"\xef\xbb\xbf"
 _TOO_DEEP: Final = "its JSON is nested too deeply"
@@ -77,11 +78,11 @@ def _parsed(existing: bytes) -> dict[str, Any] | Refused:
     if existing.startswith(_BOM):
         return Refused(reason="it starts with a byte order mark")
     try:
-        value = json.loads(existing.decode("utf-8"))
-    except ValueError:  # broken JSON, bytes that are no UTF-8, a number with thousands of digits
+        value = read_json(existing.decode("utf-8"))
+    except UnicodeDecodeError:
         return Refused(reason="it is no JSON")
-    except RecursionError:
-        return Refused(reason=_TOO_DEEP)
+    except NotExactError as error:
+        return Refused(reason=error.reason)
     return value if isinstance(value, dict) else Refused(reason="it is no JSON object")
 
 
@@ -175,8 +176,7 @@ def _canonical(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def _written(value: Mapping[str, Any], indent: int) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
-        return text.encode("utf-8")
+        return write_json(value, indent=indent, ascii_only=False).encode("utf-8")
     except UnicodeEncodeError:  # half a surrogate pair, which only the escaped form can hold
-        return json.dumps(value, indent=indent).encode("ascii")
+        return write_json(value, indent=indent, ascii_only=True).encode("ascii")
