@@ -13,12 +13,16 @@ from hashtagd.core.troubles import AskOperator, Scope, Trouble
 from hashtagd.watch.scan import ScanReport
 
 
+#: the rights that count are those we work with, not those of whoever started us
+_EFFECTIVE: Final = os.access in os.supports_effective_ids
+
+
 def _may_read(path: Path) -> bool:
-    return os.access(path, os.R_OK)
+    return os.access(path, os.R_OK, effective_ids=_EFFECTIVE)
 
 
 def _may_write_beside(path: Path) -> bool:
-    return os.access(path.parent, os.W_OK | os.X_OK)
+    return os.access(path.parent, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE)
 
 
 #: what a file was parked for -> whether that is over
