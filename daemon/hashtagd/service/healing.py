@@ -12,7 +12,6 @@ from hashtagd.core.ports import Locator
 from hashtagd.core.troubles import AskOperator, Scope, Trouble
 from hashtagd.watch.scan import ScanReport
 
-
 #: the rights that count are those we work with, not those of whoever started us
 _EFFECTIVE: Final = os.access in os.supports_effective_ids
 

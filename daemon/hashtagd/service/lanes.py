@@ -15,6 +15,8 @@ from hashtagd.core.troubles import Scope, Trouble, TryLater
 
 #: how long a lane sleeps at most when the catalog names no due time
 IDLE_S = 60.0
+#: a trouble that comes and goes (a site that closes its gate every seven seconds) is told once in this time
+TOLD_AGAIN_S = 60.0
 #: how long a lane rests after a bug or while the catalog is away
 REST_S = 5.0
 #: so long no wake-up ends that rest: giving claims back is a commit, and every commit wakes all lanes
@@ -89,6 +91,7 @@ class Lane:
         self._tell = tell
         self._bug = bug
         self._died = died
+        self._told: tuple[tuple[str, str] | None, float] = (None, 0.0)
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._live, name=f"lane-{work.name}", daemon=True)
 
@@ -156,8 +159,10 @@ class Lane:
         return wait_s
 
     def _after_trouble(self, trouble: Trouble) -> float:
-        known = self.pulse.last_trouble
-        if known is None or (known.kind, known.what) != (trouble.kind, trouble.what):
+        now_s, words = self._clock.monotonic_s(), (trouble.kind, trouble.what)
+        told, told_s = self._told
+        if told != words or now_s - told_s >= TOLD_AGAIN_S:
+            self._told = (words, now_s)
             self._tell(
                 "lane_waited",
                 lane=self.work.name,
