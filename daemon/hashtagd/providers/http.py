@@ -3,16 +3,17 @@
 It never sleeps (waits go through `Pause`), follows no redirects, logs nothing; its texts never hold the key.
 """
 
+import contextlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from hashtagd import __version__
-from hashtagd.core.ports import Admitted, Stopping
+from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import Trouble
 from hashtagd.providers import verdicts
 from hashtagd.providers.bodies import SpoiledBody, header_values, read_body
@@ -33,6 +34,19 @@ _FIRST_WAIT_S = 0.5
 _HOUR_S = 3_600.0
 _GOOD = range(200, 300)
 _REFUSALS = (401, 403)
+#: what one question may take, route after route; a probe of more than that has shown enough
+_MOST_OF_A_PROBE = 10
+
+
+class _Trial(threading.local):
+    """The probe that this thread is in, if it asks for several things together."""
+
+    open = False
+    probing = False
+    answered = 0
+
+    def reset(self, *, is_open: bool) -> None:
+        self.open, self.probing, self.answered = is_open, False, 0
 
 
 class PoliteClient:
@@ -57,6 +71,7 @@ class PoliteClient:
         self._outside = surroundings
         self._room = threading.BoundedSemaphore(max_in_flight)
         self._key = LookupKey(self.origin, surroundings)
+        self._trial = _Trial()
         self._wire = Wire(
             clock=surroundings.clock,
             limits=limits,
@@ -67,6 +82,22 @@ class PoliteClient:
     def close(self) -> None:
         """Close all connections."""
         self._wire.close()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Let the requests inside count as one for the gate: a probe succeeds when all were answered.
+
+        Else a site of which only the first route answers would open the gate with every probe, close it
+        with the next request, and never be left alone for longer than after its first failure.
+        """
+        trial = self._trial
+        trial.reset(is_open=True)
+        try:
+            yield
+            if trial.probing and trial.answered:
+                self._outside.gatekeeper.succeeded(self.origin)
+        finally:
+            trial.reset(is_open=False)
 
     def get_json(
         self,
@@ -100,6 +131,7 @@ class PoliteClient:
 
     def shut(self, trouble: Trouble, wait_s: float | None = None) -> Trouble:
         """Close the gate and give the trouble back, to be raised."""
+        self._trial.probing = False
         self._outside.gatekeeper.close(self.origin, trouble, wait_s)
         return trouble
 
@@ -138,7 +170,7 @@ class PoliteClient:
         self._outside.tell("request_retried", values)
 
     def _once(self, method: str, url: str, content: bytes | None, shape: type[Any]) -> Reply:
-        probe = self._enter().probe
+        probe = self._enter()
         try:
             reply = self._reply(method, url, content)
             self._check(reply, shape)
@@ -146,7 +178,7 @@ class PoliteClient:
             # a probe is one request: the gate lets no second one in before this one has succeeded
             blip.again = blip.again and not probe
             raise
-        self._outside.gatekeeper.succeeded(self.origin)
+        self._succeeded()
         return reply
 
     def _reply(self, method: str, url: str, content: bytes | None) -> Reply:
@@ -154,7 +186,7 @@ class PoliteClient:
         while raw.status in _REFUSALS and isinstance(json_or_none(raw), Mapping):
             if not self._key.refused():
                 raise Blip(verdicts.key_refused(self.origin), again=False, wait_s=_HOUR_S)
-            self._outside.gatekeeper.succeeded(self.origin)  # it is there; only the door wants a key
+            self._succeeded()  # it is there; only the door wants a key
             self._enter()
             raw = self._exchange(method, url, content)
         return judge(self.origin, raw, self._outside.clock.now())
@@ -163,9 +195,24 @@ class PoliteClient:
         if reply.status in _GOOD and not isinstance(reply.body, shape):
             raise Blip(verdicts.unknown_shape(self.origin, "$"), again=False)
 
-    def _enter(self) -> Admitted:
-        outside = self._outside
-        return enter(self.origin, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
+    def _enter(self) -> bool:
+        """Pass the gate, which stays closed to others while we probe; returns whether we do."""
+        outside, trial = self._outside, self._trial
+        if trial.probing:
+            if outside.pause.stopping:
+                raise Stopping
+            return True
+        entered = enter(self.origin, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
+        trial.probing = trial.open and entered.probe
+        return entered.probe
+
+    def _succeeded(self) -> None:
+        trial = self._trial
+        trial.answered += 1
+        if trial.probing and trial.answered < _MOST_OF_A_PROBE:
+            return
+        trial.probing = False
+        self._outside.gatekeeper.succeeded(self.origin)
 
     def _exchange(self, method: str, url: str, content: bytes | None) -> RawReply:
         try:

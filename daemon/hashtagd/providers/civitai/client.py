@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,10 @@ class Api:
     def __init__(self, client: PoliteClient) -> None:
         self._client = client
         self.origin = client.origin
+
+    def together(self) -> AbstractContextManager[None]:
+        """Let the requests inside count as one for the gate; see `PoliteClient.together`."""
+        return self._client.together()
 
     def by_hash(self, hashes: Sequence[str]) -> Spoken:
         """Ask for whole versions of at most `BY_HASH_LIMIT` hashes; entries may be null or come twice."""

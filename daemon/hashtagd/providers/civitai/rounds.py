@@ -58,6 +58,10 @@ class Round:
             Trouble: scope `provider`; answers already given stay good.
             Stopping: a stop was requested.
         """
+        with self._api.together():
+            yield from self._portions(hashes)
+
+    def _portions(self, hashes: Sequence[str]) -> Iterator[Spoke]:
         if not is_sieve_worthwhile(len(hashes), self._share_known):
             for start in range(0, len(hashes), BY_HASH_LIMIT):
                 yield from self._hundred(hashes[start : start + BY_HASH_LIMIT], None)

@@ -44,10 +44,14 @@ class CivitaiTensors:
         for text, subject in {item.digests.tensors_sha256: item for item in subjects}.items():
             if text is None or text == SHA256_OF_NOTHING:
                 continue  # nothing to tell files apart by: it must not be asked
+            yield text, self._answered(text, subject)
+
+    def _answered(self, text: str, subject: Subject) -> Found | Absent | Trouble:
+        with self._api.together():
             try:
-                yield text, self._answer(text, subject)
+                return self._answer(text, subject)
             except Unanswered as unanswered:
-                yield text, unanswered.trouble
+                return unanswered.trouble
 
     def _answer(self, text: str, subject: Subject) -> Found | Absent | Trouble:
         reply = self._api.by_any_hash(subject.digests.autov3 or text)
