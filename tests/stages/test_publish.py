@@ -436,14 +436,48 @@ def test_sidecars_that_moved_along_are_not_made_twice(world: World) -> None:
     assert len(world.fetcher.asked) == 1
 
 
-def test_two_models_of_one_stem_share_one_picture(world: World) -> None:
-    claims = [
-        world.claim(world.model("wisp.safetensors"), file_id=1),
-        world.claim(world.model("wisp.sft"), file_id=2),
-    ]
-    world.publish(*claims)
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_models_of_one_stem_the_first_by_name_owns_the_sidecars(
+    world: World, order: tuple[int, int]
+) -> None:
+    """P5."""
+    models = [world.model("wisp.safetensors"), world.model("wisp.sft", b"other bytes")]
+    for _ in range(2):
+        claims = [world.claim(model, file_id=number) for number, model in enumerate(models, start=1)]
+        outcomes = world.publish(*(claims[index] for index in order))
+        facts = [published(outcomes[order.index(index)]) for index in range(2)]
+        assert [kind_of(some.trouble) for some in facts] == [None, "shared_stem"]
+        assert (facts[1].publications, facts[1].again_in_s) == ((), None)
+        assert set(world.tree()) == {*SIDECARS, "wisp.sft"}
+        data = read_metadata(world.tree()["wisp.metadata.json"], models[0])
+        assert data["sha256"] == sha256(b"the model").hexdigest()
     assert len(world.fetcher.asked) == 1
     assert world.temporary() == []
+
+
+def test_a_model_with_a_stem_for_itself_has_namesakes_that_are_no_models(world: World) -> None:
+    for name in ("wisp.json", "wisp.a", "wisp.txt"):
+        (world.folder / name).write_bytes(b"{}")
+    assert published(world.publish(world.claim(world.model()))[0]).trouble is None
+
+
+def test_sidecars_go_over_to_a_model_that_comes_first_by_name(world: World) -> None:
+    """P5."""
+    second = world.model("wisp.sft", b"other bytes")
+    world.publish(world.claim(second, file_id=2))
+    first = world.model("wisp.safetensors")
+    world.publish(world.claim(second, file_id=2))
+    assert not {"wisp.civitai.info", "wisp.metadata.json"} & set(world.tree())
+    published(world.publish(world.claim(first))[0])
+    read_metadata(world.tree()["wisp.metadata.json"], first)
+    assert "wisp.civitai.info" in world.tree()
+
+
+def test_without_writers_a_shared_stem_is_no_trouble(world: World) -> None:
+    world.names = ()
+    world.model("wisp.safetensors")
+    [outcome] = world.publish(world.claim(world.model("wisp.sft"), file_id=2))
+    assert published(outcome).trouble is None
 
 
 @pytest.mark.parametrize("extension", [".safetensors", ".sft"])

@@ -254,6 +254,7 @@ class World:
             fetcher=self.fetcher,
             clock=self.clock,
             pause=self.pause,
+            is_model=lambda place: place.name.endswith((".safetensors", ".sft")),
             token=self._token,
             calls=self.calls,
         )

@@ -20,7 +20,7 @@ from hashtagd.stages.ask import AskStage
 from hashtagd.stages.digest import DigestStage
 from hashtagd.stages.publish import PublishStage
 from hashtagd.stages.settle import SettleStage
-from hashtagd.watch.filters import companions_of
+from hashtagd.watch.filters import Kind, companions_of
 from hashtagd.watch.roots import RootFolder, Roots
 
 #: how many rows one claim of each stage takes: enough to share a commit, few enough to be back soon; those
@@ -78,6 +78,7 @@ def make_works(
         SettingsMistakes: an option of a writer is wrong.
     """
     works = Works()
+    names = {folder.name: folder.names for folder in folders}
     publish = PublishStage(
         writers=parts.make_writers(loaded),
         locator=shared.roots,
@@ -85,6 +86,7 @@ def make_works(
         fetcher=fetcher,
         clock=shared.clock,
         pause=shared.pause,
+        is_model=lambda place: names[place.root].kind_of(place.relpath) is Kind.OURS,
     )
     first = providers[0].name if providers else None
     for number, some in enumerate(by_device(folders), start=1):

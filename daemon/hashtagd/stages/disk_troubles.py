@@ -77,6 +77,17 @@ def foreign_sidecar(suffix: str, reason: str) -> AskOperator:
     )
 
 
+def shared_stem(owner: str) -> AskOperator:
+    """Say that another model file has the names of this one's sidecars."""
+    return AskOperator(
+        f"the sidecars beside the model belong to {owner}, which has the same name up to the extension",
+        does="hashtagd keeps everything in the catalog and writes no sidecar for this file",
+        you="give one of the two another name, then `hashtagd retry FILE`",
+        scope=Scope.FILE,
+        kind="shared_stem",
+    )
+
+
 def unreadable_sidecar(suffix: str, error: OSError) -> AskOperator:
     """Say that what lies at a sidecar's name cannot be read, so nobody knows whose it is."""
     word = errno.errorcode.get(error.errno or 0, "unknown")

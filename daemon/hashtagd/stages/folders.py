@@ -2,9 +2,10 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from os.path import splitext
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,13 @@ class OpenedFolder:
 
     folder: Folder
     listing: Listing
+    #: names that differ in their last extension only, sorted, by what they have in common
+    namesakes: Mapping[str, tuple[str, ...]]
+
+    def owner_of_sidecars(self, place: Place, is_model: Callable[[Place], bool]) -> str:
+        """Name the model file that the sidecars of a stem belong to: the first one by name."""
+        others = (name for name in self.namesakes.get(place.stem, ()) if name < place.name)
+        return next((name for name in others if is_model(place.sibling(name))), place.name)
 
 
 class Folders:
@@ -60,4 +68,12 @@ class Folders:
             raise OSError(errno.EAGAIN, "the folder was swapped for another")
         names = folder.names()
         sweep_temporary(folder, names, older_than_s=self._clock.now().timestamp() - _SWEEP_AGE_S)
-        return OpenedFolder(folder=folder, listing=Listing(names))
+        return OpenedFolder(folder=folder, listing=Listing(names), namesakes=_namesakes(names))
+
+
+def _namesakes(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    by_stem: dict[str, list[str]] = {}
+    for name in names:
+        by_stem.setdefault(splitext(name)[0], []).append(name)  # noqa: PTH122 - a name, not a path
+    # a folder may hold a hundred thousand names; most of them have their stem for themselves
+    return {stem: tuple(sorted(some)) for stem, some in by_stem.items() if len(some) > 1}

@@ -20,6 +20,7 @@ from hashtagd.stages.disk_troubles import (
     foreign_sidecar,
     is_exhausted,
     name_too_long,
+    shared_stem,
     unreadable_sidecar,
 )
 from hashtagd.stages.effects import Content, Here
@@ -65,6 +66,16 @@ class Planner:
             _keep_picture(job, target.place.sibling(picture))
         for name, artifact in rendered:
             _decide(job, name, artifact)
+        _carry(job, {writer.name for writer in writers})
+
+    def fill_without_sidecars(self, job: Job, writers: Sequence[Writer], target: Target, owner: str) -> None:
+        """Fill the job of a model whose sidecars' names belong to another: with what needs no name."""
+        rendered = _render(writers, job.claim, target)
+        attributes = [(name, item) for name, item in rendered if isinstance(item, Xattr)]
+        if len(attributes) < len(rendered):
+            job.notes.append(shared_stem(owner))
+        for name, attribute in attributes:
+            _decide_xattr(job, name, attribute)
         _carry(job, {writer.name for writer in writers})
 
     def _picture(self, job: Job, writer: str, wish: PreviewFile, target: Target, listing: Listing) -> Target:

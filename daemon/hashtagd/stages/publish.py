@@ -14,6 +14,7 @@ from typing import Final
 
 from hashtagd.core.artifacts import Target
 from hashtagd.core.digests import Digests
+from hashtagd.core.place import Place
 from hashtagd.core.ports import Clock, Fetcher, Ledger, Locator, Pause, Stopping, Writer
 from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.core.work import (
@@ -58,6 +59,7 @@ class PublishStage:
         fetcher: gets pictures.
         clock: tells the age of stray temporary files.
         pause: asked between files.
+        is_model: tells by its name whether something is a model file that hashtagd looks after.
         token: a fresh random text for each temporary name.
         calls: the calls of the system that may fail.
     """
@@ -71,6 +73,7 @@ class PublishStage:
         fetcher: Fetcher,
         clock: Clock,
         pause: Pause,
+        is_model: Callable[[Place], bool],
         token: Callable[[], str] = lambda: secrets.token_hex(8),
         calls: Calls | None = None,
     ) -> None:
@@ -80,6 +83,7 @@ class PublishStage:
         self._clock = clock
         self._pause = pause
         self._planner = Planner(fetcher)
+        self._is_model = is_model
         self._token = token
         self._calls = calls or Calls()
 
@@ -142,7 +146,11 @@ class PublishStage:
             checked_at=claim.checked_at,
         )
         writers = self._writers.get(claim.place.root, self._writers.get(None, ()))
-        self._planner.fill(job, writers, target, opened.listing)
+        owner = opened.owner_of_sidecars(claim.place, self._is_model)
+        if owner == claim.place.name:
+            self._planner.fill(job, writers, target, opened.listing)
+        else:
+            self._planner.fill_without_sidecars(job, writers, target, owner)
         job.kept += [known for known in claim.publications if self._lies_elsewhere(known, claim)]
         for trouble in job.failures:
             if trouble.scope is Scope.ROOT:
