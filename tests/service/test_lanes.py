@@ -263,7 +263,9 @@ def test_troubles_and_stops_are_no_bugs(error: Exception) -> None:
     with pytest.raises(type(error)):
         run_guarded(run, [1, 2], lambda claim, _error: str(claim))
     with pytest.raises(type(error)):
-        list(stream_guarded(stream, [1, 2], lambda claim, _error: str(claim)))
+        list(
+            stream_guarded(stream, [1, 2], lambda claim, _error: str(claim), lambda claim, _error: str(claim))
+        )
 
 
 @pytest.mark.parametrize("poison", [0, 5, 15])
@@ -278,7 +280,7 @@ def test_in_a_stream_the_poisonous_claim_is_found_in_few_rounds(poison: int) -> 
         yield from ((claim, "did") for claim in claims)
 
     claims = [[number] for number in range(16)]
-    done = list(stream_guarded(run, claims, lambda _claim, _error: "bug"))
+    done = list(stream_guarded(run, claims, lambda _claim, _error: "bug", lambda _claim, _error: "put off"))
     assert sorted(claim[0] for claim, _ in done) == list(range(16))
     assert [claim for claim, said in done if said == "bug"] == [[poison]]
     assert len(rounds) <= 9
@@ -294,9 +296,34 @@ def test_what_was_streamed_before_a_bug_is_not_run_again() -> None:
                 raise KeyError(claim)
             yield claim, "did"
 
-    done = list(stream_guarded(run, ["first", "bad", "last"], lambda _claim, _error: "bug"))
+    done = list(
+        stream_guarded(
+            run, ["first", "bad", "last"], lambda _claim, _error: "bug", lambda _claim, _error: "put off"
+        )
+    )
     assert asked.count("first") == 1
     assert done == [("first", "did"), ("bad", "bug"), ("last", "did")]
+
+
+def test_where_every_claim_is_poisonous_the_rest_is_put_off_after_a_few_rounds() -> None:
+    rounds: list[int] = []
+
+    def run(claims: Sequence[int]) -> Iterator[tuple[int, str]]:
+        rounds.append(len(claims))
+        if claims:
+            raise KeyError(claims[0])
+        yield 0, "never"
+
+    told: list[int] = []
+
+    def met_bug(claim: int, _error: Exception) -> str:
+        told.append(claim)
+        return "bug"
+
+    done = list(stream_guarded(run, range(10_000), met_bug, lambda _claim, _error: "put off"))
+    assert sorted(claim for claim, _ in done) == list(range(10_000))
+    assert [said for _, said in done].count("bug") == len(told) == 9
+    assert len(rounds) <= 40
 
 
 def test_a_stream_that_breaks_after_its_last_claim_is_told_as_a_bug_of_the_lane() -> None:
@@ -305,7 +332,7 @@ def test_a_stream_that_breaks_after_its_last_claim_is_told_as_a_bug_of_the_lane(
         raise KeyError("late")
 
     with pytest.raises(KeyError):
-        list(stream_guarded(run, ["x"], lambda _claim, _error: "bug"))
+        list(stream_guarded(run, ["x"], lambda _claim, _error: "bug", lambda _claim, _error: "put off"))
 
 
 def test_a_bug_of_the_main_loop_asks_for_a_restart_and_a_trouble_goes_up() -> None:

@@ -314,6 +314,13 @@ class Oracle:
             raise self.ends
 
 
+class _Unreadable(dict[str, Any]):
+    """Words that break whoever looks for one."""
+
+    def __contains__(self, key: object) -> bool:
+        raise ValueError(key)
+
+
 def hashed(bench: Bench, *names: str) -> list[str]:
     bench.library.note(*names)
     bench.library.settle()
@@ -377,6 +384,19 @@ def test_a_hash_that_breaks_the_provider_does_not_take_the_others_with_it(bench:
     assert bench.catalog.waiting("civitai").due == 0
     answered = {name for name, outcome in bench.ended if isinstance(outcome, Advance)}
     assert answered == set(hashes) - {hashes[3]}
+
+
+def test_a_provider_that_always_breaks_is_not_asked_hundreds_of_times(bench: Bench) -> None:
+    hashed(bench, *(f"f{number:03}" for number in range(300)))
+    broken = Oracle(_Unreadable())
+    assert bench.asking(broken).turn() == 0.0
+    assert len(broken.rounds) <= 30
+    assert len(bench.ears.bugs) <= 9
+    assert bench.catalog.waiting("civitai").due == 0
+    assert len(bench.ended) == 300
+    for _, outcome in bench.ended:
+        assert isinstance(outcome, Defer)
+        assert outcome.trouble.kind == "bug"
 
 
 def test_an_answer_that_the_catalog_cannot_keep_is_a_bug_of_that_hash_alone(bench: Bench) -> None:

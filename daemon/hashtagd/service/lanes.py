@@ -6,7 +6,7 @@ with its traceback, counted, and costs one row a delay, never the process.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -19,6 +19,8 @@ IDLE_S = 60.0
 TOLD_AGAIN_S = 60.0
 #: how long a lane rests after a bug or while the catalog is away
 REST_S = 5.0
+#: when so many questions of one round broke alone, the reason is hardly one of them
+_MOST_LONE_BUGS = 8
 #: so long no wake-up ends that rest: giving claims back is a commit, and every commit wakes all lanes
 UNDISTURBED_S = 1.0
 
@@ -219,30 +221,46 @@ def stream_guarded(
     run: Callable[[Sequence[ClaimT]], Iterator[tuple[ClaimT, OutcomeT]]],
     claims: Sequence[ClaimT],
     met_bug: Callable[[ClaimT, Exception], OutcomeT],
+    put_off: Callable[[ClaimT, Exception], OutcomeT],
 ) -> Iterator[tuple[ClaimT, OutcomeT]]:
     """Pass on what a stage streams; if it breaks, run what got no outcome again in halves.
 
-    So the poisonous claim is found in a few rounds and pays alone; a round for each would be thousands.
+    So the poisonous claim is found in a few rounds and pays alone; a round for each would be thousands. Where
+    many are poisonous the reason is another, and all that is left is put off without being asked.
     """
-    left = {id(claim): claim for claim in claims}
+    parts, lone_bugs = [list(claims)], 0
+    while parts:
+        left = {id(claim): claim for claim in parts.pop()}
+        error = yield from _streamed(run, left)
+        rest = list(left.values())
+        if error is None:
+            continue
+        if not rest:
+            raise error
+        if lone_bugs > _MOST_LONE_BUGS:
+            yield from ((claim, put_off(claim, error)) for part in (*parts, rest) for claim in part)
+            return
+        if len(rest) == 1:
+            lone_bugs += 1
+            yield rest[0], met_bug(rest[0], error)
+            continue
+        middle = len(rest) // 2
+        parts += [rest[middle:], rest[:middle]]
+
+
+def _streamed(
+    run: Callable[[Sequence[ClaimT]], Iterator[tuple[ClaimT, OutcomeT]]], left: dict[int, ClaimT]
+) -> Generator[tuple[ClaimT, OutcomeT], None, Exception | None]:
+    """Pass on a stream and take what got an outcome out of `left`; returns the bug that broke it."""
     try:
-        for claim, outcome in run(claims):
+        for claim, outcome in run(list(left.values())):
             left.pop(id(claim), None)
             yield claim, outcome
     except (Trouble, Stopping):
         raise
-    except Exception as error:
-        rest = list(left.values())
-        if not rest:
-            raise
-        if len(rest) == 1:
-            yield rest[0], met_bug(rest[0], error)
-            return
-    else:
-        return
-    middle = len(rest) // 2
-    yield from stream_guarded(run, rest[:middle], met_bug)
-    yield from stream_guarded(run, rest[middle:], met_bug)
+    except Exception as error:  # noqa: BLE001 - see the module's note: a bug costs one claim a delay
+        return error
+    return None
 
 
 def survived(body: Callable[[], bool], bug: Callable[[Exception], None]) -> bool:

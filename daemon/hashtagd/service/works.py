@@ -251,7 +251,7 @@ class AskWork:
         left = {claim.question_id: claim for claim in claims}
         with self._leases.hold_questions(claims):
             try:
-                for claim, outcome in stream_guarded(self._stage.run, claims, self._met_bug):
+                for claim, outcome in stream_guarded(self._stage.run, claims, self._met_bug, self._put_off):
                     done.append((claim, outcome))
                     left.pop(claim.question_id, None)
                     if len(done) >= ANSWERS_PER_COMMIT:
@@ -267,6 +267,10 @@ class AskWork:
 
     def _met_bug(self, claim: QuestionClaim, error: Exception) -> Outcome:
         self._bug(self.name, error)
+        return self._put_off(claim, error)
+
+    def _put_off(self, claim: QuestionClaim, error: Exception) -> Outcome:
+        """Ask later, without a word in the log: the bug stands there already."""
         return Defer(
             trouble=bug_trouble(error),
             wait_s=schedule.miss_again_s(claim.times_absent + 1, self._chance()),
