@@ -105,7 +105,8 @@ def test_a_stop_gives_claims_back_uncharged(library: Library) -> None:
     library.catalog.ask_again()
     library.note("x")
     claims, questions = library.claim(Stage.SETTLE), library.ask()
-    library.catalog.give_back(claims, questions)
+    library.catalog.apply([(claim, Release()) for claim in claims])
+    library.catalog.apply_answers([(claim, Release()) for claim in questions])
     assert library.claim_one(Stage.SETTLE).attempts == 1
     assert len(library.ask()) == 1
 
@@ -152,7 +153,7 @@ def test_a_claim_to_publish_brings_card_answer_and_artifacts(library: Library) -
     assert (claim.card, claim.answered, claim.checked_at) == (card(), True, answered_at)
     assert claim.header == HEADER
     assert library.catalog.intend([(claim, [intended("x.json", "a")])]) == {claim.file_id}
-    library.catalog.give_back([claim])
+    library.catalog.apply([(claim, Release())])
     assert library.claim_one(Stage.PUBLISH).publications == (intended("x.json", "a"),)
 
 
@@ -223,7 +224,7 @@ def test_an_artifact_record_that_leads_out_of_the_root_is_passed_over(library: L
             update(publication).where(publication.c.relpath == "y.json").values(relpath="../y.json")
         )
     )
-    library.catalog.give_back([claim])
+    library.catalog.apply([(claim, Release())])
     assert library.claim_one(Stage.PUBLISH).publications == (intended("x.json", "a"),)
 
 

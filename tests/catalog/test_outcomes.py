@@ -51,7 +51,7 @@ def test_a_file_goes_from_settle_over_digest_to_publish(library: Library) -> Non
     (settled,) = library.settle()
     claim = library.claim_one(Stage.DIGEST)
     assert (claim.header, claim.attempts, claim.fence) == (HEADER, 1, settled.fence + 1)
-    library.catalog.give_back([claim])
+    library.catalog.apply([(claim, Release())])
     library.digest()
     assert library.state("x") == "asking"
     library.answer(card())
@@ -203,7 +203,7 @@ def test_an_intention_is_known_until_the_result_is(library: Library) -> None:
     second = library.claim_one(Stage.PUBLISH)
     assert set(second.publications) == set(done)
     library.catalog.intend([(second, [intended("x.json", "two")])])
-    library.catalog.give_back([second])
+    library.catalog.apply([(second, Release())])
     third = library.claim_one(Stage.PUBLISH)
     (sidecar,) = [it for it in third.publications if it.place == place("x.json")]
     assert sidecar.recognises(sha256("one"))
@@ -228,9 +228,12 @@ def test_what_does_not_lie_on_disk_any_more_is_forgotten(library: Library) -> No
 def test_a_place_that_another_file_publishes_to_changes_hands(library: Library) -> None:
     library.publish_whole("x.safetensors")
     library.publish_whole("x.sft")
+    library.catalog.wake_publish([ROOT])
     for name in ("x.safetensors", "x.sft"):
-        library.catalog.wake_places([place(name)])
-        library.publish(publications=(written("x.json", "same"),))
+        (claim,) = library.claim(Stage.PUBLISH, limit=1)
+        assert claim.place == place(name)
+        done = Advance(facts=Published(publications=(written("x.json", "same"),)))
+        library.catalog.apply([(claim, done)])
     rows = [library.catalog.reports.show(place(name))[0] for name in ("x.safetensors", "x.sft")]
     assert [len(library.catalog.reports.history(row).sidecars) for row in rows] == [0, 1]
 

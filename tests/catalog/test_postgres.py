@@ -18,7 +18,7 @@ from hashtagd.catalog.pending import pending_files
 from hashtagd.catalog.tables import file
 from hashtagd.core.ports import Admitted, Closed
 from hashtagd.core.troubles import AskOperator, Scope, TryLater
-from hashtagd.core.work import Stage
+from hashtagd.core.work import Release, Stage
 from support.clock import FakeClock
 from support.library import CLOSED, ROOT, Library, card
 
@@ -121,7 +121,7 @@ def test_a_result_whose_commit_was_cut_off_is_applied_once(shared: Catalog) -> N
 
     with pytest.raises(TryLater):
         shared.database.write(cut)
-    shared.give_back([claim])
+    shared.apply([(claim, Release())])
     assert library.claim_one(Stage.SETTLE).attempts == 1
 
 

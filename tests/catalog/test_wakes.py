@@ -58,13 +58,6 @@ def test_new_writers_publish_everything_once_more(library: Library) -> None:
     assert library.catalog.wake_publish(["other"]) == 0
 
 
-def test_a_lost_artifact_publishes_its_file_once_more(library: Library) -> None:
-    library.publish_whole("x", card())
-    library.publish_whole("y", card())
-    assert library.catalog.wake_places([place("y"), place("unknown")]) == 1
-    assert library.claim_one(Stage.PUBLISH).place == place("y")
-
-
 def test_asking_again_takes_answered_and_parked_questions(library: Library) -> None:
     for name in ("x", "y"):
         library.publish_whole(name, card())

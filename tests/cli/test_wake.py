@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.core.work import Stage
+from hashtagd.core.work import Release, Stage
 from hashtagd.service.clock import SystemClock
 from hashtagd.service.health import Health
 from hashtagd.service.lock import DaemonLock
@@ -25,7 +25,7 @@ def due(home: Home, stage: Stage) -> list[str]:
         f"sqlite:///{home.state}/catalog.db", clock=SystemClock(), owner="test", chance=lambda: 0.0
     )
     claims = catalog.claim(stage, ["loras"], 99)
-    catalog.give_back(claims)
+    catalog.apply([(claim, Release()) for claim in claims])
     catalog.close()
     return sorted(claim.place.relpath for claim in claims)
 

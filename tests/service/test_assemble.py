@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator
 from hashtagd.core.work import Stage
 from hashtagd.service.lock import DaemonLock, OwnerFile, dead_owners, running_pid
@@ -194,7 +193,7 @@ def test_what_a_killed_process_had_claimed_is_free_at_once(home: Home) -> None:
         run.turn(1)
         run.service.works[0].turn()
     killed = home.catalog("dead")
-    killed.wake_places([Place(root="loras", relpath="known.safetensors")])
+    killed.wake_publish(["loras"])
     killed.retry()
     claims = [claim for stage in Stage for claim in killed.claim(stage, ["loras"], 9)]
     proof = OwnerFile(home.state, "dead")

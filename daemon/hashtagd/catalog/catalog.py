@@ -33,7 +33,7 @@ from hashtagd.catalog.rows import chunks
 from hashtagd.catalog.storable import is_storable
 from hashtagd.core.place import Place, Sighting, Stamp
 from hashtagd.core.ports import Clock
-from hashtagd.core.work import Claim, Outcome, Publication, QuestionClaim, Release, Stage, Waiting
+from hashtagd.core.work import Claim, Outcome, Publication, QuestionClaim, Stage, Waiting
 
 
 class Catalog:
@@ -162,11 +162,6 @@ class Catalog:
         """Lengthen the leases of claims that still hold."""
         self.database.write(lambda it, now: claims.renew(it, now, file_claims, question_claims))
 
-    def give_back(self, file_claims: Sequence[Claim], question_claims: Sequence[QuestionClaim] = ()) -> None:
-        """End claims without an outcome; their attempts do not count."""
-        self.apply([(claim, Release()) for claim in file_claims])
-        self.apply_answers([(claim, Release()) for claim in question_claims])
-
     def release_own(self, dead_owners: Sequence[str]) -> int:
         """End the leases of processes that are known to be dead; what they tried counts."""
         if not dead_owners:
@@ -241,10 +236,6 @@ class Catalog:
         """Publish every file of these roots once more."""
         return self.database.write(lambda it, now: wakes.publish_again(it, now, roots))
 
-    def wake_places(self, places: Sequence[Place]) -> int:
-        """Publish these files once more."""
-        return self.database.write(lambda it, now: wakes.publish_places(it, now, places))
-
     def ask_again(self, hashes: Sequence[str] | None = None) -> int:
         """Ask about these hashes now; None: about all."""
         return self.database.write(lambda it, now: wakes.ask_again(it, now, hashes))
@@ -284,10 +275,6 @@ class Catalog:
     def count_files(self, root: str) -> int:
         """Count the live files of a root."""
         return self.database.read(lambda it, _now: folders.count_files(it, root))
-
-    def live_places(self, root: str) -> list[Place]:
-        """List where the live files of a root are."""
-        return self.database.read(lambda it, _now: folders.live_places(it, root))
 
     def root_marker(self, name: str) -> str | None:
         """Give the marker under which a root is known; None when it was never kept."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_
 
-from hashtagd.catalog.rows import chunks, insert_or_update, place_of, stamp_of
+from hashtagd.catalog.rows import chunks, insert_or_update, stamp_of
 from hashtagd.catalog.storable import is_storable
 from hashtagd.catalog.tables import file, folder, root
 from hashtagd.core.place import Place, Stamp
@@ -51,14 +51,6 @@ def files_in(connection: Connection, root_name: str, folder_name: str) -> dict[s
 def count_files(connection: Connection, root_name: str) -> int:
     """Count the live files of a root."""
     return connection.execute(select(func.count()).select_from(file).where(_live(root_name))).scalar_one()
-
-
-def live_places(connection: Connection, root_name: str) -> list[Place]:
-    """List where the live files of a root are, in order of their paths."""
-    rows = connection.execute(
-        select(file.c.root, file.c.relpath).where(_live(root_name)).order_by(file.c.relpath)
-    )
-    return [place_of(row) for row in rows]
 
 
 def root_row(connection: Connection, name: str) -> tuple[str | None, str | None]:

@@ -66,17 +66,6 @@ def publish_again(connection: Connection, now: datetime, roots: Sequence[str]) -
     return len(woken)
 
 
-def publish_places(connection: Connection, now: datetime, places: Sequence[Place]) -> int:
-    """Make these files due for publish: an artifact of theirs was lost. Returns how many there are."""
-    woken: list[int] = []
-    for some in chunks(sorted(set(places))):
-        there = tuple_(file.c.root, file.c.relpath).in_([(place.root, place.relpath) for place in some])
-        live = and_(there, file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
-        woken.extend(connection.execute(select(file.c.id).where(live)).scalars())
-    wake_publish(connection, now, sorted(woken))
-    return len(woken)
-
-
 def ask_again(connection: Connection, now: datetime, hashes: Sequence[str] | None) -> int:
     """Make questions due now, answered ones too; None: all of them. Returns how many."""
     free = and_(

@@ -115,25 +115,6 @@ def round_wait_s(
     return max(collect_s, pause_s - max(since_last_round_s, 0.0), 0.0)
 
 
-def round_is_due(
-    *,
-    waiting: int,
-    oldest_wait_s: float,
-    digesting: bool,
-    since_last_round_s: float | None,
-    rounds_in_a_row: int,
-) -> bool:
-    """Tell whether a round should go now; the rule is `round_wait_s`."""
-    wait_s = round_wait_s(
-        waiting=waiting,
-        oldest_wait_s=oldest_wait_s,
-        digesting=digesting,
-        since_last_round_s=since_last_round_s,
-        rounds_in_a_row=rounds_in_a_row,
-    )
-    return wait_s <= 0
-
-
 def _doubled(first_s: float, times: int) -> float:
     """Double from `first_s` with each time (the first is 1), never beyond a quarter of an hour."""
     exponent = min(max(times, 1) - 1, 20)  # bounded first: 2 ** 5,000 is no float
