@@ -6,11 +6,12 @@ PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint check bench clean
+.PHONY: help run test long lint check bench clean
 
 help:
 	@echo 'make run FOLDER=~/ComfyUI   watch a folder (a ComfyUI folder, a models folder, or any folder)'
 	@echo 'make test                   run the tests'
+	@echo 'make long                   every kill point, and a file of 2 GB that grows for a minute'
 	@echo 'make check                  lint, types and tests: what CI runs'
 	@echo 'make bench                  measure, and print every figure beside its goal'
 	@echo 'make clean                  remove what make made'
@@ -27,6 +28,10 @@ run: $(VENV)/.ready
 # Branch coverage of core and catalog must be complete.
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+
+# Every kill point instead of every fifth, 200 random kills, and a file of 2 GB that grows for a minute.
+long: $(VENV)/.ready-dev
+	HASHTAGD_LONG=1 $(BIN)/python -m pytest -n 2 tests/crash tests/e2e/test_arrivals.py $(ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
