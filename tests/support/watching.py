@@ -176,6 +176,7 @@ class Watched:
             with self._news:
                 before = self._count
             if tick:
+                self.clock.advance(1.0)
                 self.roots.check()
                 self.observer.check()
             self.drain()

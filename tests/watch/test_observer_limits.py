@@ -93,6 +93,20 @@ def test_folders_made_later_than_the_limit_allows_are_noticed(tmp_path: Path) ->
         here.until(lambda: here.observer.modes() == {"loras": "poll"}, tick=True)
 
 
+def test_folders_made_a_moment_ago_are_not_taken_for_the_limit(tmp_path: Path) -> None:
+    """F02: the check meets folders that watchdog is still on its way to, several times within a moment."""
+    root = loras(tmp_path / "loras")
+    with watched(root) as here:
+        for number in range(60):
+            (root.path / f"{number}" / "a" / "b").mkdir(parents=True)
+            here.observer.check()
+            here.observer.check()
+            here.drain()
+            assert here.observer.modes() == {"loras": "events"}
+        here.until(lambda: not here.observer.troubles(), tick=True)
+        assert here.observer.modes() == {"loras": "events"}
+
+
 def test_no_instance_left_means_polling_until_there_is_one(tmp_path: Path) -> None:
     """F08."""
     root = loras(tmp_path / "loras")

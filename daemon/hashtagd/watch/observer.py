@@ -31,6 +31,8 @@ from hashtagd.watch.watcher import (
 
 __all__ = ["Hints", "Mode", "Observer", "look", "wanted_mode"]
 
+#: folders that stay unwatched for this long were refused; for less, watchdog may still be on its way to them
+SHORT_FOR_S = 3.0
 #: after this time a root that ran into a limit is tried again
 RETRY_S = 60.0
 #: how soon the folder of a root is looked for again after it could not be watched
@@ -55,8 +57,8 @@ class _Post:
     trouble: Trouble | None = None
     #: folders came or went since the watches were last counted
     must_count: bool = False
-    #: a count that is short once may have met a folder just made; twice, it is the limit
-    was_short: bool = False
+    #: since when the count is short: it may have met folders just made; if it stays so, it is the limit
+    short_since_s: float | None = None
     must_rearm: bool = False
     retry_at_s: float = float("inf")
 
@@ -171,7 +173,7 @@ class Observer:
             self._disarm(post)
             self._note_refusal(post, error)
             return
-        post.must_count, post.was_short = True, False
+        post.must_count, post.short_since_s = True, None
 
     def _note_refusal(self, post: _Post, error: OSError) -> None:
         name = post.folder.name
@@ -190,10 +192,10 @@ class Observer:
         if not missing:
             if post.trouble is not None:
                 self._box.ask_scan(post.folder.name)
-            post.trouble, post.must_count, post.was_short = None, False, False
-        elif not post.was_short:
-            post.was_short = True
-        else:
+            post.trouble, post.must_count, post.short_since_s = None, False, None
+        elif post.short_since_s is None:
+            post.short_since_s = self._clock.monotonic_s()
+        elif self._clock.monotonic_s() - post.short_since_s >= SHORT_FOR_S:
             self._disarm(post)
             post.trouble = watch_limit_trouble(post.folder.name, missing, ours)
             post.retry_at_s = self._clock.monotonic_s() + RETRY_S
