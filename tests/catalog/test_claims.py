@@ -100,6 +100,22 @@ def test_leases_of_the_dead_end_at_once_and_their_attempts_count(
     assert taken.file_id != held[0].file_id
 
 
+def test_a_file_whose_claims_came_to_no_end_waits_for_the_others_and_is_taken_alone(library: Library) -> None:
+    """F83: one of a batch may be what kills the process; the innocent must not be parked with it."""
+    library.note("a", "b")
+    library.settle()
+    for _ in range(2):
+        assert len(library.claim(Stage.DIGEST)) == 2
+        library.catalog.release_own([library.catalog.owner])
+    library.note("c", "d")
+    library.settle()
+    assert {it.place.relpath for it in library.claim(Stage.DIGEST)} == {"c", "d"}
+    (first,) = library.claim(Stage.DIGEST)
+    (second,) = library.claim(Stage.DIGEST)
+    assert {first.place.relpath, second.place.relpath} == {"a", "b"}
+    assert (first.attempts, second.attempts) == (3, 3)
+
+
 def test_a_stop_gives_claims_back_uncharged(library: Library) -> None:
     library.publish_whole("asked")
     library.catalog.ask_again()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, func, or_, select, update
 
@@ -27,6 +27,9 @@ from hashtagd.core import schedule
 from hashtagd.core.card import strongest
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Claim, Publication, QuestionClaim, Stage
+
+#: from so many charged attempts on, a row is suspected of killing the process
+_ALONE_FROM: Final = 2
 
 
 def due_files(stages: Collection[Stage], roots: Sequence[str], now: datetime) -> ColumnElement[bool]:
@@ -55,25 +58,38 @@ def take_files(
 ) -> list[Claim]:
     """Lease due rows, those that have waited longest first; the attempt is charged.
 
-    The rows are chosen in a common table expression: PostgreSQL may run a bare `in (select ... limit)` twice.
+    A row that was charged before without coming to an end may be what kills the process: it waits for the
+    others and is then taken alone, so that no innocent is charged with it again and again.
     """
+    if stage is Stage.SETTLE:  # its attempts are looks, and never park a file
+        rows = _lease(connection, now, owner, due_files([stage], roots, now), limit)
+    else:
+        due, suspect = due_files([stage], roots, now), file.c.attempts >= _ALONE_FROM
+        rows = _lease(connection, now, owner, and_(due, ~suspect), limit)
+        rows = rows or _lease(connection, now, owner, and_(due, suspect), 1)
+    ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
+    claims = [claim for row in ordered if (claim := _read(connection, now, row)) is not None]
+    return _with_answers(connection, claims) if stage is Stage.PUBLISH else claims
+
+
+def _lease(
+    connection: Connection, now: datetime, owner: str, which: ColumnElement[bool], limit: int
+) -> Sequence[Record]:
+    """Lease rows, chosen in a common table expression: PostgreSQL may run a bare subselect twice."""
     due = (
         select(file.c.id)
-        .where(due_files([stage], roots, now))
+        .where(which)
         .order_by(file.c.due_at, file.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("due")
     )
-    rows = connection.execute(
+    return connection.execute(
         update(file)
         .where(file.c.id.in_(select(due.c.id)))
         .values(**lease_values(file, owner, now), republish=False)
         .returning(file)
     ).all()
-    ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
-    claims = [claim for row in ordered if (claim := _read(connection, now, row)) is not None]
-    return _with_answers(connection, claims) if stage is Stage.PUBLISH else claims
 
 
 def lease_values(table: Table, owner: str, now: datetime) -> dict[str, Any]:
