@@ -11,6 +11,7 @@ from hashtagd.core.card import (
     DownloadUrl,
     License,
     Preview,
+    Update,
     strongest,
 )
 
@@ -38,9 +39,11 @@ FULL = Card(
             size_bytes=99,
             sha256=None,
             autov3=None,
-            urls=(DownloadUrl(url="https://models.example/33", source="civitai"),),
+            urls=(DownloadUrl(url="https://models.example/33", source="civitai", gated=False, paid=True),),
         ),
     ),
+    update=Update(version_id=23, name="v2", published_at="2026-01-02T03:04:05Z"),
+    early_access_ends_at="2026-02-03T04:05:06Z",
     raw={"id": 22, "files": [{"id": 33}]},
 )
 

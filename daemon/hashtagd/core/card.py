@@ -60,8 +60,10 @@ class DownloadUrl:
     url: str
     #: `civitai`, `huggingface`, ...
     source: str
-    #: None where the source does not say
+    #: an account, a consent or money is asked for at the door; None where the source does not say
     gated: bool | None = None
+    #: the bytes have to be paid for; None where the source does not say
+    paid: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,16 @@ class License:
     allow_commercial_use: tuple[str, ...] | None = None
     allow_derivatives: bool | None = None
     allow_different_license: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A newer version of the same model for the same base model, published after the matched one."""
+
+    version_id: int
+    name: str | None = None
+    #: RFC 3339 in UTC
+    published_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +132,10 @@ class Card:
     published_at: str | None = None
     previews: tuple[Preview, ...] = ()
     downloads: tuple[Download, ...] = ()
+    #: the newest version that could take this one's place; None where the site shows none
+    update: Update | None = None
+    #: RFC 3339 in UTC: when the version becomes free for all; None where it is free, or no end was set
+    early_access_ends_at: str | None = None
     #: why there is nothing to download, in words; None when there is
     not_downloadable_because: str | None = None
     #: the provider's own document about the version (for Civitai: the version object with `model` and
@@ -152,6 +168,8 @@ class Card:
         known["license"] = License(**_tuples(known["license"]))
         known["previews"] = tuple(Preview(**item) for item in known["previews"])
         known["downloads"] = tuple(_download(item) for item in known["downloads"])
+        if known.get("update") is not None:
+            known["update"] = Update(**known["update"])
         for name in ("trained_words", "tags"):
             known[name] = tuple(known[name])
         return cls(**known)
