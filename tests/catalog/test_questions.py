@@ -8,6 +8,7 @@ from hashtagd.catalog.tables import file
 from hashtagd.catalog.tables import question as questions
 from hashtagd.core import schedule
 from hashtagd.core.card import Availability, Confidence
+from hashtagd.core.joining import vanished
 from hashtagd.core.work import (
     Absent,
     Advance,
@@ -25,7 +26,7 @@ from hashtagd.core.work import (
     Stage,
     Waiting,
 )
-from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, digests, place, question
+from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, chain, digests, place, put, question
 
 
 @pytest.fixture
@@ -81,17 +82,17 @@ def test_a_provider_that_was_never_asked_is_asked_about_every_live_hash_once(has
     )
     for claim in hashed.claim(Stage.DIGEST):
         text = claim.place.relpath.removeprefix("copy of ")
-        facts = Digested(digests=digests(text), question=question(text, "civitai"))
+        facts = Digested(digests=digests(text), questions=put(question(text, "civitai")))
         hashed.catalog.apply([(claim, Advance(facts=facts))])
     hashed.lose("lost")
-    assert hashed.catalog.put_missing_questions("civarchive") == 2
+    assert hashed.catalog.put_missing_questions(chain("civarchive")) == 2
     assert {claim.key for claim in hashed.ask("civarchive")} == {
         question("x", "civarchive"),
         question("y", "civarchive"),
     }
     before = hashed.catalog.change_token()
-    assert hashed.catalog.put_missing_questions("civarchive") == 0
-    assert hashed.catalog.put_missing_questions("civitai") == 0
+    assert hashed.catalog.put_missing_questions(chain("civarchive")) == 0
+    assert hashed.catalog.put_missing_questions(chain("civitai")) == 0
     assert hashed.catalog.change_token() == before
 
 
@@ -141,7 +142,7 @@ def test_a_change_in_the_providers_own_document_publishes_too(hashed: Library) -
 
 def test_absent_puts_the_next_question_once(hashed: Library) -> None:
     then = question("x", "civarchive")
-    absent = Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=then))
+    absent = Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=put(then)))
     say(hashed, absent)
     answered_at = hashed.clock.now()
     hashed.clock.advance(schedule.NEXT_ANSWER_PATIENCE_S)
@@ -157,7 +158,7 @@ def test_absent_puts_the_next_question_once(hashed: Library) -> None:
 
 def test_an_unknown_file_waits_a_moment_for_the_next_word_and_is_published_once(hashed: Library) -> None:
     then = question("x", "header")
-    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=then)))
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=put(then))))
     assert hashed.claim(Stage.PUBLISH) == []
     due_at = hashed.catalog.next_due([Stage.PUBLISH], [ROOT])
     assert due_at == hashed.clock.now() + timedelta(seconds=schedule.NEXT_ANSWER_PATIENCE_S)
@@ -172,7 +173,7 @@ def test_a_file_that_is_due_earlier_does_not_wait_for_the_next_word(hashed: Libr
     hashed.clock.advance(schedule.FIRST_ANSWER_PATIENCE_S - 1.0)
     due_at = hashed.catalog.next_due([Stage.PUBLISH], [ROOT])
     then = question("x", "header")
-    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=then)))
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=put(then))))
     assert hashed.catalog.next_due([Stage.PUBLISH], [ROOT]) == due_at
 
 
@@ -183,29 +184,32 @@ def test_a_model_that_vanishes_keeps_its_card(hashed: Library) -> None:
     for _ in range(2):
         hashed.clock.advance(3600)
         say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=3600.0)))
-    assert hashed.claim(Stage.PUBLISH) == []
+    kept = hashed.claim_one(Stage.PUBLISH).card
+    assert kept == vanished(card("Known"), hashed.clock.now() - timedelta(hours=1))
+    assert (kept.model_name, kept.downloadable, kept.availability) == ("Known", False, Availability.DELETED)
     (row,) = hashed.catalog.reports.show(place("x"))
-    assert row.card == replace(card("Known"), raw={})
+    assert row.card == replace(kept, raw={})
     assert row.state == "published"
     names = [it.name for it in hashed.catalog.reports.history(row).events]
-    assert names[-2:] == ["model_vanished", "model_vanished"]
+    assert names.count("model_vanished") == 1
 
 
-def test_a_model_that_comes_back_unchanged_publishes_nothing(hashed: Library) -> None:
+def test_a_model_that_comes_back_is_no_longer_marked_as_vanished(hashed: Library) -> None:
     """F63."""
     say(hashed, found("Known"))
     hashed.publish()
     hashed.clock.advance(3600)
     say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=3600.0)))
+    hashed.publish()
     hashed.clock.advance(3600)
     assert say(hashed, found("Known")).times_absent == 1
-    assert hashed.claim(Stage.PUBLISH) == []
+    assert hashed.claim_one(Stage.PUBLISH).card == card("Known")
 
 
 def test_a_stronger_answer_replaces_a_weaker_one_and_not_the_other_way_round(hashed: Library) -> None:
     claimed = card("Own word", provider="header", confidence=Confidence.CLAIMED)
     then = question("x", "civitai-mirror")
-    say(hashed, Advance(facts=Answered(answer=Found(card=claimed), again_in_s=9e5, then=then)))
+    say(hashed, Advance(facts=Answered(answer=Found(card=claimed), again_in_s=9e5, then=put(then))))
     assert hashed.claim_one(Stage.PUBLISH).card == claimed
     hashed.clock.advance(schedule.LEASE_S)
     say(hashed, found("Exact"), "civitai-mirror")
@@ -221,7 +225,9 @@ def test_a_stronger_answer_replaces_a_weaker_one_and_not_the_other_way_round(has
 def test_of_equal_answers_the_provider_asked_first_counts(hashed: Library) -> None:
     say(
         hashed,
-        Advance(facts=Answered(answer=Found(card=card("First")), again_in_s=9e5, then=question("x", "b"))),
+        Advance(
+            facts=Answered(answer=Found(card=card("First")), again_in_s=9e5, then=put(question("x", "b")))
+        ),
     )
     hashed.publish()
     say(hashed, found("Second"), "b")
@@ -230,14 +236,14 @@ def test_of_equal_answers_the_provider_asked_first_counts(hashed: Library) -> No
 
 def test_a_question_about_tensors_runs_in_the_background(hashed: Library) -> None:
     then = question("x", "civitai", HashKind.TENSORS)
-    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=9e5, then=then)))
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=9e5, then=put(then))))
     hashed.publish()
     assert hashed.catalog.waiting("civitai").due == 0
     assert hashed.ask() == []
     assert hashed.catalog.next_question_due("civitai") is not None
-    assert hashed.catalog.waiting("civitai", background=True).due == 1
-    assert hashed.catalog.next_question_due("civitai", background=True) == hashed.clock.now()
-    (claim,) = hashed.ask(background=True)
+    assert hashed.catalog.waiting("civitai", HashKind.TENSORS).due == 1
+    assert hashed.catalog.next_question_due("civitai", HashKind.TENSORS) == hashed.clock.now()
+    (claim,) = hashed.ask(kind=HashKind.TENSORS)
     assert claim.key == then
     edited = card("Same tensors", confidence=Confidence.TENSORS, by="tensors")
     hashed.catalog.apply_answers(
@@ -248,14 +254,13 @@ def test_a_question_about_tensors_runs_in_the_background(hashed: Library) -> Non
     assert hashed.state("x") == "published"
 
 
-def test_first_answers_go_before_background_ones(hashed: Library) -> None:
+def test_nobody_is_asked_about_the_tensors_of_a_file_that_is_known_as_a_whole(hashed: Library) -> None:
     then = question("x", "civitai", HashKind.TENSORS)
-    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=9e5, then=then)))
-    hashed.clock.advance(10)
-    hashed.note("y")
-    hashed.settle()
-    hashed.digest()
-    assert [it.key for it in hashed.ask(background=True)] == [question("y"), then]
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=5400.0, then=put(then))))
+    hashed.clock.advance(5400)
+    say(hashed, found())
+    assert hashed.ask(kind=HashKind.TENSORS) == []
+    assert hashed.catalog.next_question_due("civitai", HashKind.TENSORS) is None
 
 
 def test_a_round_takes_along_what_is_nearly_due_but_does_not_go_for_it(library: Library) -> None:

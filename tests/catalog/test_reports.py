@@ -1,20 +1,14 @@
-import json
-from pathlib import PurePosixPath
-
 import pytest
 from sqlalchemy import text
 
-from hashtagd.catalog.cards import card_json
-from hashtagd.catalog.pages import Filters
+from hashtagd.catalog.filters import Filters
 from hashtagd.catalog.reports import QuestionCount, RootCount, Summary
-from hashtagd.core.card import Confidence, Download, DownloadUrl, License
-from hashtagd.core.digests import SHA256_OF_NOTHING, Digests
+from hashtagd.core.card import Confidence
 from hashtagd.core.work import (
     Absent,
     Advance,
     Answered,
     Defer,
-    Digested,
     Found,
     HashKind,
     Park,
@@ -30,6 +24,7 @@ from support.library import (
     card,
     digests,
     place,
+    put,
     question,
     sha256,
     written,
@@ -115,7 +110,7 @@ def test_roots_are_counted(full: Library) -> None:
 def test_questions_are_counted_by_class(full: Library) -> None:
     then = question("asking", "civitai", HashKind.TENSORS)
     (claim,) = full.ask()
-    absent = Advance(facts=Answered(answer=Absent(), again_in_s=99.0, then=then))
+    absent = Advance(facts=Answered(answer=Absent(), again_in_s=99.0, then=put(then)))
     full.catalog.apply_answers([(claim, absent)])
     assert full.catalog.reports.questions() == QuestionCount(due=0, waiting=5, background=1)
 
@@ -205,70 +200,6 @@ def test_the_story_of_a_file_is_told_in_order(library: Library) -> None:
     assert library.catalog.reports.history(young).events == ()
 
 
-def test_the_card_as_json_holds_every_promised_key(library: Library) -> None:
-    url = DownloadUrl(url="https://a.example/1", source="civitai")
-    mirror = DownloadUrl(url="https://b.example/1", source="huggingface", gated=False)
-    file = Download(
-        file_id=3,
-        name="x.safetensors",
-        type="Model",
-        primary=True,
-        size_bytes=5,
-        sha256=sha256("x"),
-        autov3=None,
-        urls=(url, mirror),
-    )
-    library.publish_whole("a/x", card(downloads=(file,), license=License(allow_no_credit=True)))
-    (row,) = library.catalog.reports.show(place("a/x"))
-    shown = card_json(row, PurePosixPath("/models/a/x"))
-    json.dumps(shown, allow_nan=False)
-    assert shown["hashes"] == {
-        "sha256": sha256("a/x"),
-        "autov2": sha256("a/x")[:10],
-        "autov3": sha256("tensors of a/x")[:12],
-        "tensors_sha256": sha256("tensors of a/x"),
-        "blake3": None,
-        "crc32": "0badcafe",
-    }
-    assert shown["match"] == {
-        "provider": "civitai",
-        "by": "sha256",
-        "confidence": "exact",
-        "checked_at": "2026-01-01T00:00:00Z",
-        "availability": "public",
-    }
-    assert (shown["downloadable"], shown["not_downloadable_because"]) == (True, None)
-    assert shown["downloads"][0]["urls"][1] == {"url": mirror.url, "source": "huggingface", "gated": False}
-    assert shown["license"] == {"allow_no_credit": True}
-    assert (shown["path"], shown["absolute_path"], shown["next_check_at"]) == (
-        "a/x",
-        "/models/a/x",
-        "2026-01-01T01:00:00Z",
-    )
-
-
-def test_the_card_of_a_file_nobody_knows_has_the_same_keys(full: Library) -> None:
-    (known,) = full.catalog.reports.list_files(Filters(state="published"))
-    (waiting, _) = full.catalog.reports.list_files(Filters(root="second"))
-    (parked,) = full.catalog.reports.list_files(Filters(state="parked"))
-    shown = card_json(waiting, None)
-    assert list(shown) == list(card_json(known, None))
-    assert (shown["match"], shown["absolute_path"], shown["hashes"]["autov2"]) == (None, None, None)
-    assert shown["not_downloadable_because"]
-    assert card_json(known, None)["not_downloadable_because"] == "no address is known"
-    assert card_json(parked, None)["trouble"] == BROKEN.to_json()
-    assert card_json(parked, None)["next_check_at"] is None
-
-
-def test_a_file_without_tensors_has_no_short_tensor_hash(library: Library) -> None:
-    library.note("x")
-    library.settle()
-    hashed = Digested(digests=Digests(sha256=sha256("x"), tensors_sha256=SHA256_OF_NOTHING), question=None)
-    library.catalog.apply([(library.claim_one(Stage.DIGEST), Advance(facts=hashed))])
-    (row,) = library.catalog.reports.show(place("x"))
-    assert card_json(row, None)["hashes"]["autov3"] is None
-
-
 def test_the_view_for_owners_has_one_row_a_live_file(full: Library) -> None:
     rows = full.catalog.database.read(
         lambda it, _now: it.execute(text("select path, model_name, autov2 from model order by path")).all()
@@ -289,7 +220,7 @@ def test_the_strongest_card_is_shown_everywhere(library: Library) -> None:
     then = question("x", "b")
     (first,) = library.ask()
     library.catalog.apply_answers(
-        [(first, Advance(facts=Answered(answer=Found(card=weak), again_in_s=9e5, then=then)))]
+        [(first, Advance(facts=Answered(answer=Found(card=weak), again_in_s=9e5, then=put(then))))]
     )
     library.answer(card("Strong"), "b")
     library.catalog.apply([(library.claim_one(Stage.PUBLISH), Advance(facts=Published(publications=())))])

@@ -42,7 +42,7 @@ from hashtagd.core.work import (
     Stage,
 )
 from support.clock import FakeClock
-from support.library import BROKEN, BUSY, ROOT, Library, card, digests, place, sha256
+from support.library import BROKEN, BUSY, ROOT, Library, card, digests, place, put, sha256
 from support.library import question as ask_about
 
 NAMES = ("a", "b", "d/a", "d/c")
@@ -185,7 +185,7 @@ class Life(RuleBasedStateMachine):
         text = f"content {done.stamp.size_bytes - 100}"
         work: dict[Stage, Outcome] = {
             Stage.SETTLE: Advance(facts=Settled(header=None)),
-            Stage.DIGEST: Advance(facts=Digested(digests=digests(text), question=ask_about(text))),
+            Stage.DIGEST: Advance(facts=Digested(digests=digests(text), questions=put(ask_about(text)))),
             Stage.PUBLISH: Advance(facts=Published(publications=())),
         }
         other: list[Outcome] = [
@@ -197,9 +197,9 @@ class Life(RuleBasedStateMachine):
         ]
         return other[choice] if choice < len(other) else work[done.stage]
 
-    @rule(who=st.integers(0, 1), background=st.booleans())
-    def ask(self, who: int, background: bool) -> None:  # noqa: FBT001 - hypothesis passes by name
-        self.asked += self.processes[who].ask(background=background)
+    @rule(who=st.integers(0, 1), kind=st.sampled_from(HashKind))
+    def ask(self, who: int, kind: HashKind) -> None:
+        self.asked += self.processes[who].ask(kind=kind)
 
     @rule(choice=st.integers(0, 5), which=st.integers(0, 9))
     def answer(self, choice: int, which: int) -> None:
@@ -212,7 +212,7 @@ class Life(RuleBasedStateMachine):
         outcome: Outcome = [
             Advance(facts=Answered(answer=Found(card=card("One")), again_in_s=900.0)),
             Advance(facts=Answered(answer=Found(card=card("Two")), again_in_s=900.0)),
-            Advance(facts=Answered(answer=Absent(), again_in_s=900.0, then=tensors)),
+            Advance(facts=Answered(answer=Absent(), again_in_s=900.0, then=put(tensors))),
             Defer(trouble=BUSY, wait_s=30.0),
             Park(trouble=BROKEN),
             Release(),

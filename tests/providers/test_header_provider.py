@@ -18,7 +18,7 @@ def header(family: str | None = None, kind: str | None = None, **metadata: str) 
 
 
 def ask(described: Header | None) -> Found | Absent:
-    subject = Subject(digests=Digests(sha256=sha(1)), header=described, size_bytes=1000)
+    subject = Subject(hash=sha(1), digests=Digests(sha256=sha(1)), header=described, size_bytes=1000)
     answers = dict(HeaderProvider().ask([subject, subject]))
     assert list(answers) == [sha(1)]
     answer = answers[sha(1)]

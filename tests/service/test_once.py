@@ -1,20 +1,46 @@
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.gates import Gates
-from hashtagd.core.troubles import Scope
-from hashtagd.core.work import Advance, Answered, Defer, Found, Published, Stage
+from hashtagd.core.troubles import Scope, Trouble
+from hashtagd.core.work import (
+    Absent,
+    Advance,
+    Answered,
+    Defer,
+    Found,
+    HashKind,
+    Published,
+    Stage,
+    Subject,
+)
+from hashtagd.service.asking import Line
 from hashtagd.service.once import ARRIVING_S, GATE_PATIENCE_S, OnceJudge
 from support.clock import FakeClock
-from support.library import BUSY, ROOT, Library, card
+from support.library import BUSY, ROOT, Library, card, put, question
 from support.serving import later
 
 SITE = "https://site.example"
+ARCHIVE = "https://archive.example"
 OUTAGE = later("outage", Scope.PROVIDER)
 INCOMPLETE = later("incomplete", Scope.FILE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A provider as far as the judge looks at it."""
+
+    name: str
+    origin: str | None
+    slow: bool = False
+    batch_limit: int = 1
+
+    def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
+        raise AssertionError(subjects)
 
 
 @dataclass
@@ -24,19 +50,26 @@ class Court:
     catalog: Catalog
     clock: FakeClock
     quiet: bool = True
+    background: bool = False
     resting: dict[Stage, set[str]] = field(default_factory=dict)
     asked: int = 0
 
     @property
     def gates(self) -> Gates:
-        return self.catalog.gates({SITE: 60}, 60)
+        return self.catalog.gates({SITE: 60, ARCHIVE: 2}, 60)
 
     @property
     def judge(self) -> OnceJudge:
         return OnceJudge(
             catalog=self.catalog,
             gates=self.gates,
-            origins={"civitai": SITE, "header": None},
+            lines=[
+                Line(provider=Asked("civitai", SITE)),
+                Line(provider=Asked("archive", ARCHIVE, slow=True)),
+                Line(provider=Asked("header", None)),
+                Line(provider=Asked("civitai", SITE), kind=HashKind.TENSORS, behind="civitai"),
+            ],
+            background=self.background,
             roots=[ROOT],
             clock=self.clock,
             resting=lambda stage: self.resting.get(stage, set()),
@@ -175,3 +208,44 @@ def test_a_file_that_waits_for_its_answer_is_waited_for_while_somebody_can_be_as
     court.clock.advance(60.0)
     library.publish()
     assert court.judge.finished()
+
+
+def unknown(library: Library, name: str, *kinds: tuple[str, HashKind]) -> None:
+    """Bring a file so far that only background questions are left."""
+    library.note(name)
+    library.settle()
+    library.digest()
+    (claim,) = library.ask()
+    then = tuple(replace(it, background=True) for it in put(*(question(name, *kind) for kind in kinds)))
+    absent = Advance(facts=Answered(answer=Absent(), again_in_s=9e5, then=then))
+    library.catalog.apply_answers([(claim, absent)])
+    library.clock.advance(2.0)
+    library.publish()
+
+
+def test_a_slow_provider_is_waited_for_as_far_as_its_budget_goes_at_once(
+    court: Court, library: Library
+) -> None:
+    unknown(library, "a", ("archive", HashKind.SHA256))
+    assert not court.judge.finished()
+    for _ in range(2):
+        court.gates.admit(ARCHIVE)
+    assert court.judge.finished()
+    court.background = True
+    assert not court.judge.finished()
+
+
+def test_a_slow_provider_that_is_away_is_no_reason_to_come_back(court: Court, library: Library) -> None:
+    unknown(library, "a", ("archive", HashKind.SHA256))
+    court.gates.close(ARCHIVE, OUTAGE, 1500.0)
+    verdict = court.judge.judge()
+    assert (verdict.finished, verdict.gates, verdict.questions_waiting) == (True, {}, 0)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_questions_about_tensors_are_waited_for_only_on_request(
+    court: Court, library: Library, *, background: bool
+) -> None:
+    unknown(library, "a", ("civitai", HashKind.TENSORS))
+    court.background = background
+    assert court.judge.finished() is not background

@@ -52,7 +52,7 @@ def claim(library: Library) -> Claim:
     [
         (Advance(facts=Settled(header=HEADER)), "file_settled", {"size_bytes": 1000}),
         (
-            Advance(facts=Digested(digests=digests("a"), question=None)),
+            Advance(facts=Digested(digests=digests("a"))),
             "file_digested",
             {"size_bytes": 1000, "sha256": digests("a").sha256},
         ),
@@ -137,7 +137,7 @@ def test_a_question_that_waits_or_ends_is_told_with_the_reason(asked: QuestionCl
 
 def test_only_what_was_written_anew_is_counted(claim: Claim) -> None:
     tally = Tally()
-    count_outcome(tally, claim, Advance(facts=Digested(digests=digests("a"), question=None)))
+    count_outcome(tally, claim, Advance(facts=Digested(digests=digests("a"))))
     assert (tally.sum("files_hashed"), tally.sum("bytes_hashed")) == (1, 1000)
     old, new = written("a.json", "old"), written("b.json", "new")
     before = Claim(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hashtagd.core import schedule
 from hashtagd.core.card import Availability, Card, Confidence
+from hashtagd.core.chain import Chain, Link
 from hashtagd.core.digests import Digests
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble, TryLater
@@ -22,12 +23,14 @@ from hashtagd.core.work import (
     HashKind,
     Outcome,
     Park,
+    Put,
     QuestionClaim,
     QuestionKey,
     Release,
     Subject,
 )
 from hashtagd.stages.ask import AskStage
+from support.clock import FakeClock
 
 CARD = Card(
     provider="oracle", by="sha256", confidence=Confidence.EXACT, availability=Availability.PUBLIC, model_id=1
@@ -36,6 +39,9 @@ OUTAGE = TryLater("away", does="waits", you="wait", scope=Scope.PROVIDER, kind="
 BUSY = TryLater("busy", does="waits", you="wait", scope=Scope.FILE, kind="busy", after_s=7.0)
 REFUSED = GiveUp("refused", does="stops", you="nothing", scope=Scope.FILE, kind="refused")
 NO_KEY = AskOperator("no key", does="stops", you="set a key", scope=Scope.FILE, kind="no_key")
+
+ONE = Chain((Link(name="oracle"),))
+TWO = Chain((Link(name="oracle"), Link(name="next")))
 
 Word = Found | Absent | Trouble
 
@@ -48,6 +54,7 @@ class Oracle:
     breaks: Exception | None = None
     name: str = "oracle"
     origin: str | None = "https://oracle.example"
+    slow: bool = False
     batch_limit: int = 100
     asked: list[Subject] = field(default_factory=list)
 
@@ -67,15 +74,24 @@ def claim(number: int, *, times_absent: int = 0, kind: HashKind = HashKind.SHA25
         question_id=number,
         fence=1,
         key=QuestionKey(hash_kind=kind, hash=sha(number), provider="oracle"),
-        subject=Subject(digests=Digests(sha256=sha(number)), header=None, size_bytes=1),
+        subject=Subject(
+            hash=sha(number),
+            digests=Digests(sha256=sha(number), tensors_sha256=sha(900 + number)),
+            header=None,
+            size_bytes=1,
+        ),
         times_answered=times_absent,
         times_absent=times_absent,
         answered_at=datetime(2026, 1, 1, tzinfo=UTC) if times_absent else None,
     )
 
 
-def outcomes(oracle: Oracle, *claims: QuestionClaim, then: str | None = "next") -> dict[int, Outcome]:
-    stage = AskStage(provider=oracle, then=then, chance=lambda: 0.0)
+def asking(oracle: Oracle, chain: Chain = TWO, chance: float = 0.0) -> AskStage:
+    return AskStage(provider=oracle, chain=chain, clock=FakeClock(), chance=lambda: chance)
+
+
+def outcomes(oracle: Oracle, *claims: QuestionClaim, chain: Chain = TWO) -> dict[int, Outcome]:
+    stage = asking(oracle, chain)
     return {asked.question_id: outcome for asked, outcome in stage.run(claims)}
 
 
@@ -88,8 +104,8 @@ def answered(outcome: Outcome) -> Answered:
 def test_a_model_that_is_found_is_asked_about_again_in_a_month_and_nobody_else_is_asked() -> None:
     oracle = Oracle([(sha(1), Found(card=CARD))])
     facts = answered(outcomes(oracle, claim(1))[1])
-    assert facts == Answered(answer=Found(card=CARD), again_in_s=schedule.hit_again_s(0.0), then=None)
-    assert [subject.digests.sha256 for subject in oracle.asked] == [sha(1)]
+    assert facts == Answered(answer=Found(card=CARD), again_in_s=schedule.hit_again_s(0.0))
+    assert [subject.hash for subject in oracle.asked] == [sha(1)]
 
 
 @pytest.mark.parametrize("times_absent", [0, 1, 5, 50])
@@ -99,16 +115,16 @@ def test_a_miss_puts_the_question_to_the_next_provider_and_is_repeated_rarer_and
     oracle = Oracle([(sha(1), Absent())])
     facts = answered(outcomes(oracle, claim(1, times_absent=times_absent))[1])
     assert facts.again_in_s == schedule.miss_again_s(times_absent + 1, 0.0)
-    assert facts.then == QuestionKey(hash_kind=HashKind.SHA256, hash=sha(1), provider="next")
+    assert facts.then == (Put(key=QuestionKey(hash_kind=HashKind.SHA256, hash=sha(1), provider="next")),)
 
 
 def test_after_the_last_provider_nobody_is_asked() -> None:
-    assert answered(outcomes(Oracle([(sha(1), Absent())]), claim(1), then=None)[1]).then is None
+    assert answered(outcomes(Oracle([(sha(1), Absent())]), claim(1), chain=ONE)[1]).then == ()
 
 
 def test_a_miss_of_the_tensors_puts_no_question_to_the_chain() -> None:
     oracle = Oracle([(sha(1), Absent())])
-    assert answered(outcomes(oracle, claim(1, kind=HashKind.TENSORS))[1]).then is None
+    assert answered(outcomes(oracle, claim(1, kind=HashKind.TENSORS))[1]).then == ()
 
 
 @pytest.mark.parametrize("word", [Absent(), Found(card=CARD)])
@@ -151,7 +167,7 @@ def test_words_about_hashes_nobody_asked_for_and_second_words_are_passed_over() 
 
 @pytest.mark.parametrize("error", [OUTAGE, NO_KEY, Stopping()])
 def test_when_the_stream_breaks_what_was_said_counts_and_the_rest_stays_due(error: Exception) -> None:
-    stage = AskStage(provider=Oracle([(sha(1), Absent())], breaks=error), then=None, chance=lambda: 0.0)
+    stage = asking(Oracle([(sha(1), Absent())], breaks=error), ONE)
     stream = stage.run([claim(1), claim(2), claim(3)])
     assert isinstance(next(stream)[1], Advance)
     assert [next(stream), next(stream)] == [(claim(2), Release()), (claim(3), Release())]
@@ -176,7 +192,7 @@ def test_every_claim_gets_exactly_one_outcome_whatever_is_said_in_whatever_order
     script: list[tuple[int, Word]], asked: set[int], breaks: Trouble | None
 ) -> None:
     oracle = Oracle([(sha(number), word) for number, word in script], breaks)
-    stage = AskStage(provider=oracle, then="next", chance=lambda: 0.5)
+    stage = asking(oracle, chance=0.5)
     came: list[int] = []
     try:
         for result, outcome in stage.run([claim(number) for number in sorted(asked)]):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hashtagd.core.chain import Chain, Link
 from hashtagd.core.header import Header
 from hashtagd.core.ports import Stopping
 from hashtagd.core.schedule import MAX_ATTEMPTS, file_retry_wait_s
@@ -23,6 +24,7 @@ from hashtagd.core.work import (
     HashKind,
     Outcome,
     Park,
+    Put,
     QuestionKey,
     Release,
     Restart,
@@ -49,6 +51,7 @@ BLOCK = 16 * 1024
 LARGE = 8 * BLOCK
 #: one size for each of the two ways
 SIZES = [3 * BLOCK, 12 * BLOCK]
+CIVITAI = Chain((Link(name="civitai"),))
 
 
 class Bench:
@@ -60,7 +63,7 @@ class Bench:
         *,
         progress: Callable[[Claim, int], None] = ignore_progress,
         preadv: Preadv = os.preadv,
-        first_provider: str | None = "civitai",
+        chain: Chain = CIVITAI,
         workers: int = 2,
         now: datetime = NOW,
     ) -> None:
@@ -72,7 +75,7 @@ class Bench:
             locator=self.locator,
             clock=self.clock,
             pause=self.pause,
-            first_provider=first_provider,
+            chain=chain,
             options=DigestOptions(workers=workers),
             chance=lambda: 0.5,
             progress=progress,
@@ -123,12 +126,13 @@ def test_unchanged_bytes_are_hashed_and_put_the_first_question(tmp_path: Path, p
     header_bytes = 8 + struct.unpack("<Q", content[:8])[0]
     assert facts.digests.sha256 == sha256(content)
     assert facts.digests.tensors_sha256 == sha256(content[header_bytes:])
-    assert facts.question == QuestionKey(hash_kind=HashKind.SHA256, hash=sha256(content), provider="civitai")
+    key = QuestionKey(hash_kind=HashKind.SHA256, hash=sha256(content), provider="civitai")
+    assert facts.questions == (Put(key=key),)
 
 
 def test_without_providers_no_question_is_put(tmp_path: Path, path: Path) -> None:
     write(path, 100)
-    assert digested(Bench(tmp_path, first_provider=None).one(path)).question is None
+    assert digested(Bench(tmp_path, chain=Chain()).one(path)).questions == ()
 
 
 def test_the_known_header_says_where_the_tensors_begin(tmp_path: Path, path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hashtagd.core.chain import Chain
 from hashtagd.core.header import Incomplete, NotAModel, Whole
 from hashtagd.core.place import Place, Stamp
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, TryLater
@@ -65,6 +66,7 @@ def settle_stage(
         pause=pause or ScriptedPause(),
         options={ROOT: SettleOptions(quiet_s=QUIET_S)},
         companions=find,
+        chain=Chain(),
         chance=lambda: 0.5,
     )
 
@@ -456,6 +458,7 @@ def test_bytes_that_came_since_the_last_look_rest_since_their_own_time_not_since
         pause=ScriptedPause(),
         options={ROOT: SettleOptions(quiet_s=QUIET_S)},
         companions=companions,
+        chain=Chain(),
         chance=lambda: 0.5,
     )
     known = Stamp(size_bytes=1, mtime_ns=1, inode=1)

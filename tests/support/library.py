@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.notes import Noted
 from hashtagd.core.card import Availability, Card, Confidence
+from hashtagd.core.chain import Chain, Link
 from hashtagd.core.digests import Digests
 from hashtagd.core.header import Header
 from hashtagd.core.place import Place, Sighting, Stamp
@@ -22,6 +23,7 @@ from hashtagd.core.work import (
     Outcome,
     Publication,
     Published,
+    Put,
     QuestionClaim,
     QuestionKey,
     Settled,
@@ -64,6 +66,16 @@ def question(text: str, provider: str = "civitai", kind: HashKind = HashKind.SHA
     known = digests(text)
     asked = known.sha256 if kind is HashKind.SHA256 else known.tensors_sha256
     return QuestionKey(hash_kind=kind, hash=str(asked), provider=provider)
+
+
+def put(*keys: QuestionKey) -> tuple[Put, ...]:
+    """Put questions, those about tensors in the background."""
+    return tuple(Put(key=key, background=key.hash_kind is HashKind.TENSORS) for key in keys)
+
+
+def chain(*names: str, slow: Sequence[str] = (), by_tensors: Sequence[str] = ()) -> Chain:
+    """Make a chain of providers."""
+    return Chain(tuple(Link(name=it, slow=it in slow, by_tensors=it in by_tensors) for it in names))
 
 
 def card(name: str = "A model", **changes: object) -> Card:
@@ -150,8 +162,8 @@ class Library:
 
     @staticmethod
     def _digested(text: str, provider: str | None) -> Outcome:
-        asked = None if provider is None else question(text, provider)
-        return Advance(facts=Digested(digests=digests(text), question=asked))
+        asked = () if provider is None else put(question(text, provider))
+        return Advance(facts=Digested(digests=digests(text), questions=asked))
 
     def publish(self, root: str = ROOT, publications: Sequence[Publication] = ()) -> list[Claim]:
         """Publish what is due."""
@@ -160,9 +172,9 @@ class Library:
         assert all(self.catalog.apply([(it, done) for it in claims]))
         return claims
 
-    def ask(self, provider: str = "civitai", *, background: bool = False) -> list[QuestionClaim]:
+    def ask(self, provider: str = "civitai", kind: HashKind = HashKind.SHA256) -> list[QuestionClaim]:
         """Claim all questions of a round."""
-        return self.catalog.claim_questions(provider, 1000, background=background)
+        return self.catalog.claim_questions(provider, 1000, kind)
 
     def answer(
         self,
@@ -172,9 +184,11 @@ class Library:
         again_in_s: float = 3600.0,
     ) -> list[QuestionClaim]:
         """Answer all questions of a round alike."""
-        claims = self.ask(provider, background=True)
+        claims = [*self.ask(provider), *self.ask(provider, HashKind.TENSORS)]
         said = Absent() if found is None else Found(card=found)
-        outcome = Advance(facts=Answered(answer=said, again_in_s=again_in_s, then=then))
+        outcome = Advance(
+            facts=Answered(answer=said, again_in_s=again_in_s, then=() if then is None else put(then))
+        )
         assert all(self.catalog.apply_answers([(it, outcome) for it in claims]))
         return claims
 

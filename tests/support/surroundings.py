@@ -68,7 +68,7 @@ class OpenGates:
         self.scarce_s = 0.0
         self._free_at: dict[str, datetime] = {}
 
-    def look(self, origin: str) -> Admitted | Closed:
+    def look(self, origin: str, *, background: bool = False) -> Admitted | Closed:  # noqa: ARG002 - no budget here
         closed = self._closed.get(origin)
         if closed is not None and closed[0] > self._clock.now():
             return Closed(opens_at=closed[0], trouble=closed[1])
@@ -114,9 +114,12 @@ class World:
 
 
 def subject(sha256: str, *, tensors: str | None = None, size_bytes: int = 1_048_576) -> Subject:
-    """Make the subject of a file with this hash."""
+    """Make the subject of a question about a file with this hash, or about its tensors where they are named."""
     return Subject(
-        digests=Digests(sha256=sha256.lower(), tensors_sha256=tensors), header=None, size_bytes=size_bytes
+        hash=tensors or sha256.lower(),
+        digests=Digests(sha256=sha256.lower(), tensors_sha256=tensors),
+        header=None,
+        size_bytes=size_bytes,
     )
 
 

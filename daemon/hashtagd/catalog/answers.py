@@ -1,7 +1,7 @@
 """`apply_answers`: how what a provider said changes its question, and which files are due for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,17 +14,20 @@ from hashtagd.catalog.rows import (
     NO_TROUBLE,
     Record,
     answers_by_hash,
+    card_of,
     card_values,
     chunks,
     insert_absent,
     keys_of,
     write_rows,
 )
+from hashtagd.catalog.shown import CARD_COLUMNS, shown_card
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
 from hashtagd.catalog.tables import file, question
 from hashtagd.catalog.types import UtcDateTime
 from hashtagd.core import schedule
 from hashtagd.core.card import Card
+from hashtagd.core.joining import vanished
 from hashtagd.core.work import (
     Advance,
     Answered,
@@ -38,9 +41,6 @@ from hashtagd.core.work import (
     Stage,
 )
 
-#: what decides which card of a hash is shown, and what it says
-_Shown = tuple[int, int, Any, Any]
-
 #: what answers ask of a row
 _NEEDED: Final = (
     question.c.hash_kind,
@@ -48,9 +48,9 @@ _NEEDED: Final = (
     question.c.provider,
     question.c.attempts,
     question.c.verdict,
-    question.c.strength,
     question.c.card,
     question.c.raw,
+    question.c.update_version_id,
     question.c.times_answered,
     question.c.times_absent,
 )
@@ -145,10 +145,9 @@ def _tell(asked: _Round, row: Record, name: str, outcome: Defer | Park) -> None:
 
 
 def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
-    if facts.then is not None:
-        asked.questions.append(question_row(facts.then, asked.now))
-        if facts.then.hash_kind is HashKind.SHA256:  # one in the background is not answered in a moment
-            asked.passed_on.add(row.id)
+    asked.questions += [question_row(put, asked.now) for put in facts.then]
+    if any(not put.background for put in facts.then):  # one in the background is not answered in a moment
+        asked.passed_on.add(row.id)
     due_at = asked.after(facts.again_in_s)
     values = {
         **NO_TROUBLE,
@@ -157,22 +156,36 @@ def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
         "interval_s": facts.again_in_s,
         "answered_at": asked.now,
     }
-    if isinstance(facts.answer, Found):
-        said = found_values(facts.answer.card, row)
-        name = "model_found"
-        is_news = (said["card"], said["raw"]) != (row.card, row.raw)
-    else:
-        known = row.card is not None
-        said = _counted(row) | {
-            "verdict": "vanished" if known else "absent",
-            "times_absent": row.times_absent + 1,
-        }
-        name = "model_vanished" if known else "model_absent"
-        is_news = False
+    answer = facts.answer
+    said = _found(asked, row, answer.card) if isinstance(answer, Found) else _absent(asked, row)
+    is_news = "card" in said and (said["card"], said["raw"]) != (row.card, row.raw)
     if is_news or row.verdict is None:
         asked.news[row.id] = row
-    asked.stories.append(Story(name=name, hash=row.hash, detail={"provider": row.provider}))
     return values | said
+
+
+def _found(asked: _Round, row: Record, card: Card) -> dict[str, Any]:
+    said = found_values(card, row)
+    asked.stories.append(Story(name="model_found", hash=row.hash, detail={"provider": row.provider}))
+    if card.update is not None and card.update.version_id != row.update_version_id:
+        detail = {"provider": row.provider, **asdict(card.update)}
+        asked.stories.append(Story(name="update_found", hash=row.hash, detail=detail))
+    return said
+
+
+def _absent(asked: _Round, row: Record) -> dict[str, Any]:
+    """Keep the card of a model that was known and is not any more, and mark it."""
+    said = _counted(row) | {"times_absent": row.times_absent + 1}
+    known = card_of(row.card, row.raw)
+    detail = {"provider": row.provider}
+    if row.card is None:
+        asked.stories.append(Story(name="model_absent", hash=row.hash, detail=detail))
+        return said | {"verdict": "absent"}
+    if row.verdict != "vanished":
+        asked.stories.append(Story(name="model_vanished", hash=row.hash, detail=detail))
+    if known is None:
+        return said | {"verdict": "vanished"}  # what is no card of ours cannot be marked
+    return said | {"verdict": "vanished"} | card_values(vanished(known, asked.now))
 
 
 def _counted(row: Record | None) -> dict[str, Any]:
@@ -183,15 +196,15 @@ def _wake_files(connection: Connection, asked: _Round) -> None:
     """Make those files due whose card is another now, or who hear their first answer."""
     concerned = _files_about(connection, list(asked.news.values()))
     hashes = (value for keys in concerned.values() for _, value in keys)
-    columns = (question.c.id, question.c.verdict, question.c.strength, question.c.card, question.c.raw)
-    said = answers_by_hash(connection, hashes, columns)
+    said = answers_by_hash(connection, hashes, CARD_COLUMNS)
     due: list[int] = []
     soon: list[int] = []
     for file_id, keys in concerned.items():
         after = [row for key in keys for row in said.get(key, ())]
         before: list[Record] = [asked.news.get(row.id, row) for row in after]
         is_first = all(row.verdict is None for row in before)
-        if _shown(before) != _shown(after):
+        # what is locked changes nothing here: it stands above both
+        if shown_card(before, {}) != shown_card(after, {}):
             due.append(file_id)
         elif is_first:
             (due if asked.passed_on.isdisjoint(row.id for row in after) else soon).append(file_id)
@@ -212,9 +225,3 @@ def _files_about(connection: Connection, rows: Sequence[Record]) -> dict[int, li
             ):
                 concerned[row.id] = keys_of(row.sha256, row.tensors_sha256)
     return concerned
-
-
-def _shown(rows: Sequence[Record]) -> _Shown | None:
-    """Pick the card that stands for the hash: the strongest, then that of the provider asked first."""
-    cards = [(row.strength, row.id, row.card, row.raw) for row in rows if row.card is not None]
-    return min(cards, key=lambda card: card[:2], default=None)

@@ -31,9 +31,11 @@ from hashtagd.catalog.notes import Noted
 from hashtagd.catalog.reports import Reports
 from hashtagd.catalog.rows import chunks
 from hashtagd.catalog.storable import is_storable
+from hashtagd.catalog.wishes import Wishes
+from hashtagd.core.chain import Chain
 from hashtagd.core.place import Place, Sighting, Stamp
 from hashtagd.core.ports import Clock
-from hashtagd.core.work import Claim, Outcome, Publication, QuestionClaim, Stage, Waiting
+from hashtagd.core.work import Claim, HashKind, Outcome, Publication, QuestionClaim, Stage, Waiting
 
 
 class Catalog:
@@ -57,6 +59,7 @@ class Catalog:
         self.database = database
         self.owner = owner
         self.reports = Reports(database)
+        self.wishes = Wishes(database)
         self._chance = chance
         self._quiet_s = dict(quiet_s or {})
 
@@ -182,21 +185,31 @@ class Catalog:
 
     # ---- questions
 
-    def claim_questions(self, provider: str, limit: int, *, background: bool = False) -> list[QuestionClaim]:
+    def claim_questions(
+        self, provider: str, limit: int, kind: HashKind = HashKind.SHA256
+    ) -> list[QuestionClaim]:
         """Lease questions for a round, if one is due; those that may be pulled in come along."""
-        if self.waiting(provider, background=background).due == 0:
+        if self.waiting(provider, kind).due == 0:
             return []
         return self.database.write(
             lambda it, now: questions.take_questions(
-                it, now, owner=self.owner, provider=provider, limit=limit, background=background
+                it, now, owner=self.owner, provider=provider, kind=kind, limit=limit
             )
         )
 
-    def put_missing_questions(self, provider: str) -> int:
-        """Ask this provider about every hash it was never asked about. Writes only if there are any."""
-        if not self.database.read(lambda it, _now: questions.is_any_missing(it, provider)):
+    def put_missing_questions(self, chain: Chain) -> int:
+        """Put the first questions about every hash that lacks them. Writes only if there are any."""
+        if not self.database.read(lambda it, _now: questions.is_any_missing(it, chain)):
             return 0
-        return self.database.write(lambda it, now: questions.put_missing(it, now, provider))
+        return self.database.write(lambda it, now: questions.put_missing(it, now, chain))
+
+    def pass_over_silence(self, chain: Chain) -> int:
+        """Ask the next of the chain about what a provider has been silent about for a week; returns how many.
+
+        Writes only if there are any.
+        """
+        puts = self.database.read(lambda it, now: questions.silent_puts(it, now, chain))
+        return self.database.write(lambda it, now: questions.put_questions(it, now, puts)) if puts else 0
 
     def apply_answers(self, results: Sequence[tuple[QuestionClaim, Outcome]]) -> list[bool]:
         """Write what was said in one transaction, and make the files due that it concerns."""
@@ -204,19 +217,15 @@ class Catalog:
             return []
         return self.database.write(lambda it, now: answers.apply_answers(it, now, results))
 
-    def waiting(self, provider: str, *, background: bool = False) -> Waiting:
-        """Count the due questions to a provider; background ones only if asked for. Moments: by our clock."""
-        found = self.database.read(
-            lambda it, now: questions.waiting(it, now, provider, background=background)
-        )
+    def waiting(self, provider: str, kind: HashKind = HashKind.SHA256) -> Waiting:
+        """Count the due questions of a kind to a provider. Moments: by our clock."""
+        found = self.database.read(lambda it, now: questions.waiting(it, now, provider, kind))
         return replace(found, oldest_due_at=self._local(found.oldest_due_at))
 
-    def next_question_due(self, provider: str, *, background: bool = False) -> datetime | None:
+    def next_question_due(self, provider: str, kind: HashKind = HashKind.SHA256) -> datetime | None:
         """Find when the next question can be claimed, by our clock; None when none is planned."""
         return self._local(
-            self.database.read(
-                lambda it, _now: questions.next_question_due(it, provider, background=background)
-            )
+            self.database.read(lambda it, _now: questions.next_question_due(it, provider, kind))
         )
 
     def _local(self, moment: datetime | None) -> datetime | None:

@@ -12,7 +12,6 @@ from hashtagd.catalog.rows import (
     NO_LEASE,
     Record,
     answers_by_hash,
-    card_of,
     chunks,
     digests_of,
     header_of,
@@ -21,10 +20,10 @@ from hashtagd.catalog.rows import (
     stamp_of,
     write_rows,
 )
+from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown_card
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
 from hashtagd.catalog.tables import file, publication, question
 from hashtagd.core import schedule
-from hashtagd.core.card import strongest
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Claim, Publication, QuestionClaim, Stage
 
@@ -220,12 +219,10 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
 def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     """Fill claims of publish with what the providers said and what was written before."""
     keys = {claim.file_id: _keys(claim) for claim in claims}
-    columns = (
-        *(question.c.provider, question.c.verdict),
-        *(question.c.card, question.c.raw, question.c.answered_at),
-    )
+    columns = (*CARD_COLUMNS, question.c.provider, question.c.answered_at)
     hashes = (value for some in keys.values() for _, value in some)
     said = answers_by_hash(connection, hashes, columns)
+    pins = pins_of(connection, (claim.digests.sha256 for claim in claims if claim.digests is not None))
     written: dict[int, list[Publication]] = {}
     for ids in chunks(keys):
         for row in connection.execute(select(publication).where(publication.c.file_id.in_(ids))):
@@ -235,6 +232,7 @@ def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim
         _answered(
             claim,
             [row for key in keys[claim.file_id] for row in said.get(key, ()) if row.verdict is not None],
+            {} if claim.digests is None else pins.get(claim.digests.sha256, {}),
             tuple(written.get(claim.file_id, [])),
         )
         for claim in claims
@@ -260,12 +258,14 @@ def _publication(row: Record) -> Publication | None:
     )
 
 
-def _answered(claim: Claim, rows: Sequence[Record], publications: tuple[Publication, ...]) -> Claim:
-    cards = [(card, row.answered_at) for row in rows if (card := card_of(row.card, row.raw)) is not None]
-    best = strongest([card for card, _ in cards])
-    checked_at = next((at for card, at in cards if card is best), None) or max(
+def _answered(
+    claim: Claim, rows: Sequence[Record], pins: dict[str, Any], publications: tuple[Publication, ...]
+) -> Claim:
+    card = shown_card(rows, pins)
+    told = None if card is None else card.provider
+    checked_at = next((row.answered_at for row in rows if row.provider == told), None) or max(
         (row.answered_at for row in rows), default=None
     )
     # the file's own header is nobody who could say "not known"
     answered = any(row.provider != HEADER_PROVIDER for row in rows)
-    return replace(claim, card=best, answered=answered, checked_at=checked_at, publications=publications)
+    return replace(claim, card=card, answered=answered, checked_at=checked_at, publications=publications)

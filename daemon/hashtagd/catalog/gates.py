@@ -60,11 +60,17 @@ class Gates:
         self._default_rpm = default_rpm
         self._reserve = _Reserve()
 
-    def look(self, origin: str) -> Admitted | Closed:
-        """Tell whether a request could go now, without spending anything."""
+    def look(self, origin: str, *, background: bool = False) -> Admitted | Closed:
+        """Tell whether a request could go now, without spending anything.
+
+        Background questions leave half of the budget to those that somebody waits for.
+        """
+        kept = min(self._rpm(origin) / 2, self._rpm(origin) - 1) if background else 0.0
         return self._local(
             self._database.read(
-                lambda it, now: self._judge(_row(it, origin), origin, now, self._reserve.left(origin, now))
+                lambda it, now: self._judge(
+                    _row(it, origin), origin, now, self._reserve.left(origin, now) - kept
+                )
             )
         )
 
@@ -151,7 +157,9 @@ class Gates:
         _change(connection, origin, values)
         return opens_at
 
-    def _judge(self, row: Record | None, origin: str, now: datetime, reserved: int = 0) -> Admitted | Closed:
+    def _judge(
+        self, row: Record | None, origin: str, now: datetime, reserved: float = 0.0
+    ) -> Admitted | Closed:
         if row is None:
             return Admitted()
         for shut_until in (row.opens_at, row.probe_until):

@@ -33,7 +33,7 @@ from hashtagd.core.work import (
     Outcome,
     Park,
     Published,
-    QuestionKey,
+    Put,
     Release,
     Restart,
     Settled,
@@ -99,13 +99,13 @@ def apply_outcomes(
     return applied
 
 
-def question_row(key: QuestionKey, now: datetime) -> dict[str, Any]:
+def question_row(put: Put, now: datetime) -> dict[str, Any]:
     """Give the row of a new question, due now."""
     return {
-        "hash_kind": key.hash_kind.value,
-        "hash": key.hash,
-        "provider": key.provider,
-        "background": key.hash_kind is HashKind.TENSORS,
+        "hash_kind": put.key.hash_kind.value,
+        "hash": put.key.hash,
+        "provider": put.key.provider,
+        "background": put.background,
         "due_at": now,
         "pull_at": now,
     }
@@ -181,20 +181,26 @@ def _settled(batch: _Batch, row: Record, facts: Settled) -> Mapping[str, Any]:
     stage = (
         Stage.DIGEST if row.sha256 is None else Stage.PUBLISH
     )  # bytes known from elsewhere are not read again
-    header = None if facts.header is None else facts.header.to_json()
-    return {**NO_TROUBLE, "stage": stage.value, "due_at": batch.now, "header": header}
+    batch.questions += [question_row(put, batch.now) for put in facts.questions]
+    return {
+        **NO_TROUBLE,
+        "stage": stage.value,
+        "due_at": batch.now,
+        "header": None if facts.header is None else facts.header.to_json(),
+        "claimed_tensors_sha256": facts.claimed_tensors_sha256,
+    }
 
 
 def _digested(batch: _Batch, row: Record, facts: Digested) -> Mapping[str, Any]:
     batch.stories.append(Story(name="file_digested", file_id=row.id))
     wait_s = schedule.FIRST_ANSWER_PATIENCE_S
-    if facts.question is None or facts.digests.sha256 in batch.answered:
+    if all(put.background for put in facts.questions) or facts.digests.sha256 in batch.answered:
         wait_s = 0.0
-    if facts.question is not None:
-        batch.questions.append(question_row(facts.question, batch.now))
+    batch.questions += [question_row(put, batch.now) for put in facts.questions]
     return {
         **NO_TROUBLE,
         **digests_values(facts.digests),
+        "claimed_tensors_sha256": None,
         "stage": Stage.PUBLISH.value,
         "due_at": batch.after(wait_s),
     }

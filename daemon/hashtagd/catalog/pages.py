@@ -1,40 +1,21 @@
-"""Files as people see them: rows with their cards, found by filters, words, hashes or numbers."""
+"""Files as people see them: rows with their cards, found by filters, hashes or numbers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, null, or_, select
 
-from hashtagd.catalog.rows import ABOUT_FILE, Record, card_of
-from hashtagd.catalog.states import IS_NAMED, STATE
+from hashtagd.catalog.filters import BEST, BEST_ID, IS_IGNORED, Filters, conditions
+from hashtagd.catalog.rows import ABOUT_FILE, Record, answers_by_hash, header_of, keys_of
+from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown_card
+from hashtagd.catalog.states import STATE
 from hashtagd.catalog.tables import event, file, publication, question
 from hashtagd.core.card import Card
+from hashtagd.core.header import Header
 from hashtagd.core.place import Place
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """Which files to list; everything that is given must hold."""
-
-    root: str | None = None
-    #: one of `states.STATES`; gone files are listed only by that word
-    state: str | None = None
-    #: the card's kind and base model, whatever the case
-    kind: str | None = None
-    base: str | None = None
-    #: only files that a trouble keeps waiting
-    trouble: bool = False
-    #: only files whose hash is known and that nobody but the file itself can name
-    unmatched: bool = False
-    #: only files whose bytes lie at more than one place
-    duplicates: bool = False
-    #: path or card hold all of them, whatever the case
-    words: tuple[str, ...] = ()
-    file_id: int | None = None
-    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +35,17 @@ class FileRow:
     tensors_sha256: str | None
     blake3: str | None
     crc32: str | None
-    #: the strongest; the provider's own document is left out
+    #: the answers joined, with what the owner locked; the provider's own document is left out
     card: Card | None
     #: when the provider of the card answered last
     checked_at: datetime | None
     trouble: Mapping[str, Any] | None
+    #: what the file says of itself; None before it settled, and for formats without a header
+    header: Header | None
+    #: names of the parts that the owner locked
+    locked: tuple[str, ...]
+    #: the owner wants to hear nothing of newer versions
+    updates_ignored: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,34 +80,22 @@ class History:
 _HASH: Final = re.compile("[0-9a-f]{8,64}")
 _LARGEST: Final = 2**63 - 1
 
-_best = question.alias("best")
-_twin = file.alias("twin")
-_BEST_ID = (
-    select(question.c.id)
-    .where(ABOUT_FILE, question.c.strength.is_not(None))
-    .order_by(question.c.strength, question.c.id)
-    .limit(1)
-    .correlate(file)
-    .scalar_subquery()
-)
 _ASKED_AT = select(func.min(question.c.due_at)).where(ABOUT_FILE).correlate(file).scalar_subquery()
-_PAGE = (
-    select(
-        file,
-        STATE.label("state"),
-        _ASKED_AT.label("asked_at"),
-        _best.c.card,
-        _best.c.answered_at.label("checked_at"),
-    )
-    .select_from(file.outerjoin(_best, _best.c.id == _BEST_ID))
-    .order_by(file.c.root, file.c.relpath)
+_FACTS = (
+    *(column for column in file.c if column is not file.c.header),
+    STATE.label("state"),
+    _ASKED_AT.label("asked_at"),
+    BEST.c.answered_at.label("checked_at"),
+    IS_IGNORED.label("updates_ignored"),
 )
+#: headers are large, and a list needs only those of files that nothing else is known of
+_UNREAD_HEADER = case((file.c.sha256.is_(None), file.c.header), else_=null()).label("header")
 
 
 def pick(connection: Connection, filters: Filters) -> list[FileRow]:
     """List the files that pass the filters, by root and path."""
-    page = _PAGE.where(*_conditions(filters)).limit(filters.limit)
-    return [_file_row(row) for row in connection.execute(page)]
+    page = _page(_UNREAD_HEADER).where(*conditions(filters)).limit(filters.limit)
+    return _file_rows(connection, connection.execute(page).all())
 
 
 def find(connection: Connection, wanted: Place | str | int) -> list[FileRow]:
@@ -132,8 +107,8 @@ def find(connection: Connection, wanted: Place | str | int) -> list[FileRow]:
     elif wanted > _LARGEST:
         which = false()
     else:
-        which = and_(or_(_best.c.version_id == wanted, _best.c.model_id == wanted), file.c.gone_at.is_(None))
-    return [_file_row(row) for row in connection.execute(_PAGE.where(which))]
+        which = and_(or_(BEST.c.version_id == wanted, BEST.c.model_id == wanted), file.c.gone_at.is_(None))
+    return _file_rows(connection, connection.execute(_page(file.c.header).where(which)).all())
 
 
 def history(connection: Connection, row: FileRow) -> History:
@@ -158,6 +133,14 @@ def history(connection: Connection, row: FileRow) -> History:
     )
 
 
+def _page(header: ColumnElement[Any]) -> Select[Any]:
+    return (
+        select(*_FACTS, header)
+        .select_from(file.outerjoin(BEST, BEST.c.id == BEST_ID))
+        .order_by(file.c.root, file.c.relpath)
+    )
+
+
 def _has_hash(text: str) -> ColumnElement[bool]:
     """Compare a whole SHA-256, or its beginning, such as the AutoV2 and AutoV3 that sites print."""
     if _HASH.fullmatch(text) is None:
@@ -169,46 +152,24 @@ def _has_hash(text: str) -> ColumnElement[bool]:
     )
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = []
-    if filters.file_id is not None:
-        return [file.c.id == filters.file_id]
-    if filters.state != "gone":
-        wanted.append(file.c.gone_at.is_(None))
-    if filters.state is not None:
-        wanted.append(STATE.in_([filters.state]))
-    if filters.root is not None:
-        wanted.append(file.c.root == filters.root)
-    if filters.trouble:
-        wanted.append(file.c.trouble.is_not(None))
-    return wanted + _about_cards(filters)
+def _file_rows(connection: Connection, rows: Sequence[Record]) -> list[FileRow]:
+    """Join each row with the answers about its bytes."""
+    keys = {row.id: _keys(row) for row in rows}
+    hashes = {value for some in keys.values() for _, value in some}
+    columns = [column for column in CARD_COLUMNS if column is not question.c.raw]
+    said = answers_by_hash(connection, hashes, [*columns, null().label("raw")])
+    pins = pins_of(connection, (row.sha256 for row in rows))
+    return [
+        _file_row(row, [it for key in keys[row.id] for it in said.get(key, ())], pins.get(row.sha256, {}))
+        for row in rows
+    ]
 
 
-def _about_cards(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = []
-    if filters.kind is not None:
-        wanted.append(func.lower(_best.c.kind) == filters.kind.lower())
-    if filters.base is not None:
-        wanted.append(func.lower(_best.c.base_model) == filters.base.lower())
-    if filters.unmatched:
-        wanted.append(and_(file.c.sha256.is_not(None), ~IS_NAMED))
-    if filters.duplicates:
-        twins = select(_twin.c.id).where(
-            _twin.c.sha256 == file.c.sha256, _twin.c.id != file.c.id, _twin.c.gone_at.is_(None)
-        )
-        wanted.append(twins.correlate(file).exists())
-    for word in filters.words:
-        folded = word.casefold()
-        wanted.append(
-            or_(
-                file.c.folded.contains(folded, autoescape=True),
-                _best.c.folded.contains(folded, autoescape=True),
-            )
-        )
-    return wanted
+def _keys(row: Record) -> list[tuple[str, str]]:
+    return keys_of(row.sha256, row.claimed_tensors_sha256 if row.sha256 is None else row.tensors_sha256)
 
 
-def _file_row(row: Record) -> FileRow:
+def _file_row(row: Record, said: Sequence[Record], pins: dict[str, Any]) -> FileRow:
     due = [at for at in (row.due_at, row.asked_at) if at is not None]
     return FileRow(
         file_id=row.id,
@@ -223,7 +184,17 @@ def _file_row(row: Record) -> FileRow:
         tensors_sha256=row.tensors_sha256,
         blake3=row.blake3,
         crc32=row.crc32,
-        card=card_of(row.card, None),
+        card=shown_card(said, pins, is_read=row.sha256 is not None),
         checked_at=row.checked_at,
         trouble=row.trouble,
+        header=_header(row),
+        locked=tuple(sorted(pins)),
+        updates_ignored=row.updates_ignored,
     )
+
+
+def _header(row: Record) -> Header | None:
+    try:
+        return header_of(row)
+    except TypeError:
+        return None  # another machine wrote it

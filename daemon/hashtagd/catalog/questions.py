@@ -1,59 +1,81 @@
 """Claiming questions: which are due, which may join a round, and what the provider may look at."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
 from hashtagd.catalog.claims import claimable_at, is_free, lease_values
 from hashtagd.catalog.outcomes import question_row
-from hashtagd.catalog.rows import Record, chunks, digests_of, header_of, insert_absent
+from hashtagd.catalog.rows import TENSORS_ASKED, Record, chunks, digests_of, header_of, insert_absent
 from hashtagd.catalog.tables import file, question
-from hashtagd.core.work import HashKind, QuestionClaim, QuestionKey, Subject, Waiting
+from hashtagd.core import schedule
+from hashtagd.core.card import Confidence
+from hashtagd.core.chain import Chain
+from hashtagd.core.digests import Digests
+from hashtagd.core.work import HashKind, Put, QuestionClaim, QuestionKey, Subject, Waiting
 
-#: a question nobody has a file for is kept, but not asked
-_HAS_A_FILE = or_(
-    *(
-        and_(
-            question.c.hash_kind == kind.value,
-            select(file.c.id).where(column == question.c.hash, file.c.gone_at.is_(None)).exists(),
-        )
-        for kind, column in ((HashKind.SHA256, file.c.sha256), (HashKind.TENSORS, file.c.tensors_sha256))
+_SAID: Final = question.alias("said")
+#: some answer about the whole file stands: nobody needs to be asked about its tensors
+_IS_KNOWN_WHOLE: Final = (
+    select(_SAID.c.id)
+    .where(
+        _SAID.c.hash_kind == HashKind.SHA256.value,
+        _SAID.c.hash == file.c.sha256,
+        _SAID.c.strength <= Confidence.EXACT.rank,
+        _SAID.c.verdict == "found",
     )
+    .correlate(file)
+    .exists()
+)
+#: a question nobody has a file for is kept, but not asked; nor is one whose answer could not be shown
+_HAS_A_FILE: Final = or_(
+    and_(
+        question.c.hash_kind == HashKind.SHA256.value,
+        select(file.c.id).where(file.c.sha256 == question.c.hash, file.c.gone_at.is_(None)).exists(),
+    ),
+    and_(
+        question.c.hash_kind == HashKind.TENSORS.value,
+        or_(
+            select(file.c.id)
+            .where(file.c.tensors_sha256 == question.c.hash, file.c.gone_at.is_(None), ~_IS_KNOWN_WHOLE)
+            .exists(),
+            select(file.c.id)
+            .where(file.c.claimed_tensors_sha256 == question.c.hash, file.c.gone_at.is_(None))
+            .exists(),
+        ),
+    ),
 )
 
 
-def waiting(connection: Connection, now: datetime, provider: str, *, background: bool) -> Waiting:
+def waiting(connection: Connection, now: datetime, provider: str, kind: HashKind) -> Waiting:
     """Count the questions that could be claimed now because they are due."""
     due, oldest_due_at = connection.execute(
         select(func.count(), func.min(question.c.due_at)).where(
-            question.c.due_at <= now, _askable(provider, now, background=background)
+            question.c.due_at <= now, _askable(provider, kind, now)
         )
     ).one()
     return Waiting(due=due, oldest_due_at=oldest_due_at)
 
 
-def next_question_due(connection: Connection, provider: str, *, background: bool) -> datetime | None:
+def next_question_due(connection: Connection, provider: str, kind: HashKind) -> datetime | None:
     """Find when the next question can be claimed; None when none is planned."""
     return connection.execute(
         select(func.min(claimable_at(question))).where(
-            question.c.due_at.is_not(None),
-            question.c.provider == provider,
-            _class(background=background),
-            _HAS_A_FILE,
+            question.c.due_at.is_not(None), _is_to(provider, kind), _HAS_A_FILE
         )
     ).scalar_one()
 
 
 def take_questions(
-    connection: Connection, now: datetime, *, owner: str, provider: str, limit: int, background: bool
+    connection: Connection, now: datetime, *, owner: str, provider: str, kind: HashKind, limit: int
 ) -> list[QuestionClaim]:
-    """Lease questions for one round: the due ones, first answers first, then those that may be pulled in."""
+    """Lease questions for one round: the due ones first, then those that may be pulled in."""
     chosen = (
         select(question.c.id)
-        .where(question.c.pull_at <= now, _askable(provider, now, background=background))
-        .order_by(question.c.background, question.c.due_at, question.c.id)
+        .where(question.c.pull_at <= now, _askable(provider, kind, now))
+        .order_by(question.c.due_at, question.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("chosen")
@@ -64,23 +86,58 @@ def take_questions(
         .values(**lease_values(question, owner, now))
         .returning(question)
     ).all()
-    subjects = _subjects(connection, rows)
-    ordered = sorted(rows, key=lambda row: (row.background, row.due_at, row.id))
+    subjects = _subjects(connection, rows, kind)
+    ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
     return [_claim(row, subjects[row.id]) for row in ordered if row.id in subjects]
 
 
-def is_any_missing(connection: Connection, provider: str) -> bool:
-    """Tell whether there is a hash that this provider was never asked about, without the lock of writers."""
-    return connection.execute(_unasked(provider).limit(1)).first() is not None
+def is_any_missing(connection: Connection, chain: Chain) -> bool:
+    """Tell whether there is a hash that nobody was asked about, without the lock of writers."""
+    return any(
+        connection.execute(_unasked(put.key.provider).limit(1)).first() is not None for put in chain.first("")
+    )
 
 
-def put_missing(connection: Connection, now: datetime, provider: str) -> int:
-    """Put the first question about the bytes of every live file to a provider; returns how many were put."""
-    hashes = list(connection.execute(_unasked(provider)).scalars())
-    keys = (QuestionKey(hash_kind=HashKind.SHA256, hash=it, provider=provider) for it in hashes)
-    for some in chunks(keys):
-        insert_absent(connection, question, [question_row(key, now) for key in some])
-    return len(hashes)
+def put_missing(connection: Connection, now: datetime, chain: Chain) -> int:
+    """Put the first questions about the bytes of every live file; returns how many hashes lacked one."""
+    lacking: set[str] = set()
+    for number, sample in enumerate(chain.first("")):
+        hashes = list(connection.execute(_unasked(sample.key.provider)).scalars())
+        lacking.update(hashes)
+        put_questions(connection, now, [chain.first(it)[number] for it in hashes])
+    return len(lacking)
+
+
+def silent_puts(connection: Connection, now: datetime, chain: Chain) -> list[Put]:
+    """List the questions to the next ones about what a provider has been silent about for a week.
+
+    The silent one stays due: its word counts whenever it comes.
+    """
+    silent = select(question.c.hash, question.c.provider).where(
+        question.c.hash_kind == HashKind.SHA256.value,
+        question.c.verdict.is_(None),
+        question.c.due_at <= now - timedelta(seconds=schedule.SILENCE_S),
+        _HAS_A_FILE,
+    )
+    rows = connection.execute(silent).all()
+    there = {
+        (row.hash, row.provider)
+        for some in chunks(sorted({row.hash for row in rows}))
+        for row in connection.execute(
+            select(question.c.hash, question.c.provider).where(
+                question.c.hash.in_(some), question.c.hash_kind == HashKind.SHA256.value
+            )
+        )
+    }
+    puts = (put for row in rows for put in chain.after(row.provider, Digests(sha256=row.hash)))
+    return [put for put in puts if (put.key.hash, put.key.provider) not in there]
+
+
+def put_questions(connection: Connection, now: datetime, puts: Sequence[Put]) -> int:
+    """Put questions; those that were put before stay as they are. Returns how many were named."""
+    for some in chunks(puts):
+        insert_absent(connection, question, [question_row(put, now) for put in some])
+    return len(puts)
 
 
 def _unasked(provider: str) -> Select[Any]:
@@ -97,26 +154,25 @@ def _unasked(provider: str) -> Select[Any]:
     )
 
 
-def _askable(provider: str, now: datetime, *, background: bool) -> ColumnElement[bool]:
-    return and_(
-        question.c.provider == provider, _class(background=background), is_free(question, now), _HAS_A_FILE
-    )
+def _askable(provider: str, kind: HashKind, now: datetime) -> ColumnElement[bool]:
+    return and_(_is_to(provider, kind), is_free(question, now), _HAS_A_FILE)
 
 
-def _class(*, background: bool) -> ColumnElement[bool]:
-    return true() if background else question.c.background.is_(False)
+def _is_to(provider: str, kind: HashKind) -> ColumnElement[bool]:
+    return and_(question.c.provider == provider, question.c.hash_kind == kind.value)
 
 
-def _subjects(connection: Connection, rows: Sequence[Record]) -> dict[int, Subject]:
+def _subjects(connection: Connection, rows: Sequence[Record], kind: HashKind) -> dict[int, Subject]:
     """Describe each question's bytes by any file that has them."""
+    column = file.c.sha256 if kind is HashKind.SHA256 else TENSORS_ASKED
+    by_hash = {row.hash: row for row in rows}
     subjects: dict[int, Subject] = {}
-    for kind, column in ((HashKind.SHA256, file.c.sha256), (HashKind.TENSORS, file.c.tensors_sha256)):
-        by_hash = {row.hash: row.id for row in rows if row.hash_kind == kind.value}
-        for hashes in chunks(sorted(by_hash)):
-            for found in connection.execute(_files_of(column, hashes)):
-                subject = _subject(found)
-                if subject is not None:
-                    subjects.setdefault(by_hash[found.asked_hash], subject)
+    for hashes in chunks(sorted(by_hash)):
+        for found in connection.execute(_files_of(column, hashes)):
+            asked = by_hash[found.asked_hash]
+            subject = _subject(found, asked)
+            if subject is not None:
+                subjects.setdefault(asked.id, subject)
     return subjects
 
 
@@ -124,17 +180,24 @@ def _files_of(column: ColumnElement[str], hashes: Sequence[str]) -> Select[Any]:
     return (
         select(file, column.label("asked_hash"))
         .where(column.in_(hashes), file.c.gone_at.is_(None))
-        .order_by(file.c.id)
+        .order_by(file.c.sha256.is_(None), file.c.id)  # one that was read is described best
     )
 
 
-def _subject(row: Record) -> Subject | None:
+def _subject(row: Record, asked: Record) -> Subject | None:
     try:
         digests = digests_of(row)
         header = header_of(row)
     except (ValueError, TypeError):
         return None  # another machine wrote nonsense; the lease ends by itself
-    return None if digests is None else Subject(digests=digests, header=header, size_bytes=row.size_bytes)
+    return Subject(
+        hash=asked.hash,
+        digests=digests,
+        header=header,
+        size_bytes=row.size_bytes,
+        times_absent=asked.times_absent,
+        version_id=asked.version_id,
+    )
 
 
 def _claim(row: Record, subject: Subject) -> QuestionClaim:

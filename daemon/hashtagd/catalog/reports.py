@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from hashtagd.catalog import gates
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.pages import FileRow, Filters, History, find, history, pick
+from hashtagd.catalog.filters import Filters
+from hashtagd.catalog.pages import FileRow, History, find, history, pick
 from hashtagd.catalog.states import STATE, STATES
 from hashtagd.catalog.tables import file, gate, question
 from hashtagd.core.place import Place

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Table, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, case, or_, select, update
 from sqlalchemy.dialects import sqlite
 
 from hashtagd.catalog.storable import storable_json
@@ -33,16 +33,21 @@ NO_FACTS: Final[Mapping[str, Any]] = {
     "blake3": None,
     "crc32": None,
     "header": None,
+    "claimed_tensors_sha256": None,
     "published_at": None,
 }
 NO_LEASE: Final[Mapping[str, Any]] = {"lease_owner": None, "lease_until": None}
 #: a row that starts anew
 NO_TROUBLE: Final[Mapping[str, Any]] = {"attempts": 0, "trouble": None, "parked_at": None}
 
+#: the tensor hash by which a file is asked about: its own, and before it was read the one it claims
+TENSORS_ASKED: Final = case(
+    (file.c.sha256.is_(None), file.c.claimed_tensors_sha256), else_=file.c.tensors_sha256
+)
 #: a question whose hash the file has: joins both tables
 ABOUT_FILE: Final = or_(
     and_(question.c.hash_kind == HashKind.SHA256.value, question.c.hash == file.c.sha256),
-    and_(question.c.hash_kind == HashKind.TENSORS.value, question.c.hash == file.c.tensors_sha256),
+    and_(question.c.hash_kind == HashKind.TENSORS.value, question.c.hash == TENSORS_ASKED),
 )
 
 
@@ -120,6 +125,7 @@ def card_values(card: Card) -> dict[str, Any]:
         "strength": card.confidence.rank,
         "confidence": data["confidence"],
         "availability": data["availability"],
+        "update_version_id": None if card.update is None else card.update.version_id,
         "folded": "\n".join(word for word in words if word).casefold(),
         **{part: data[part] for part in parts},
     }

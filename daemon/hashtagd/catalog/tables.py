@@ -58,6 +58,8 @@ file = Table(
     Column("blake3", Text),
     Column("crc32", Text),
     Column("header", CleanJson),
+    #: what the file says of its tensors: names it for the time until it is read, never after
+    Column("claimed_tensors_sha256", Text),
     UniqueConstraint("root", "relpath", name="file_one_row_a_place"),
     CheckConstraint("stage in ('settle', 'digest', 'publish')", name="file_stage_is_known"),
     CheckConstraint("stage <> 'publish' or sha256 is not null", name="file_is_published_by_its_hash"),
@@ -88,6 +90,7 @@ _IS_LIVE: Final = file.c.gone_at.is_(None)
 Index("file_stamp", file.c.size_bytes, file.c.mtime_ns)
 Index("file_sha256", file.c.sha256, sqlite_where=_IS_LIVE)
 Index("file_tensors", file.c.tensors_sha256, sqlite_where=_IS_LIVE)
+Index("file_claimed", file.c.claimed_tensors_sha256, sqlite_where=file.c.claimed_tensors_sha256.is_not(None))
 Index("file_folder", file.c.root, file.c.folder, file.c.gone_at)
 
 question = Table(
@@ -99,7 +102,7 @@ question = Table(
     Column("provider", Text, nullable=False),
     #: asked behind all first answers
     Column("background", Boolean, nullable=False),
-    #: None only for what the owner said: nobody asks the owner
+    #: None while it is parked
     Column("due_at", UtcDateTime),
     #: from when on it may join a round that goes anyway
     Column("pull_at", UtcDateTime),
@@ -128,6 +131,8 @@ question = Table(
     Column("availability", CleanText),
     Column("confidence", CleanText),
     Column("page_url", CleanText),
+    #: the newer version that the card tells of
+    Column("update_version_id", BigInteger),
     #: names, words, tags and creator as `search` compares them: case folded
     Column("folded", CleanText),
     UniqueConstraint("hash", "hash_kind", "provider", name="question_is_put_once"),
@@ -140,9 +145,7 @@ question = Table(
     CheckConstraint("(answered_at is null) = (verdict is null)", name="question_answer_has_a_time"),
     CheckConstraint("(lease_owner is null) = (lease_until is null)", name="question_lease_is_whole"),
     CheckConstraint("(due_at is null) = (pull_at is null)", name="question_due_times_go_together"),
-    CheckConstraint(
-        "due_at is not null or parked_at is not null or provider = 'owner'", name="question_is_never_lost"
-    ),
+    CheckConstraint("due_at is not null or parked_at is not null", name="question_is_never_lost"),
     CheckConstraint(
         "attempts >= 0 and fence >= 0 and times_answered >= 0 and times_absent >= 0", name="question_counts"
     ),
@@ -156,6 +159,24 @@ Index(
 )
 Index("question_model", question.c.model_id)
 Index("question_version", question.c.version_id)
+
+#: parts of a card that the owner locked, with what they said then; it belongs to the bytes, as answers do
+pin = Table(
+    "pin",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("value", CleanJson),
+    Column("pinned_at", UtcDateTime, nullable=False),
+)
+
+#: models whose newer versions the owner does not want to hear of
+ignored_update = Table(
+    "ignored_update",
+    metadata,
+    Column("model_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("ignored_at", UtcDateTime, nullable=False),
+)
 
 #: what writers put, or were about to put, on disk
 publication = Table(

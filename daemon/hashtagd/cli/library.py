@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.catalog.pages import FileRow, Filters, Told
+from hashtagd.catalog.filters import Filters
+from hashtagd.catalog.pages import FileRow, Told
 from hashtagd.catalog.states import STATES
 from hashtagd.cli.cards import card_facts, card_json
 from hashtagd.cli.context import Context, pass_context

@@ -55,7 +55,7 @@ def _exit_code(looked: Sequence[Looked]) -> int:
 def _subject(text: str, context: Context, pause: StopPause) -> Subject:
     path = Path(text)
     if is_sha256(text.lower()) and not path.exists():
-        return Subject(digests=Digests(sha256=text.lower()), header=None, size_bytes=0)
+        return Subject(hash=text.lower(), digests=Digests(sha256=text.lower()), header=None, size_bytes=0)
     try:
         subject = subject_of(path, clock=context.clock, pause=pause)
     except OSError as error:
@@ -92,7 +92,7 @@ def _print(looked: Sequence[Looked]) -> None:
     for number, item in enumerate(looked):
         if number:
             click.echo("")
-        print_facts({"SHA-256": item.subject.digests.sha256, **dict(_facts(item))})
+        print_facts({"SHA-256": item.subject.hash, **dict(_facts(item))})
 
 
 def _facts(item: Looked) -> Iterator[tuple[str, object]]:

@@ -43,15 +43,21 @@ _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--once", is_flag=True, help="Work until nothing is due, print a summary, and end.")
+@click.option(
+    "--background",
+    is_flag=True,
+    help="With --once: also wait for questions that are asked behind all others.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --once: print the summary as one JSON document.")
 @pass_context
-def run(context: Context, folders: tuple[Path, ...], once: bool, as_json: bool) -> int:  # noqa: FBT001 - click's flags
+def run(context: Context, *, folders: tuple[Path, ...], once: bool, background: bool, as_json: bool) -> int:
     """Watch FOLDERS (a ComfyUI folder, a models folder, or any folder) and tag what lands in them.
 
     Folders given here need no settings file and replace the configured roots for this run.
     """
-    if as_json and not once:
-        raise click.UsageError("--json needs --once: a daemon has no end to sum up")
+    if not once and (as_json or background):
+        flag = "--json" if as_json else "--background"
+        raise click.UsageError(f"{flag} needs --once: a daemon has no end")
     plan = context.roots(folders)
     if not plan.folders:
         raise _no_roots()
@@ -70,6 +76,7 @@ def run(context: Context, folders: tuple[Path, ...], once: bool, as_json: bool) 
             tell=partial(_tell, log),
             bug=lambda lane, error: log.error("bug_met", lane=lane, exc_info=error),
             once=once,
+            background=background,
             progress=report,
         )
         with assemble(context.loaded, process) as service:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 #: SHA-256 of no bytes at all: what a file without tensor data has as AutoV3. Never asked for or published.
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
+#: how many digits of the tensor hash the sites print
+AUTOV3_DIGITS = 12
+
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -48,4 +51,4 @@ class Digests:
         """The first 12 digits of the tensor part's SHA-256; None where there are no tensors."""
         if self.tensors_sha256 is None or self.tensors_sha256 == SHA256_OF_NOTHING:
             return None
-        return self.tensors_sha256[:12]
+        return self.tensors_sha256[:AUTOV3_DIGITS]

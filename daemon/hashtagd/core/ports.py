@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from hashtagd.core.artifacts import Artifact, Target
 from hashtagd.core.card import Card
@@ -63,8 +63,11 @@ class Closed:
 class Gatekeeper(Protocol):
     """One gate per origin (`https://host[:port]`), in the catalog: shared by lanes, restarts and machines."""
 
-    def look(self, origin: str) -> Admitted | Closed:
-        """Tell whether a request could go now, without spending anything."""
+    def look(self, origin: str, *, background: bool = False) -> Admitted | Closed:
+        """Tell whether a request could go now, without spending anything.
+
+        Background questions leave half of the budget to those that somebody waits for.
+        """
         ...
 
     def admit(self, origin: str) -> Admitted | Closed:
@@ -94,17 +97,40 @@ class Provider(Protocol):
         ...
 
     @property
+    def slow(self) -> bool:
+        """Tell whether it answers so slowly that nobody should wait for it."""
+        ...
+
+    @property
     def batch_limit(self) -> int:
         """How many subjects one `ask` may hold."""
         ...
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
-        """Yield (sha256, answer) in any order; a Trouble in place of an answer concerns that hash alone.
+        """Yield (`Subject.hash`, answer) in any order; a Trouble in place of an answer is that hash's alone.
 
         Raises:
             Trouble: ends the stream; what came before is kept, what did not come stays due.
             Stopping: the process was asked to stop while waiting for the gate.
         """
+        ...
+
+
+@runtime_checkable
+class AsksByTensors(Protocol):
+    """A provider that can also be asked about the tensor part alone."""
+
+    def by_tensors(self) -> Provider:
+        """Give the provider for those questions; it shares this one's connections and gate."""
+        ...
+
+
+@runtime_checkable
+class AsksByVersion(Protocol):
+    """A provider that can also be asked for a version by its number, which the owner named."""
+
+    def by_version(self) -> Provider:
+        """Give the provider for those questions; it shares this one's connections and gate."""
         ...
 
 

@@ -25,6 +25,11 @@ MAX_ATTEMPTS: Final = 8
 #: longer than every wait below: a due time further away comes from a clock that was wrong and is pulled back
 LONGEST_WAIT_S: Final = 32 * _DAY_S
 
+#: a site that said nothing about a hash for so long is not waited for: the next one is asked
+SILENCE_S: Final = 7 * _DAY_S
+#: files from this size on take so long to read that they are asked about before, where they say what to ask
+EARLY_FROM_BYTES: Final = 1 << 30
+
 _GATE_FIRST_S: Final = 30.0
 _FILE_FIRST_S: Final = 5.0
 _RETRY_CAP_S: Final = 15 * _MINUTE_S
@@ -67,6 +72,16 @@ def miss_again_s(times_absent: int, chance: float) -> float:
 def hit_again_s(chance: float) -> float:
     """Say when to ask again about a model that is known: monthly, for new versions and changed words."""
     return _HIT_AGAIN_S * (1 + _AGAIN_JITTER * chance)
+
+
+def second_chance_again_s(chance: float) -> float:
+    """Say when to ask again about the tensors of a file, known or not: each costs a request of its own."""
+    return _HIT_AGAIN_S * (1 + _AGAIN_JITTER * chance)
+
+
+def after_early_access_s(chance: float) -> float:
+    """Say how long after the end of an early access to look: an hour or two, until the site has noticed."""
+    return _HOUR_S * (1 + chance)
 
 
 def pull_in_s(interval_s: float) -> float:

@@ -85,9 +85,16 @@ class Claim:
 class Subject:
     """What a provider may look at."""
 
-    digests: Digests
+    #: the hash that the question is about, by which answers are told apart: of the file, or of its tensors
+    hash: str
+    #: None before the file was read; only then the hash is no more than the file's own claim
+    digests: Digests | None
     header: Header | None
     size_bytes: int
+    #: how often in a row the asked provider did not know it: there is a cheaper way to ask about old misses
+    times_absent: int = 0
+    #: the version that the owner named for it; only who is asked on the owner's behalf looks at it
+    version_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +104,15 @@ class QuestionKey:
     hash_kind: HashKind
     hash: str
     provider: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """A question to be put; one that was put before is kept as it is."""
+
+    key: QuestionKey
+    #: asked behind all first answers; nobody waits for it
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +151,11 @@ class Settled:
     """Fact: the file rests and is whole."""
 
     header: Header | None
+    #: what the file itself says that the SHA-256 of its tensors is; kept only where it is asked about before
+    #: the file was read
+    claimed_tensors_sha256: str | None = None
+    #: questions that need not wait until the file was read
+    questions: tuple[Put, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +163,8 @@ class Digested:
     """Fact: these are the hashes of the bytes with the claim's stamp."""
 
     digests: Digests
-    #: the question a new hash puts first; None when no provider is configured
-    question: QuestionKey | None
+    #: the questions a new hash puts first; none when no provider is configured
+    questions: tuple[Put, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +185,8 @@ class Answered:
     answer: Answer
     #: when to ask the same question again
     again_in_s: float
-    #: the question that this answer puts (the next provider, after Absent); kept if it exists already
-    then: QuestionKey | None = None
+    #: the questions that this answer puts (to the next providers, after Absent)
+    then: tuple[Put, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ class HeaderProvider:
         self, _options: HeaderOptions | None = None, _surroundings: Surroundings | None = None
     ) -> None:
         self.name = "header"
+        self.slow = False
         self.origin: str | None = None
         self.batch_limit = 10_000
 
@@ -77,9 +78,9 @@ class HeaderProvider:
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
         """Answer for every subject from its header alone."""
-        for subject in {item.digests.sha256: item for item in subjects}.values():
+        for subject in {item.hash: item for item in subjects}.values():
             card = None if subject.header is None else card_of(subject.header)
-            yield subject.digests.sha256, Absent() if card is None else Found(card=card)
+            yield subject.hash, Absent() if card is None else Found(card=card)
 
 
 def card_of(header: Header) -> Card | None:

@@ -24,6 +24,7 @@ from hashtagd.service.lock import DaemonLock, OwnerFile, dead_owners, forget_own
 from hashtagd.service.memory import trimmer
 from hashtagd.service.once import OnceJudge
 from hashtagd.service.presence import Presence
+from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance, owner_id
 from hashtagd.service.roots import RootPlan
 from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome
@@ -50,6 +51,8 @@ class Process:
     bug: Callable[[str, Exception], None]
     #: end when nothing is due any more
     once: bool
+    #: with `once`: also wait for the questions that nobody else waits for
+    background: bool = False
     #: told about once a second how many files are done, and how many there are; for runs that end
     progress: Callable[[int, int], None] = lambda _done, _total: None
 
@@ -79,23 +82,23 @@ class Service:
         self._observer = Observer(self._roots, process.clock, self._wake.set)
         self._lanes: list[Lane] = []
         self._give_back = trimmer()
-        self._providers = parts.make_providers(self._outside)
+        self._providers = Providers(parts.make_providers(self._outside))
         self._fetcher = parts.make_fetcher(self._outside)
         self._works = make_works(loaded, process.plan.folders, self._providers, self._fetcher, self._shared())
         self.works: Sequence[Work] = self._works.all
         self._judge = OnceJudge(
             catalog=catalog,
             gates=self._gates,
-            origins={provider.name: provider.origin for provider in self._providers},
+            lines=self._providers.lines,
+            background=process.background,
             roots=self._names,
             clock=process.clock,
             resting=self._board.closed_roots,
             quiet=self._quiet,
         )
         self._wake_republished(loaded)
-        if self._providers:
-            # the settings may name another one first than when these files were hashed
-            catalog.put_missing_questions(self._providers[0].name)
+        # the settings may name another one first than when these files were hashed
+        catalog.put_missing_questions(self._providers.chain)
 
     def run(self) -> bool:
         """Run until stopped (or, once, until done); returns False when the process should be restarted."""
@@ -121,12 +124,13 @@ class Service:
             finished=self._finished if process.once else None,
             status_line=self._status_line,
             trim=self._trim,
+            tidy=self._tidy,
         )
         return survived(supervisor.run, lambda error: process.bug("supervisor", error))
 
     def close(self) -> None:
         """Let go of connections and threads; after `run`."""
-        for close in (*self._works.closers, self._fetcher.close, *(it.close for it in self._providers)):
+        for close in (*self._works.closers, self._fetcher.close, self._providers.close):
             close()
 
     def summary(self) -> Summary:
@@ -181,6 +185,12 @@ class Service:
     def _trim(self) -> None:
         self._catalog.database.rest()
         self._give_back()
+
+    def _tidy(self) -> None:
+        """Do what is due about once an hour; each writes only if there is something."""
+        self._catalog.trim_events()
+        self._catalog.purge_gone()
+        self._catalog.pass_over_silence(self._providers.chain)
 
     def _lane_died(self) -> None:
         self._died.set()

@@ -45,9 +45,9 @@ class CountingGates:
         self._gates = gates
         self._tally = tally
 
-    def look(self, origin: str) -> Admitted | Closed:
+    def look(self, origin: str, *, background: bool = False) -> Admitted | Closed:
         """Pass on; a look is no request."""
-        return self._gates.look(origin)
+        return self._gates.look(origin, background=background)
 
     def admit(self, origin: str) -> Admitted | Closed:
         """Pass on and count."""

@@ -5,16 +5,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause, Provider
+from hashtagd.core.chain import Chain
+from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause
 from hashtagd.core.work import Claim, Outcome, QuestionClaim, Stage
 from hashtagd.service import parts
+from hashtagd.service.asking import AskWork, Line
 from hashtagd.service.board import RootBoard
 from hashtagd.service.lanes import Tell, Work
 from hashtagd.service.leases import Leases
+from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance
 from hashtagd.service.roots import by_device
 from hashtagd.service.scout import ScoutWork
-from hashtagd.service.works import AskWork, FileWork
+from hashtagd.service.works import FileWork
 from hashtagd.settings import Loaded
 from hashtagd.stages.ask import AskStage
 from hashtagd.stages.digest import DigestStage
@@ -68,7 +71,7 @@ class Works:
 def make_works(
     loaded: Loaded,
     folders: Sequence[RootFolder],
-    providers: Sequence[Provider],
+    providers: Providers,
     fetcher: Fetcher,
     shared: Shared,
 ) -> Works:
@@ -88,22 +91,19 @@ def make_works(
         pause=shared.pause,
         is_model=lambda place: names[place.root].kind_of(place.relpath) is Kind.OURS,
     )
-    first = providers[0].name if providers else None
     for number, some in enumerate(by_device(folders), start=1):
         scout = _scout(number, some, shared)
         works.scouts.append(scout)
         works.all.append(scout)
-        digest = _digest(loaded, first, shared)
+        settle = _settle(some, providers.chain, shared)
+        digest = _digest(loaded, providers.chain, shared)
         works.closers.append(digest.close)
         works.all += [
-            _file_work(f"settle-{number}", Stage.SETTLE, some, _settle(some, shared).run, shared),
+            _file_work(f"settle-{number}", Stage.SETTLE, some, settle.run, shared),
             _file_work(f"digest-{number}", Stage.DIGEST, some, digest.run, shared, digest.release_buffers),
             _file_work(f"publish-{number}", Stage.PUBLISH, some, publish.run, shared),
         ]
-    followers = [*(provider.name for provider in providers[1:]), None]
-    works.all += [
-        _asking(provider, then, folders, shared) for provider, then in zip(providers, followers, strict=False)
-    ]
+    works.all += [_asking(line, providers.chain, folders, shared) for line in providers.lines]
     return works
 
 
@@ -123,8 +123,9 @@ def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutW
     )
 
 
-def _settle(folders: Sequence[RootFolder], shared: Shared) -> SettleStage:
+def _settle(folders: Sequence[RootFolder], chain: Chain, shared: Shared) -> SettleStage:
     return SettleStage(
+        chain=chain,
         locator=shared.roots,
         clock=shared.clock,
         pause=shared.pause,
@@ -134,12 +135,12 @@ def _settle(folders: Sequence[RootFolder], shared: Shared) -> SettleStage:
     )
 
 
-def _digest(loaded: Loaded, first: str | None, shared: Shared) -> DigestStage:
+def _digest(loaded: Loaded, chain: Chain, shared: Shared) -> DigestStage:
     return DigestStage(
         locator=shared.roots,
         clock=shared.clock,
         pause=shared.pause,
-        first_provider=first,
+        chain=chain,
         options=parts.digest_options(loaded.settings),
         chance=chance,
     )
@@ -172,10 +173,10 @@ def _file_work(  # noqa: PLR0917 - six words of one line in a list of three
     )
 
 
-def _asking(provider: Provider, then: str | None, folders: Sequence[RootFolder], shared: Shared) -> AskWork:
+def _asking(line: Line, chain: Chain, folders: Sequence[RootFolder], shared: Shared) -> AskWork:
     return AskWork(
-        provider=provider,
-        stage=AskStage(provider=provider, then=then, chance=chance),
+        line=line,
+        stage=AskStage(provider=line.provider, chain=chain, clock=shared.clock, chance=chance),
         roots=[folder.name for folder in folders],
         catalog=shared.catalog,
         board=shared.board,

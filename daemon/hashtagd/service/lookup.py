@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hashtagd.core.card import Card
+from hashtagd.core.chain import Chain
 from hashtagd.core.header import Header, Incomplete, NotAModel, Whole
 from hashtagd.core.place import Place, Stamp
 from hashtagd.core.ports import Clock, Pause, Provider
@@ -29,7 +30,7 @@ class Looked:
 
 def look_up(subjects: Sequence[Subject], providers: Sequence[Provider]) -> Iterator[Looked]:
     """Put the subjects to each provider in turn, until one knows them; silence ends a subject's chain."""
-    open_subjects = {subject.digests.sha256: subject for subject in subjects}
+    open_subjects = {subject.hash: subject for subject in subjects}
     for provider in providers:
         if not open_subjects:
             return
@@ -116,7 +117,7 @@ def subject_of(path: Path, *, clock: Clock, pause: Pause) -> Subject | Outcome:
         locator=_OneFile(path),
         clock=clock,
         pause=pause,
-        first_provider=None,
+        chain=Chain(),
         options=DigestOptions(workers=1),
         chance=chance,
     )
@@ -125,5 +126,10 @@ def subject_of(path: Path, *, clock: Clock, pause: Pause) -> Subject | Outcome:
     finally:
         stage.close()
     if isinstance(outcome, Advance) and isinstance(outcome.facts, Digested):
-        return Subject(digests=outcome.facts.digests, header=header, size_bytes=stamp.size_bytes)
+        return Subject(
+            hash=outcome.facts.digests.sha256,
+            digests=outcome.facts.digests,
+            header=header,
+            size_bytes=stamp.size_bytes,
+        )
     return outcome

@@ -4,14 +4,15 @@ Files that still settle are waited for, and so is a gate that opens in a moment.
 gate, a copy that died half-way, a root that is away or full) or needs a person is reported instead.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.pending import PendingFile, pending_files, publish_now
-from hashtagd.core.ports import Clock, Closed, Gatekeeper
+from hashtagd.core.ports import Admitted, Clock, Closed, Gatekeeper
 from hashtagd.core.work import Stage
+from hashtagd.service.asking import Line
 
 #: a gate that opens within this is waited for
 GATE_PATIENCE_S = 20.0
@@ -38,7 +39,9 @@ class OnceJudge:
     """Looks at the catalog once a tick.
 
     Args:
-        origins: provider name → origin of its gate, None for those that need no network.
+        lines: which questions are asked.
+        background: wait for all of them; else only for those of the lines that somebody waits for, and for
+            slow providers as far as their budget allows at once.
         resting: gives the roots that nobody works on in a stage just now.
         quiet: tells whether scouts have nothing to look at and no lane holds a claim.
     """
@@ -48,7 +51,8 @@ class OnceJudge:
         *,
         catalog: Catalog,
         gates: Gatekeeper,
-        origins: Mapping[str, str | None],
+        lines: Sequence[Line],
+        background: bool,
         roots: Sequence[str],
         clock: Clock,
         resting: Callable[[Stage], Collection[str]],
@@ -56,7 +60,8 @@ class OnceJudge:
     ) -> None:
         self._catalog = catalog
         self._gates = gates
-        self._origins = origins
+        self._lines = lines
+        self._background = background
         self._roots = roots
         self._clock = clock
         self._resting = resting
@@ -70,12 +75,13 @@ class OnceJudge:
         """Weigh what is left."""
         now = self._clock.now()
         gates = self._closed_gates()
-        waiting = {name: self._catalog.waiting(name).due for name in self._origins}
-        blocked = {name: due for name, due in waiting.items() if due and self._origins[name] in gates}
-        askable = any(due and name not in blocked for name, due in waiting.items())
+        waiting = {line: self._catalog.waiting(line.provider.name, line.kind).due for line in self._awaited()}
+        blocked = {line: due for line, due in waiting.items() if due and line.provider.origin in gates}
+        askable = any(due and line not in blocked for line, due in waiting.items()) or self._affordable()
         soon = any(
-            gates[origin].opens_at <= now + timedelta(seconds=GATE_PATIENCE_S)
-            for origin in self._origins_of(blocked)
+            gates[line.provider.origin].opens_at <= now + timedelta(seconds=GATE_PATIENCE_S)
+            for line in blocked
+            if line.provider.origin is not None
         )
         files = pending_files(self._catalog.database, self._roots)
         resting = {stage: self._resting(stage) for stage in Stage}
@@ -92,17 +98,31 @@ class OnceJudge:
             questions_waiting=sum(blocked.values()),
         )
 
+    def _awaited(self) -> Iterator[Line]:
+        """Name the lines whose answers the end of the run waits for."""
+        for line in self._lines:
+            if self._background or not (line.provider.slow or line.behind is not None):
+                yield line
+
+    def _affordable(self) -> bool:
+        """Tell whether a slow provider has something to answer and would take a request right now."""
+        return any(
+            line.provider.slow
+            and line.provider.origin is not None
+            and isinstance(self._gates.look(line.provider.origin), Admitted)
+            and self._catalog.waiting(line.provider.name, line.kind).due
+            for line in self._lines
+        )
+
     def _closed_gates(self) -> dict[str, Closed]:
-        looks = {origin: self._gates.look(origin) for origin in self._origins.values() if origin is not None}
+        origins = {line.provider.origin for line in self._awaited()} - {None}
+        looks = {origin: self._gates.look(origin) for origin in origins if origin is not None}
         # a gate that only waits for its request budget is open as far as patience goes
         return {
             origin: look
             for origin, look in looks.items()
             if isinstance(look, Closed) and look.trouble is not None
         }
-
-    def _origins_of(self, names: Mapping[str, int]) -> list[str]:
-        return [origin for name in names if (origin := self._origins[name]) is not None]
 
     def _is_worth_waiting(self, file: PendingFile, now: datetime, *, blocked: bool) -> bool:
         if file.due_at <= now:

@@ -60,6 +60,7 @@ class Supervisor:
         finished: asked once a tick; for `run --once`. None: run until stopped.
         status_line: one line in words for systemd.
         trim: gives memory back to the system; called when there is nothing left to do.
+        tidy: drops from the catalog what is old; called a minute after the start, and then once an hour.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Supervisor:
         finished: Callable[[], bool] | None = None,
         status_line: Callable[[], str],
         trim: Callable[[], None],
+        tidy: Callable[[], None],
     ) -> None:
         self._crew = crew
         self._wake = wake
@@ -78,6 +80,7 @@ class Supervisor:
         self._finished = finished
         self._status_line = status_line
         self._trim = trim
+        self._tidy = tidy
         self._token: int | None = None
         #: when the last commit was seen; None once the memory of that work was given back
         self._changed_s: float | None = None
@@ -191,8 +194,7 @@ class Supervisor:
             crew.leases.renew(crew.catalog)
         if crew.clock.monotonic_s() >= self._tidy_at_s:
             self._tidy_at_s = crew.clock.monotonic_s() + TIDY_S
-            crew.catalog.trim_events()
-            crew.catalog.purge_gone()
+            self._tidy()
 
     def _feed_watchdog(self, health: Health) -> None:
         notifier, now_s = self._crew.notifier, self._crew.clock.monotonic_s()

@@ -1,24 +1,19 @@
-"""What the lanes do: settle, digest and publish files, and ask questions in rounds."""
+"""What the lanes of disks do: settle, digest and publish files."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core import schedule
-from hashtagd.core.ports import Clock, Closed, Gatekeeper, Provider, Stopping
+from hashtagd.core.ports import Clock, Stopping
 from hashtagd.core.troubles import AskOperator, Scope, Trouble
-from hashtagd.core.work import Advance, Claim, Defer, Outcome, Park, QuestionClaim, Release, Stage
+from hashtagd.core.work import Advance, Claim, Defer, Outcome, Park, Release, Stage
 from hashtagd.service.board import PAUSE_S, RootBoard
-from hashtagd.service.lanes import bug_trouble, in_batches, run_guarded, stream_guarded
+from hashtagd.service.lanes import bug_trouble, in_batches, run_guarded
 from hashtagd.service.leases import Leases
-from hashtagd.stages.ask import AskStage
 
-#: how many answers are committed together; each holds the site's whole document
-ANSWERS_PER_COMMIT = 25
 #: the shortest sleep of a lane that found nothing to do
 NAP_S = 0.05
-#: how many hashes the sites take in one request
-FULL_REQUEST = 100
 
 
 class FileWork:
@@ -153,143 +148,6 @@ class FileWork:
         waits = [seconds_until(due_at, self._clock), self._board.next_opening_s(self._stage)]
         # never 0: by the clock of a shared catalog the row may not be due yet
         return max(NAP_S, min((wait for wait in waits if wait is not None), default=float("inf")))
-
-
-class AskWork:
-    """Rounds of questions to one provider.
-
-    Args:
-        roots: the roots whose files this process hashes: a round waits for their company, and no others'.
-    """
-
-    def __init__(
-        self,
-        *,
-        provider: Provider,
-        stage: AskStage,
-        roots: Sequence[str],
-        catalog: Catalog,
-        board: RootBoard,
-        gates: Gatekeeper,
-        leases: Leases,
-        clock: Clock,
-        chance: Callable[[], float],
-        ended: Callable[[QuestionClaim, Outcome], None],
-        bug: Callable[[str, Exception], None],
-        onward: Callable[[], None],
-    ) -> None:
-        self.name = f"ask-{provider.name}"
-        self._provider = provider
-        self._stage = stage
-        self._roots = list(roots)
-        self._catalog = catalog
-        self._board = board
-        self._gates = gates
-        self._leases = leases
-        self._clock = clock
-        self._chance = chance
-        self._ended = ended
-        self._bug = bug
-        self._onward = onward
-        self._last_round_s: float | None = None
-        self._rounds_in_a_row = 0
-
-    def turn(self) -> float:
-        """Ask one round when it is time for one."""
-        waiting = self._catalog.waiting(self._provider.name)
-        if waiting.due == 0 or waiting.oldest_due_at is None:
-            self._rounds_in_a_row = 0
-            return self._until(self._catalog.next_question_due(self._provider.name))
-        gate = self._gates.look(self._provider.origin) if self._provider.origin else None
-        if isinstance(gate, Closed):
-            return self._until(gate.opens_at)
-        wait_s = self._collect_s(waiting.due, waiting.oldest_due_at)
-        if wait_s > 0:
-            return wait_s
-        probe = gate is not None and gate.probe
-        limit = 1 if probe else self._size(waiting.due)
-        with self._leases.at_work():
-            claims = self._catalog.claim_questions(self._provider.name, limit)
-            if claims:
-                self._round(claims)
-                return 0.0
-        return NAP_S  # another machine was faster
-
-    def _size(self, due: int) -> int:
-        """Say how many to take: while more are coming only full requests, the rest joins the next round."""
-        if self._provider.origin is None or due < FULL_REQUEST or not self._digesting():
-            return self._provider.batch_limit
-        return min(due - due % FULL_REQUEST, self._provider.batch_limit)
-
-    def _digesting(self) -> bool:
-        """Tell whether more hashes are on their way here; a root that rests brings none."""
-        settling = self._board.open_roots(self._roots, Stage.SETTLE)
-        roots = self._board.open_roots(settling, Stage.DIGEST)
-        return bool(roots) and self._catalog.digesting(roots)
-
-    def _until(self, moment: datetime | None) -> float:
-        wait_s = seconds_until(moment, self._clock)
-        return float("inf") if wait_s is None else max(NAP_S, wait_s)
-
-    def _collect_s(self, due: int, oldest_due_at: datetime) -> float:
-        if self._provider.origin is None:
-            return 0.0
-        now_s = self._clock.monotonic_s()
-        digesting = self._digesting()
-        if not digesting:
-            self._rounds_in_a_row = 0
-        return schedule.round_wait_s(
-            waiting=due,
-            oldest_wait_s=(self._clock.now() - oldest_due_at).total_seconds(),
-            digesting=digesting,
-            since_last_round_s=None if self._last_round_s is None else now_s - self._last_round_s,
-            rounds_in_a_row=self._rounds_in_a_row,
-        )
-
-    def _round(self, claims: Sequence[QuestionClaim]) -> None:
-        done: list[tuple[QuestionClaim, Outcome]] = []
-        left = {claim.question_id: claim for claim in claims}
-        with self._leases.hold_questions(claims):
-            try:
-                for claim, outcome in stream_guarded(self._stage.run, claims, self._met_bug, self._put_off):
-                    done.append((claim, outcome))
-                    left.pop(claim.question_id, None)
-                    if len(done) >= ANSWERS_PER_COMMIT:
-                        self._commit(done)
-            except (Trouble, Stopping):
-                done.extend((claim, Release()) for claim in left.values())
-                raise
-            finally:
-                # also when the stream broke: what was answered before is kept
-                self._commit(done)
-                self._last_round_s = self._clock.monotonic_s()
-                self._rounds_in_a_row += 1
-
-    def _met_bug(self, claim: QuestionClaim, error: Exception) -> Outcome:
-        self._bug(self.name, error)
-        return self._put_off(claim, error)
-
-    def _put_off(self, claim: QuestionClaim, error: Exception) -> Outcome:
-        """Ask later, without a word in the log: the bug stands there already."""
-        return Defer(
-            trouble=bug_trouble(error),
-            wait_s=schedule.miss_again_s(claim.times_absent + 1, self._chance()),
-        )
-
-    def _commit(self, done: list[tuple[QuestionClaim, Outcome]]) -> None:
-        results = list(done)
-        held = run_guarded(self._catalog.apply_answers, results, self._not_kept)
-        for (claim, outcome), applied in zip(results, held, strict=True):
-            if applied:
-                self._ended(claim, outcome)
-        done.clear()
-        self._onward()
-
-    def _not_kept(self, result: tuple[QuestionClaim, Outcome], error: Exception) -> bool:
-        """Keep a bug in place of an answer that the catalog cannot take."""
-        claim = result[0]
-        self._catalog.apply_answers([(claim, self._met_bug(claim, error))])
-        return False
 
 
 def seconds_until(moment: datetime | None, clock: Clock) -> float | None:

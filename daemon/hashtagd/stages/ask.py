@@ -5,9 +5,13 @@ because a site was down.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 from hashtagd.core import schedule
-from hashtagd.core.ports import Provider, Stopping
+from hashtagd.core.card import Card
+from hashtagd.core.chain import Chain
+from hashtagd.core.joining import GONE
+from hashtagd.core.ports import Clock, Provider, Stopping
 from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.core.work import (
     Absent,
@@ -18,8 +22,8 @@ from hashtagd.core.work import (
     HashKind,
     Outcome,
     Park,
+    Put,
     QuestionClaim,
-    QuestionKey,
     Release,
 )
 
@@ -29,13 +33,17 @@ class AskStage:
 
     Args:
         provider: whom to ask.
-        then: the provider that is asked next about what this one calls Absent; None at the end of the chain.
+        chain: says who is asked next about what this one calls Absent.
+        clock: tells how long until an early access ends.
         chance: a random number in [0, 1), so that machines do not ask in step.
     """
 
-    def __init__(self, *, provider: Provider, then: str | None, chance: Callable[[], float]) -> None:
+    def __init__(
+        self, *, provider: Provider, chain: Chain, clock: Clock, chance: Callable[[], float]
+    ) -> None:
         self._provider = provider
-        self._then = then
+        self._chain = chain
+        self._clock = clock
         self._chance = chance
 
     def run(self, claims: Sequence[QuestionClaim]) -> Iterator[tuple[QuestionClaim, Outcome]]:
@@ -61,30 +69,45 @@ class AskStage:
 
     def _outcome(self, claim: QuestionClaim, answer: Found | Absent | Trouble) -> Outcome:
         if isinstance(answer, TryLater):
-            return Defer(trouble=answer, wait_s=answer.after_s or self._again_s(claim, absent=True))
+            return Defer(trouble=answer, wait_s=answer.after_s or self._miss_again_s(claim))
         if isinstance(answer, Trouble):
             return Park(trouble=answer)
-        absent = isinstance(answer, Absent)
-        return Advance(
-            facts=Answered(
+        if isinstance(answer, Found):
+            facts = Answered(
                 answer=answer,
-                again_in_s=self._again_s(claim, absent=absent),
-                then=self._next_question(claim) if absent else None,
+                again_in_s=self._hit_again_s(answer.card),
+                then=self._elsewhere(claim, answer.card),
             )
-        )
+        else:
+            facts = Answered(answer=answer, again_in_s=self._miss_again_s(claim), then=self._then(claim))
+        return Advance(facts=facts)
 
-    def _again_s(self, claim: QuestionClaim, *, absent: bool) -> float:
+    def _hit_again_s(self, card: Card) -> float:
+        """Ask monthly, and when an early access ends: then there is something to download."""
+        again_s = schedule.hit_again_s(self._chance())
+        if card.early_access_ends_at is None:
+            return again_s
+        ends_in_s = (datetime.fromisoformat(card.early_access_ends_at) - self._clock.now()).total_seconds()
+        return min(again_s, max(ends_in_s, 0.0) + schedule.after_early_access_s(self._chance()))
+
+    def _miss_again_s(self, claim: QuestionClaim) -> float:
         if self._provider.origin is None:
             # what a file says of itself changes only with its bytes, and then it has another hash
             return schedule.hit_again_s(self._chance())
-        if absent:
-            return schedule.miss_again_s(claim.times_absent + 1, self._chance())
-        return schedule.hit_again_s(self._chance())
+        if claim.key.hash_kind is HashKind.TENSORS:
+            return schedule.second_chance_again_s(self._chance())
+        return schedule.miss_again_s(claim.times_absent + 1, self._chance())
 
-    def _next_question(self, claim: QuestionClaim) -> QuestionKey | None:
-        if self._then is None or claim.key.hash_kind is not HashKind.SHA256:
-            return None
-        return QuestionKey(hash_kind=HashKind.SHA256, hash=claim.key.hash, provider=self._then)
+    def _then(self, claim: QuestionClaim) -> tuple[Put, ...]:
+        digests = claim.subject.digests
+        if digests is None or claim.key.hash_kind is HashKind.TENSORS:
+            return ()
+        return self._chain.after(self._provider.name, digests)
+
+    def _elsewhere(self, claim: QuestionClaim, card: Card) -> tuple[Put, ...]:
+        if card.availability not in GONE or claim.key.hash_kind is HashKind.TENSORS:
+            return ()
+        return self._chain.elsewhere(self._provider.name, claim.key.hash)
 
     def _unanswered(self, claim: QuestionClaim) -> Outcome:
         """Treat a stream that ended without a word about this hash: ask again on the schedule of misses."""
@@ -95,4 +118,4 @@ class AskStage:
             scope=Scope.FILE,
             kind="no_answer",
         )
-        return Defer(trouble=trouble, wait_s=self._again_s(claim, absent=True))
+        return Defer(trouble=trouble, wait_s=self._miss_again_s(claim))

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from hashtagd.core import schedule
+from hashtagd.core.chain import Chain
 from hashtagd.core.digests import Digests
 from hashtagd.core.header import LENGTH_BYTES, LONGEST_HEADER_BYTES
 from hashtagd.core.ports import Clock, Locator, Pause, Stopping
@@ -22,10 +23,8 @@ from hashtagd.core.work import (
     Claim,
     Defer,
     Digested,
-    HashKind,
     Outcome,
     Park,
-    QuestionKey,
     Release,
     Restart,
 )
@@ -78,7 +77,7 @@ class DigestStage:
         locator: where this machine keeps its roots.
         clock: tells whether a stamp is too young to be trusted.
         pause: a stop request ends the reading at the next block.
-        first_provider: who is asked first about a new hash; None: nobody.
+        chain: says who is asked first about a new hash.
         chance: a random number in [0, 1), so that retries spread out.
         progress: told (claim, bytes done) after each block, from several threads; it may block to make
             hashing wait, and may raise `Stopping`.
@@ -91,7 +90,7 @@ class DigestStage:
         locator: Locator,
         clock: Clock,
         pause: Pause,
-        first_provider: str | None,
+        chain: Chain,
         options: DigestOptions,
         chance: Callable[[], float],
         progress: Callable[[Claim, int], None] = ignore_progress,
@@ -102,7 +101,7 @@ class DigestStage:
         self._locator = locator
         self._clock = clock
         self._pause = pause
-        self._first_provider = first_provider
+        self._chain = chain
         self._options = options
         self._chance = chance
         self._progress = progress
@@ -208,7 +207,7 @@ class DigestStage:
             return changed
         if not again and self._is_young(claim):
             return _Young()
-        return Advance(facts=Digested(digests=digests, question=self._question(digests)))
+        return Advance(facts=Digested(digests=digests, questions=self._chain.first(digests.sha256)))
 
     def _order(self, claim: Claim, file: OpenFile) -> Order:
         return Order(
@@ -240,11 +239,6 @@ class DigestStage:
     def _is_young(self, claim: Claim) -> bool:
         age_s = self._clock.now().timestamp() - claim.stamp.mtime_ns / 1e9
         return abs(age_s) < _TICK_S
-
-    def _question(self, digests: Digests) -> QuestionKey | None:
-        if self._first_provider is None:
-            return None
-        return QuestionKey(hash_kind=HashKind.SHA256, hash=digests.sha256, provider=self._first_provider)
 
     def _failed(self, claim: Claim, error: OSError) -> Outcome:
         wait_s = schedule.file_retry_wait_s(claim.attempts, self._chance())

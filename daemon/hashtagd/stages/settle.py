@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hashtagd.core import header, schedule
+from hashtagd.core.chain import Chain
 from hashtagd.core.header import Incomplete, NeedMore, Verdict
 from hashtagd.core.ports import Clock, Locator, Pause
 from hashtagd.core.settling import Decision, Look, Never, NotYet, Ready, Wait, decide
@@ -49,6 +50,7 @@ class SettleStage:
         pause: a stop request gives the rest of a batch back.
         options: by root name.
         companions: names of the control files that downloaders put beside a file of the given name.
+        chain: says whom to ask about the tensors of a file that takes long to read.
         chance: a random number in [0, 1), so that retries spread out.
     """
 
@@ -60,6 +62,7 @@ class SettleStage:
         pause: Pause,
         options: Mapping[str, SettleOptions],
         companions: Callable[[str], tuple[str, ...]],
+        chain: Chain,
         chance: Callable[[], float],
     ) -> None:
         self._locator = locator
@@ -67,6 +70,7 @@ class SettleStage:
         self._pause = pause
         self._options = options
         self._companions = companions
+        self._chain = chain
         self._chance = chance
 
     def run(self, claims: Sequence[Claim]) -> list[Outcome]:

@@ -65,6 +65,7 @@ class CivArchive:
         self._api = ArchiveApi(self._client)
         self._places = Places(options.base_url)
         self.name = "civarchive"
+        self.slow = True
         self.batch_limit = _BATCH_LIMIT
         self.origin: str | None = self._client.origin
         #: questions in a row, over all rounds, that the site failed to answer
@@ -76,7 +77,7 @@ class CivArchive:
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
         """Answer for every SHA-256 of the subjects once, as `core.ports.Provider` says."""
-        for sha256 in dict.fromkeys(subject.digests.sha256 for subject in subjects):
+        for sha256 in dict.fromkeys(subject.hash for subject in subjects):
             if sha256 == SHA256_OF_NOTHING:
                 yield sha256, _nothing_to_ask()
                 continue

@@ -53,6 +53,7 @@ class Civitai:
         self._client = PoliteClient(options.base_url, surroundings, max_in_flight=options.max_in_flight)
         self._api = Api(self._client)
         self.name = "civitai"
+        self.slow = False
         self.batch_limit = IDS_LIMIT
         self.origin: str | None = self._client.origin
         #: how much the site knew of what it was asked, begun with a guess that a few hundred answers outweigh
@@ -68,7 +69,7 @@ class Civitai:
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[Spoke]:
         """Answer for every SHA-256 of the subjects once, as `core.ports.Provider` says."""
-        hashes = list(dict.fromkeys(subject.digests.sha256 for subject in subjects))
+        hashes = list(dict.fromkeys(subject.hash for subject in subjects))
         if SHA256_OF_NOTHING in hashes:
             hashes.remove(SHA256_OF_NOTHING)
             yield SHA256_OF_NOTHING, _nothing_to_ask()

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hashtagd.core.card import Confidence
-from hashtagd.core.digests import SHA256_OF_NOTHING
+from hashtagd.core.digests import AUTOV3_DIGITS, SHA256_OF_NOTHING
 from hashtagd.core.header import LENGTH_BYTES, LONGEST_HEADER_BYTES
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Absent, Found, Subject
@@ -30,6 +30,7 @@ class CivitaiTensors:
 
     def __init__(self, api: Api, addresses: Addresses, now: Callable[[], datetime]) -> None:
         self.name = "civitai"
+        self.slow = False
         self.batch_limit = 20
         self.origin: str | None = api.origin
         self._api = api
@@ -41,8 +42,8 @@ class CivitaiTensors:
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
         """Answer for every tensor hash of the subjects once, as `core.ports.Provider` says."""
-        for text, subject in {item.digests.tensors_sha256: item for item in subjects}.items():
-            if text is None or text == SHA256_OF_NOTHING:
+        for text, subject in {item.hash: item for item in subjects}.items():
+            if text == SHA256_OF_NOTHING:
                 continue  # nothing to tell files apart by: it must not be asked
             yield text, self._answered(text, subject)
 
@@ -54,7 +55,7 @@ class CivitaiTensors:
                 return unanswered.trouble
 
     def _answer(self, text: str, subject: Subject) -> Found | Absent | Trouble:
-        reply = self._api.by_any_hash(subject.digests.autov3 or text)
+        reply = self._api.by_any_hash(text[:AUTOV3_DIGITS])
         if reply.status == _NOT_FOUND and mapping(reply.body).get("error") == _UNKNOWN:
             return Absent()
         if reply.status == _NOT_FOUND:
@@ -87,7 +88,7 @@ class CivitaiTensors:
 def _fits(file: Mapping[str, Any], text: str, subject: Subject) -> bool:
     """Tell whether a file has our tensors: by all stated digits, and a size that an edited header allows."""
     stated = mapping(file.get("hashes")).get("AutoV3")
-    if autov3_of(file) != text[:12] or not text.startswith(str(stated).strip().lower()):
+    if autov3_of(file) != text[:AUTOV3_DIGITS] or not text.startswith(str(stated).strip().lower()):
         return False
     size_bytes = size_bytes_of(file)
     if size_bytes is None or subject.header is None:

@@ -1,0 +1,126 @@
+"""Which files to list: what people ask for, as conditions on rows."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+
+from hashtagd.catalog.rows import ABOUT_FILE
+from hashtagd.catalog.states import IS_NAMED, STATE
+from hashtagd.catalog.tables import file, ignored_update, question
+from hashtagd.core.card import Confidence
+from hashtagd.core.digests import SHA256_OF_NOTHING
+from hashtagd.core.work import HashKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which files to list; everything that is given must hold."""
+
+    root: str | None = None
+    #: one of `states.STATES`; gone files are listed only by that word
+    state: str | None = None
+    #: the card's kind and base model, whatever the case
+    kind: str | None = None
+    base: str | None = None
+    #: only files that a trouble keeps waiting
+    trouble: bool = False
+    #: only files whose hash is known and that nobody but the file itself can name
+    unmatched: bool = False
+    #: only files whose bytes, or whose tensors under another header, lie at more than one place
+    duplicates: bool = False
+    #: only files whose model has a newer version that is not in the library, and not ignored
+    updates: bool = False
+    #: only files that two answers call different models, until the owner decides
+    review: bool = False
+    #: path or card hold all of them, whatever the case
+    words: tuple[str, ...] = ()
+    file_id: int | None = None
+    limit: int | None = None
+
+
+#: the strongest answer about a file; of equals the one that was asked for first
+BEST = question.alias("best")
+BEST_ID = (
+    select(question.c.id)
+    .where(ABOUT_FILE, question.c.strength.is_not(None))
+    .order_by(question.c.strength, question.c.id)
+    .limit(1)
+    .correlate(file)
+    .scalar_subquery()
+)
+#: the owner wants to hear nothing of newer versions of its model
+IS_IGNORED = select(ignored_update.c.model_id).where(ignored_update.c.model_id == BEST.c.model_id).exists()
+
+_twin = file.alias("twin")
+_other = question.alias("other")
+
+
+def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    """Say in SQL which rows of `file`, joined with `BEST`, pass."""
+    wanted: list[ColumnElement[bool]] = []
+    if filters.file_id is not None:
+        return [file.c.id == filters.file_id]
+    if filters.state != "gone":
+        wanted.append(file.c.gone_at.is_(None))
+    if filters.state is not None:
+        wanted.append(STATE.in_([filters.state]))
+    if filters.root is not None:
+        wanted.append(file.c.root == filters.root)
+    if filters.trouble:
+        wanted.append(file.c.trouble.is_not(None))
+    return wanted + _about_cards(filters)
+
+
+def _about_cards(filters: Filters) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = []
+    if filters.kind is not None:
+        wanted.append(func.lower(BEST.c.kind) == filters.kind.lower())
+    if filters.base is not None:
+        wanted.append(func.lower(BEST.c.base_model) == filters.base.lower())
+    if filters.unmatched:
+        wanted.append(and_(file.c.sha256.is_not(None), ~IS_NAMED))
+    if filters.duplicates:
+        wanted.append(_is_twin())
+    if filters.updates:
+        wanted.append(_is_outdated())
+    if filters.review:
+        wanted.append(_is_contradictory())
+    for word in filters.words:
+        folded = word.casefold()
+        wanted.append(
+            or_(
+                file.c.folded.contains(folded, autoescape=True),
+                BEST.c.folded.contains(folded, autoescape=True),
+            )
+        )
+    return wanted
+
+
+def _is_twin() -> ColumnElement[bool]:
+    """Say that the bytes, or the tensors, lie at another place too; no tensors have no such twin."""
+    same = [
+        select(_twin.c.id).where(column == own, _twin.c.id != file.c.id, _twin.c.gone_at.is_(None))
+        for column, own in (
+            (_twin.c.sha256, file.c.sha256),
+            (_twin.c.tensors_sha256, func.nullif(file.c.tensors_sha256, SHA256_OF_NOTHING)),
+        )
+    ]
+    return or_(*(twins.correlate(file).exists() for twins in same))
+
+
+def _is_outdated() -> ColumnElement[bool]:
+    """Say that there is a newer version, which no file of the library is."""
+    there = (
+        select(_twin.c.id)
+        .join(_other, and_(_other.c.hash == _twin.c.sha256, _other.c.hash_kind == HashKind.SHA256.value))
+        .where(_other.c.version_id == BEST.c.update_version_id, _twin.c.gone_at.is_(None))
+    )
+    return and_(BEST.c.update_version_id.is_not(None), ~there.correlate(BEST).exists(), ~IS_IGNORED)
+
+
+def _is_contradictory() -> ColumnElement[bool]:
+    """Say that an answer names another model than the card that is shown, and the owner has not decided."""
+    differing = select(question.c.id).where(
+        ABOUT_FILE, question.c.model_id != BEST.c.model_id, BEST.c.strength > Confidence.OWNER.rank
+    )
+    return differing.correlate(file, BEST).exists()
