@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -40,8 +40,8 @@ class FileRow:
     #: when the provider of the card answered last
     checked_at: datetime | None
     trouble: Mapping[str, Any] | None
-    #: what the file says of itself; None before it settled, and for formats without a header
-    header: Header | None
+    #: what the file says of itself; None before it settled, and in lists of files that were read: it is large
+    header: Header | None = field(compare=False)
     #: names of the parts that the owner locked
     locked: tuple[str, ...]
     #: the owner wants to hear nothing of newer versions
