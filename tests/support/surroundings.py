@@ -114,7 +114,7 @@ class World:
 
 
 def subject(sha256: str, *, tensors: str | None = None, size_bytes: int = 1_048_576) -> Subject:
-    """Make the subject of a question about a file with this hash, or about its tensors where they are named."""
+    """Make the subject of a question about a file, or about its tensors where they are named."""
     return Subject(
         hash=tensors or sha256.lower(),
         digests=Digests(sha256=sha256.lower(), tensors_sha256=tensors),
