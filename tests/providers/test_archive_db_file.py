@@ -15,7 +15,10 @@ from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, Scope, TryLater
 from hashtagd.core.work import Absent, Found
 from hashtagd.providers.archive_db import ArchiveDb, ArchiveDbOptions
+from hashtagd.providers.archive_db.database import opened
+from hashtagd.providers.archive_db.index import HashIndex
 from support.archive_samples import archive, filled
+from support.stage_fakes import as_nobody
 from support.surroundings import World, sha, subject
 
 
@@ -56,6 +59,16 @@ class Place:
 def place(tmp_path: Path) -> Place:
     made = Place(tmp_path)
     filled(made.path)
+    return made
+
+
+@pytest.fixture
+def open_place(public_folder: Path) -> Place:
+    """A place that nobody may look into as well."""
+    made = Place(public_folder)
+    filled(made.path, 3)
+    made.state.mkdir()
+    made.state.chmod(0o777)
     return made
 
 
@@ -108,16 +121,18 @@ def test_nothing_is_written_and_nothing_laid_beside_it(place: Place, kind: Calla
     assert place.path.stat().st_mtime_ns == status.st_mtime_ns
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 @pytest.mark.parametrize("kind", [plainly, logged])
-def test_a_folder_that_cannot_be_written_will_do(place: Place, kind: Callable[[Path], None]) -> None:
-    kind(place.path)
-    place.path.chmod(0o400)
-    place.path.parent.chmod(0o500)
+def test_a_folder_that_cannot_be_written_will_do(open_place: Place, kind: Callable[[Path], None]) -> None:
+    kind(open_place.path)
+    open_place.path.chmod(0o444)
+    open_place.path.parent.chmod(0o555)
     try:
-        assert place.ask(sha(1)) == [True]
+        with as_nobody():
+            assert not os.access(open_place.path.parent, os.W_OK, effective_ids=True)
+            assert open_place.ask(sha(1)) == [True]
     finally:
-        place.path.parent.chmod(0o700)
+        open_place.path.parent.chmod(0o755)
+    assert list(looks(open_place.path.parent)) == ["civitai.sqlite"]
 
 
 def test_a_database_that_is_missing_is_never_an_absent_model(place: Place) -> None:
@@ -131,10 +146,15 @@ def test_a_database_that_is_missing_is_never_an_absent_model(place: Place) -> No
     assert place.trouble().kind == "archive_missing"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_database_that_may_not_be_read_is_a_trouble(place: Place) -> None:
-    place.path.chmod(0)
-    assert place.trouble().kind == "archive_unreadable"
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_a_database_that_may_not_be_read_is_a_trouble(open_place: Place, closed: str) -> None:
+    shut = open_place.path if closed == "file" else open_place.path.parent
+    shut.chmod(0)
+    try:
+        with as_nobody():
+            assert open_place.trouble().kind == "archive_unreadable"
+    finally:
+        shut.chmod(0o755)
 
 
 def test_a_circle_of_links_is_unreadable(place: Place) -> None:
@@ -288,6 +308,18 @@ def test_an_index_that_leads_to_other_rows_makes_no_wrong_match(place: Place) ->
         connection.execute("update hint set file_id = 600003 - file_id where file_id in (300001, 300002)")
         connection.commit()
     assert place.ask(sha(1)) == [False]
+
+
+def test_an_index_that_goes_between_two_looks_is_a_trouble_and_built_again(place: Place) -> None:
+    index = HashIndex(place.index)
+    with opened(place.path) as database:
+        assert index.build(database, lambda: False) == 300
+        place.index.unlink()
+        with pytest.raises(AskOperator) as met:
+            index.rows_of([sha(1)])
+        assert met.value.kind == "archive_index"
+        assert not index.is_current(database.stamp)
+    assert place.ask(sha(1)) == [True]
 
 
 def test_an_index_that_cannot_be_written_is_a_trouble(place: Place) -> None:
