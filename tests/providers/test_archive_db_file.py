@@ -344,8 +344,9 @@ def test_without_a_state_folder_the_index_is_gone_at_the_end(
     assert list(scratch.iterdir()) == []
     assert len(list(provider.ask([subject(sha(1))]))) == 1
     assert len(list(scratch.rglob("archive-db.index"))) == 1
-    provider.close()
-    assert list(scratch.iterdir()) == []
+    for _ in range(2):
+        provider.close()
+        assert list(scratch.iterdir()) == []
 
 
 def test_a_stop_ends_the_building_and_leaves_nothing_half(place: Place) -> None:
@@ -401,6 +402,12 @@ def test_a_database_that_changes_while_it_is_read_gives_no_answer(place: Place, 
     with pytest.raises(TryLater) as met:
         list(answers)
     assert (met.value.scope, met.value.kind) == (Scope.PROVIDER, "archive_changed")
+
+
+def test_a_file_from_before_or_after_all_time_still_answers(place: Place) -> None:
+    for mtime_s in (-(10**6), 10**10):
+        os.utime(place.path, (mtime_s, mtime_s))
+        assert place.ask(sha(1)) == [True]
 
 
 def test_nothing_is_held_open_between_answers(place: Place) -> None:

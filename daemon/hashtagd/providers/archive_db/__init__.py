@@ -58,12 +58,13 @@ class ArchiveDb:
         self._index = None
         if self._scratch is not None:
             self._scratch.cleanup()
+            self._scratch = None
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
         """Answer for every SHA-256 of the subjects once, as `core.ports.Provider` says.
 
-        The first question about a database builds an index of its hashes, which takes a minute for a million
-        files. Nothing is held open between answers.
+        The first question about a database builds an index of its hashes, which takes up to a minute for a
+        million files. Nothing is held open between answers.
         """
         hashes = list(dict.fromkeys(subject.digests.sha256 for subject in subjects))
         if SHA256_OF_NOTHING in hashes:

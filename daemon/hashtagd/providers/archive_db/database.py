@@ -28,6 +28,8 @@ _MAGIC: Final = b"SQLite format 3\0"
 #: bytes 18 and 19 of a file whose changes go to a write-ahead log first
 _WAL: Final = b"\x02\x02"
 _BUSY_S: Final = 2.0
+#: the end of the year 9999; some file systems go on after that
+_END_OF_TIME_S: Final = 253_402_300_799
 _PRAGMAS: Final = (
     "pragma query_only = on",
     "pragma trusted_schema = off",
@@ -67,7 +69,7 @@ class ArchiveDatabase:
     @property
     def made_at(self) -> datetime:
         """When the file was last written, which is the latest that its answers can be from."""
-        return datetime.fromtimestamp(self.stamp.mtime_ns / 1e9, UTC)
+        return datetime.fromtimestamp(min(max(0, self.stamp.mtime_ns // 10**9), _END_OF_TIME_S), UTC)
 
     def files(self, file_ids: Sequence[int]) -> list[Row]:
         """Give the files with these numbers."""
