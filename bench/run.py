@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import digest, idle, requests
+from bench import archive, digest, idle, requests
 from bench.figures import Figure, at_most, exactly, finish
 
 _TOP = Path(__file__).resolve().parents[1]
@@ -52,6 +52,7 @@ PARTS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "digest": digest.measure,
     "scan": rescan,
     "idle": idle.measure,
+    "archive": archive.measure,
 }
 
 

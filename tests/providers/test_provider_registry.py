@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -10,18 +11,27 @@ from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Absent, Found
 from hashtagd.providers import PROVIDERS, UnknownProviderError, known_names, make_provider, provider_class
 from hashtagd.standin import ArchiveStandin, Standin
+from support.archive_samples import filled
 from support.surroundings import World, sha, subject
 
 #: providers that ask somebody, and who stands in for that
 NETWORK = {"civitai": Standin, "civarchive": ArchiveStandin}
 
 
+def needed_options(name: str, folder: Path) -> dict[str, object]:
+    """Give the options that have no default."""
+    if name != "archive-db":
+        return {}
+    filled(folder / "civitai.sqlite", 1)
+    return {"path": str(folder)}
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_every_provider_answers_every_subject_once(name: str) -> None:
+def test_every_provider_answers_every_subject_once(name: str, tmp_path: Path) -> None:
     world = World()
     with NETWORK.get(name, Standin)() as site:
         site.add(sha256=sha(1))
-        options = {"base_url": site.url} if name in NETWORK else {}
+        options = {"base_url": site.url} if name in NETWORK else needed_options(name, tmp_path)
         provider = make_provider(name, options, world.surroundings)
         answers = list(provider.ask([subject(sha(1)), subject(sha(2)), subject(sha(1))]))
         provider.close()
@@ -34,9 +44,9 @@ def test_every_provider_answers_every_subject_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_every_provider_asks_nothing_when_nobody_asks(name: str) -> None:
+def test_every_provider_asks_nothing_when_nobody_asks(name: str, tmp_path: Path) -> None:
     world = World()
-    provider = make_provider(name, {}, world.surroundings)
+    provider = make_provider(name, needed_options(name, tmp_path), world.surroundings)
     assert list(provider.ask([])) == []
     provider.close()
     assert world.gates.admitted == []
@@ -63,6 +73,12 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_wrong_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         make_provider("civitai", options, World().surroundings)
+
+
+@pytest.mark.parametrize("options", [{}, {"path": "civitai.sqlite"}, {"path": None}, {"paht": "/srv/x"}])
+def test_wrong_options_of_the_archive_database_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        make_provider("archive-db", options, World().surroundings)
 
 
 @pytest.mark.parametrize(

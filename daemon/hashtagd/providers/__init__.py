@@ -31,6 +31,7 @@ __all__ = [
 #: name in the settings -> where its class is
 PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "archive-db": "hashtagd.providers.archive_db:ArchiveDb",
         "civarchive": "hashtagd.providers.civarchive:CivArchive",
         "civitai": "hashtagd.providers.civitai:Civitai",
         "header": "hashtagd.providers.header:HeaderProvider",

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -30,3 +31,5 @@ class Surroundings:
     proxy: str | None = field(default=None, repr=False)
     #: None: the machine's and the usual authorities
     ssl_context: ssl.SSLContext | None = None
+    #: where a provider may keep what it can make anew; None: nowhere, so it uses a temporary folder
+    state_folder: Path | None = None
