@@ -17,7 +17,7 @@ DIFFUSERS_SINGLE = "transformer.single_transformer_blocks.{}.attn.to_q.lora_A.we
 def blocks(double: int, single: int, width: int, names: tuple[str, str] = (FLUX, FLUX_SINGLE)) -> Tensors:
     """Train every block of a network with so many of both kinds."""
     made = [names[0].format(number) for number in range(double)]
-    return {name: (4, width) for name in made + [names[1].format(number) for number in range(single)]}
+    return dict.fromkeys(made + [names[1].format(number) for number in range(single)], (4, width))
 
 
 UNETS: list[tuple[Tensors, str | None]] = [
