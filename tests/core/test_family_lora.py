@@ -28,6 +28,8 @@ UNETS: list[tuple[Tensors, str | None]] = [
     ({f"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.{DOWN}": (4, 2048)}, "SDXL"),
     ({"unet.down_blocks.0.attn2.to_k.lora_A.weight": (4, 2048)}, "SDXL"),
     ({"unet.up_blocks.1.attn2.to_k.lora.down.weight": (4, 768)}, "SD 1.x"),
+    ({"unet.up_blocks.1.attn2.processor.to_k_lora.down.weight": (4, 1024)}, "SD 2.x"),
+    ({"lycoris_down_blocks_0_attn2_to_k.lora_down.weight": (4, 768)}, "SD 1.x"),
     ({f"{LORA_K}.hada_w1_a": (640, 4), f"{LORA_K}.hada_w1_b": (4, 768)}, "SD 1.x"),
     ({f"lora_te2_text_model_layers_0.{DOWN}": (4, 1280)}, "SDXL"),
     ({f"lora_te1_text_model_layers_0.{DOWN}": (4, 768)}, None),

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hashtagd.core.claimed import claimed_tensors_sha256, claimed_version
+from hashtagd.core.header import Header, Whole, judge
 from hashtagd.core.training import Training, training_of
 from support.hearsay import CHANGES, JUNK, RETYPED, SECRETS, changed, stored, trained
+from support.safetensors import frame
 
 
 def of(**metadata: str) -> Training:
@@ -217,3 +220,28 @@ def test_the_longest_list_of_private_words_that_is_kept_is_looked_through_in_a_m
     began_s = time.process_time()
     assert training_of({"ss_tag_frequency": text}) is None
     assert time.process_time() - began_s < 1
+
+
+# ---- from the bytes of a file
+
+
+@settings(max_examples=100)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.text(max_size=8) | JUNK,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=6,
+    )
+    | st.dictionaries(st.sampled_from(sorted(trained())), JUNK | RETYPED)
+)
+def test_whatever_stands_under_metadata_in_a_file_is_read_stored_and_read_again(metadata: object) -> None:
+    text = json.dumps({"__metadata__": metadata}, allow_nan=True).encode()
+    verdict = judge(frame(text), 8 + len(text))
+    if not isinstance(verdict, Whole) or verdict.header is None:
+        return  # numbers that are no JSON, or too deep: refused as a whole
+    header = Header.from_json(json.loads(stored(verdict.header.to_json())))
+    assert header == verdict.header
+    training = training_of(header.metadata, tensor_rank=header.rank)
+    stored(None if training is None else training.to_json())
+    claimed_tensors_sha256(header)
+    claimed_version(header.metadata)

@@ -22,8 +22,13 @@ _ENDS: Final = (
 _DOWN: Final = (
     r"[._](?:lora_down\.weight|lora_A(?:\.default)?\.weight|lora(?:_linear_layer)?\.down\.weight|hada_w1_b)"
 )
+_DOWN_ENDS: Final = (
+    *("lora_down.weight", "lora_A.weight", "lora_A.default.weight"),
+    *("lora.down.weight", "lora_linear_layer.down.weight", "hada_w1_b"),
+)
+_OTHER_PARTS: Final = (".alpha", "up.weight", "lora_B.weight", "dora_scale")
 #: LoKr's matrices have the rank as well, but not the width
-_RANKED: Final = re.compile(rf"(?:{_DOWN}|\.lokr_w[12]_b)\Z")
+_RANKED_ENDS: Final = (*_DOWN_ENDS, "lokr_w1_b", "lokr_w2_b")
 #: a rank beyond this is no rank
 _MOST_RANK: Final = 65_536
 
@@ -32,7 +37,7 @@ TEXT_WIDTHS: Final[Mapping[int, str]] = {768: "SD 1.x", 1024: "SD 2.x", 1280: "S
 
 #: only inside the U-Net's blocks: video transformers have layers of the same name
 _UNET_TEXT: Final = re.compile(
-    rf"(?:lora_unet_|lycoris_|unet\.)(?:input|down|mid|middle|output|up)_blocks?[._][\w.]*attn2[._]to_k{_DOWN}"
+    rf"(?:lora_unet_|lycoris_|unet\.)(?:input|down|mid|middle|output|up)_blocks?[._][\w.]*attn2[._](?:processor\.)?to_k{_DOWN}"
 )
 #: layer -> width of its input -> family
 _BY_WIDTH: Final = (
@@ -51,7 +56,7 @@ _BY_WIDTH: Final = (
 _WAN_IMAGE: Final = re.compile(r"blocks[._]\d+[._]cross_attn[._]k_img[._]")
 
 _BLOCK: Final = re.compile(
-    r"(?<![A-Za-z])(single|double|single_transformer|transformer)_blocks[._](\d{1,3})[._]"
+    r"(?<![A-Za-z])(double|single_transformer|single|transformer)_blocks[._](\d{1,3})[._]"
 )
 #: layers of these blocks whose input is as wide as the network itself
 _WIDE_INPUT: Final = re.compile(
@@ -80,7 +85,7 @@ def rank_of(tensors: Tensors) -> int | None:
     ranks = Counter(
         shape[0]
         for name, shape in tensors.items()
-        if shape and 0 < shape[0] <= _MOST_RANK and _RANKED.search(name)
+        if shape and 0 < shape[0] <= _MOST_RANK and name.endswith(_RANKED_ENDS)
     )
     # among equally frequent ones the larger: the small ones are layers that were too thin for it
     return max(ranks, key=lambda rank: (ranks[rank], rank), default=None)
@@ -111,11 +116,15 @@ def _by_blocks(tensors: Tensors) -> str | None:
         return None
     if any("distilled_guidance_layer" in name for name in tensors):
         return "Chroma"
-    widths = Counter(shape[1] for name, shape in tensors.items() if shape[1:2] and _WIDE_INPUT.search(name))
+    widths = Counter(
+        shape[1]
+        for name, shape in tensors.items()
+        if shape[1:2] and name.endswith(_DOWN_ENDS) and _WIDE_INPUT.search(name)
+    )
     width = next((width for width, _ in widths.most_common(1)), None)
     if width not in (None, _COMMON_WIDTH):
         return _FLUX2_WIDTHS.get(width)
-    if any(_HUNYUAN.search(name) for name in tensors):
+    if any("fc1" in name and _HUNYUAN.search(name) for name in tensors):
         return "Hunyuan Video"
     return _by_numbers(blocks, is_width_known=width is not None)
 
@@ -124,7 +133,8 @@ def _highest_blocks(tensors: Iterable[str]) -> tuple[int, int] | None:
     """Give the highest number of a double and of a single block, -1 for none; None without such blocks."""
     highest = {"double": -1, "single": -1, "transformer": -1}
     for name in tensors:
-        if block := _BLOCK.search(name):
+        # the other parts of a layer say nothing new, and looking at each of them is most of the work
+        if not name.endswith(_OTHER_PARTS) and (block := _BLOCK.search(name)):
             kind = block[1].removesuffix("_transformer")
             highest[kind] = max(highest[kind], int(block[2]))
     if highest["double"] < 0 and highest["single"] < 0:
