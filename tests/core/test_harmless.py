@@ -35,7 +35,15 @@ HARMLESS = [
         "token: x",
         "r/place",
     ),
-    *("style @ 0.8", "Made Style v2.0 (SDXL)", "key visual", "x.safetensors", "12:30", "secret garden"),
+    *(
+        "style @ 0.8",
+        "Made Style v2.0 (SDXL)",
+        "key visual",
+        "x.safetensors",
+        "12:30",
+        "https://models.example/LICENSE.txt",
+        "secret garden",
+    ),
 ]
 
 
@@ -57,6 +65,8 @@ def test_a_line_is_one_and_not_longer_than_asked() -> None:
     assert line("abc def", 4) == "abc"
     assert line(" \n\x00", 100) is None
     assert line("\u202e", 100) is None
+    assert line(" None ", 100) is None
+    assert word("null") is None
     assert line(None, 100) is None
     assert line(3, 100) is None
 

@@ -121,15 +121,15 @@ def stored(value: Any) -> str:
     """Write a value as JSON the way a store needs it, and fail where none could hold it."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     text.encode("utf-8")
-    if "\\u0000" in text:
-        raise ValueError("NUL cannot be stored")
-    for number in _numbers(json.loads(text)):
-        if not -(2**63) <= number < 2**63:
+    for leaf in _leaves(json.loads(text)):
+        if isinstance(leaf, str) and "\0" in leaf:
+            raise ValueError("NUL cannot be stored")
+        if isinstance(leaf, int) and not -(2**63) <= leaf < 2**63:
             raise ValueError("the number cannot be stored")
     return text
 
 
-def _numbers(value: Any) -> list[int]:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    own = [value] if isinstance(value, int) else []
-    return own + [number for child in children for number in _numbers(child)]
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for key, child in value.items() for leaf in (key, *_leaves(child))]
+    return [leaf for child in value for leaf in _leaves(child)] if isinstance(value, list) else [value]

@@ -54,6 +54,8 @@ _SHORT: Final = 16
 _SIGNS: Final = re.compile(r"[/\\~@:=]")
 #: a reference to a character with a number that Python refuses to read
 _NO_CHARACTER: Final = re.compile("&#[0-9]{9,};?")
+#: how a script prints what it was not told
+_NOTHING: Final = frozenset({"none", "null", "nan", "undefined"})
 _TAG: Final = re.compile(r"</?[A-Za-z!][^<>]{0,1000}>")
 
 
@@ -63,15 +65,18 @@ def is_private(text: str) -> bool:
         return False
     if _PRIVATE.search(text) is not None or _PATH_WORD.search(text) is not None:
         return True
-    return ("/" in text or "\\" in text) and text.lower().endswith(_FILE_ENDS)
+    is_file = ("/" in text or "\\" in text) and text.lower().endswith(_FILE_ENDS)
+    return is_file and "://" not in text
 
 
 def line(value: object, longest: int) -> str | None:
-    """Give a text as one line of at most so many characters; None where it is none, empty or private."""
+    """Give a text as one line of at most so many characters; None where it says nothing or is private."""
     if not isinstance(value, str):
         return None
     text = " ".join(_UNWANTED.sub("", value.strip()[: longest + _MARGIN]).split())
-    return text[:longest].rstrip() if text and not is_private(text) else None
+    if not text or text.lower() in _NOTHING or is_private(text):
+        return None
+    return text[:longest].rstrip()
 
 
 def word(value: object) -> str | None:

@@ -45,8 +45,6 @@ _MODEL_ENDS: Final = re.compile(r"\.(?:safetensors|sft|ckpt|gguf|pth?|bin)\Z", r
 _HOMES: Final = frozenset({"home", "users", "user", "media"})
 #: a dataset folder: repeats, then what is trained
 _FOLDER: Final = re.compile(r"[0-9]{1,6}_(.+)", re.DOTALL)
-#: how a script prints what it was not told
-_NOTHING: Final = frozenset({"none", "null", "nan", "undefined"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +94,7 @@ def training_of(metadata: Mapping[str, str], *, tensor_rank: int | None = None) 
     """
     folders = _object(metadata.get("ss_tag_frequency"))
     training = Training(
-        network_module=_name(metadata, "ss_network_module"),
+        network_module=line(metadata.get("ss_network_module"), _LONGEST_NAME),
         rank=_whole(metadata, "ss_network_dim", most=_LARGEST_RANK) or tensor_rank,
         alpha=_number(metadata.get("ss_network_alpha")),
         base_model_name=_base_model_name(metadata),
@@ -107,18 +105,13 @@ def training_of(metadata: Mapping[str, str], *, tensor_rank: int | None = None) 
         clip_skip=_whole(metadata, "ss_clip_skip", most=_MOST_SKIPPED),
         started_at=_moment(metadata.get("ss_training_started_at")),
         finished_at=_moment(metadata.get("ss_training_finished_at")),
-        comment=_name(metadata, "ss_training_comment", _LONGEST_COMMENT),
-        optimizer=_name(metadata, "ss_optimizer"),
+        comment=line(metadata.get("ss_training_comment"), _LONGEST_COMMENT),
+        optimizer=line(metadata.get("ss_optimizer"), _LONGEST_NAME),
         learning_rate=_number(metadata.get("ss_learning_rate")),
         trigger_candidates=_trigger_candidates(folders),
         folder_hints=_folder_hints([*folders, *_object(metadata.get("ss_dataset_dirs"))]),
     )
     return training if training != Training() else None
-
-
-def _name(metadata: Mapping[str, str], key: str, longest: int = _LONGEST_NAME) -> str | None:
-    text = line(metadata.get(key), longest)
-    return None if text is None or text.lower() in _NOTHING else text
 
 
 def _number(value: object) -> float | None:
@@ -158,8 +151,7 @@ def _file_name(value: object) -> str | None:
     if len(last) > _LONGEST_NAME or (before and before[-1].lower() in _HOMES):
         return None
     name = line(_MODEL_ENDS.sub("", last), _LONGEST_NAME)
-    is_name = name is not None and name.lower() not in _NOTHING and any(map(str.isalnum, name))
-    return name if is_name else None
+    return name if name and any(map(str.isalnum, name)) else None
 
 
 def _object(text: object) -> Mapping[str, Any]:
