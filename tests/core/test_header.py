@@ -54,13 +54,19 @@ def test_a_whole_lora_gives_its_facts() -> None:
     header = header_of(lora(1, title="Made up"))
     assert header.tensor_count == 3
     assert header.metadata["modelspec.title"] == "Made up"
-    assert (header.family, header.kind) == ("SDXL", "LORA")
+    assert (header.family, header.kind, header.rank) == ("SDXL", "LORA", 4)
     assert header.length_bytes == struct.unpack("<Q", lora(1, title="Made up")[:8])[0]
 
 
 def test_a_header_survives_the_way_through_json() -> None:
     header = header_of(lora(2))
     assert Header.from_json(json.loads(json.dumps(header.to_json()))) == header
+
+
+def test_a_header_stored_before_ranks_were_kept_is_still_read() -> None:
+    stored = header_of(lora(2)).to_json()
+    del stored["rank"]
+    assert Header.from_json(stored).rank is None
 
 
 @pytest.mark.parametrize("cut", range(200))

@@ -90,6 +90,8 @@ class License:
     allow_commercial_use: tuple[str, ...] | None = None
     allow_derivatives: bool | None = None
     allow_different_license: bool | None = None
+    #: the name or the words of the licence, where they are given instead
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,11 @@ that can honestly be said. Where two families share their names, the answer is N
 Source: the signs by which the programs that load such files tell them apart.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-Tensors = Mapping[str, tuple[int, ...]]
+from hashtagd.core.family_lora import TEXT_WIDTHS, Tensors, is_lora, lora_family
 
 _LORA: Final = "LORA"
 _CHECKPOINT: Final = "Checkpoint"
@@ -21,7 +20,7 @@ _VAE: Final = "VAE"
 _UPSCALER: Final = "Upscaler"
 
 #: containers put one of these before every name of the network itself
-_WRAPPERS: Final = ("model.diffusion_model.", "control_model.", "net.")
+_WRAPPERS: Final = ("model.diffusion_model.", "diffusion_model.", "control_model.", "net.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +76,13 @@ _SIGNS: Final = (
     _Sign("Stable Cascade", ("clf.1.weight",)),
 )
 
-#: how wide the text is that the cross attention of a U-Net looks at
-_TEXT_WIDTHS: Final[Mapping[int, str]] = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL Refiner", 2048: "SDXL"}
 _UNET_PARTS: Final = ("input_blocks.", "down_blocks.")
 _UNET_TEXT: Final = "attn2.to_k.weight"
 
-_LORA_STARTS: Final = ("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_", "lora_transformer_")
-_LORA_ENDS: Final = ("lora_A.weight", "lora_B.weight", "lora_down.weight", "lokr_w1", "hada_w1_a")
-#: only with the U-Net's own prefix: video transformers have layers of the same name
-_LORA_TEXT: Final = re.compile(
-    r"(?:lora_unet_|unet\.).*attn2[._]to_k\.(?:lora_down\.weight|lora_A\.weight|hada_w1_b)", re.DOTALL
-)
-_LORA_DOUBLE: Final = re.compile(r"(?:lora_unet_|diffusion_model\.)double_blocks[._]\d")
-_LORA_SINGLE: Final = re.compile(r"(?:single_blocks|single_transformer_blocks)[._](\d{1,3})[._]")
-#: Flux.1 has 38 single blocks, Hunyuan Video 40 under the same names, Flux.2 has 48
-_FLUX1_BLOCKS: Final = 38
-_HUNYUAN_BLOCKS: Final = 40
-
 _CONTROL_STARTS: Final = ("control_model.", "controlnet_")
 _VAE_STARTS: Final = ("encoder.", "decoder.", "quant_conv", "post_quant_conv", "first_stage_model.")
+#: text encoders, whose names begin like those of a VAE
+_TEXT_STARTS: Final = ("encoder.block.", "encoder.layer.", "encoder.embed_tokens.")
 _EMBEDDING_NAMES: Final = frozenset({"emb_params", "clip_l", "clip_g"})
 _UPSCALER_NAMES: Final = ("conv_first.weight", "model.0.weight")
 _UPSCALER_TENSORS: Final = 2_000
@@ -109,8 +96,8 @@ def family_of(tensors: Tensors) -> tuple[str | None, str | None]:
     """
     if any(name.startswith(_CONTROL_STARTS) for name in tensors) or "lora_controlnet" in tensors:
         return _network(tensors), _CONTROLNET
-    if any(name.startswith(_LORA_STARTS) or name.endswith(_LORA_ENDS) for name in tensors):
-        return _lora(tensors), _LORA
+    if is_lora(tensors):
+        return lora_family(tensors), _LORA
     family = _network(tensors)
     if family is not None:
         return family, _CHECKPOINT
@@ -124,7 +111,7 @@ def _part(tensors: Tensors) -> str | None:
         return None
     if tensors.keys() <= _EMBEDDING_NAMES:
         return _EMBEDDING
-    if all(name.startswith(_VAE_STARTS) for name in tensors):
+    if all(name.startswith(_VAE_STARTS) and not name.startswith(_TEXT_STARTS) for name in tensors):
         return _VAE
     return _UPSCALER if _is_upscaler(tensors) else None
 
@@ -158,22 +145,7 @@ def _present(pattern: str, tensors: Tensors) -> bool:
 
 def _by_text_width(shapes: Iterable[tuple[int, ...]]) -> str | None:
     """Name the U-Net by the text it looks at; a linear layer's second axis is what goes in."""
-    return next((_TEXT_WIDTHS[shape[1]] for shape in shapes if shape[1:2] and shape[1] in _TEXT_WIDTHS), None)
-
-
-def _lora(tensors: Tensors) -> str | None:
-    if any(name.startswith("lora_te2_") for name in tensors):
-        return "SDXL"
-    by_width = _by_text_width(shape for name, shape in tensors.items() if _LORA_TEXT.fullmatch(name))
-    if by_width is not None:
-        return by_width
-    singles = [int(match[1]) for name in tensors if (match := _LORA_SINGLE.search(name))]
-    if not singles and not any(_LORA_DOUBLE.match(name) for name in tensors):
-        return None
-    highest = max(singles, default=0)
-    if highest >= _HUNYUAN_BLOCKS:
-        return "Flux.2 D"
-    return "Flux.1" if highest < _FLUX1_BLOCKS else None
+    return next((TEXT_WIDTHS[shape[1]] for shape in shapes if shape[1:2] and shape[1] in TEXT_WIDTHS), None)
 
 
 def _embedding(tensors: Tensors) -> str | None:

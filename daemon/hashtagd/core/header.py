@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hashtagd.core.family import family_of
+from hashtagd.core.family_lora import rank_of
 from hashtagd.core.header_json import BrokenHeader, check_layout, read
 from hashtagd.core.lookalikes import looks_like
 
@@ -45,6 +46,8 @@ class Header:
     family: str | None = None
     #: "LORA", "Checkpoint", "Controlnet", "TextualInversion", "VAE" or "Upscaler"; None: unclear
     kind: str | None = None
+    #: of a LoRA, by the shapes of its tensors; None: no LoRA, or stored before this was looked at
+    rank: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values that `from_json` reads back to an equal header."""
@@ -54,6 +57,7 @@ class Header:
             "metadata": dict(self.metadata),
             "family": self.family,
             "kind": self.kind,
+            "rank": self.rank,
         }
 
     @classmethod
@@ -148,7 +152,8 @@ def _judge_header(text: memoryview, size_bytes: int) -> Verdict:
         return Incomplete(present_bytes=size_bytes, declared_bytes=declared)
     if size_bytes > declared:
         return NotAModel(rule=f"{size_bytes - declared:,} bytes follow the last tensor")
-    family, kind = family_of({name: tensor.shape for name, tensor in tensors.items()})
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    family, kind = family_of(shapes)
     return Whole(
         header=Header(
             length_bytes=len(text),
@@ -156,6 +161,7 @@ def _judge_header(text: memoryview, size_bytes: int) -> Verdict:
             metadata=_kept(metadata),
             family=family,
             kind=kind,
+            rank=rank_of(shapes),
         )
     )
 

@@ -3,24 +3,37 @@
 Anybody can write anything into a header, so its cards are claims. Paths of the trainer's machine stay there.
 """
 
+import html
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from hashtagd.core.card import Availability, Card, Confidence
+from hashtagd.core.card import Availability, Card, Confidence, License
+from hashtagd.core.claimed import claimed_version
+from hashtagd.core.harmless import line, prose, word, words
 from hashtagd.core.header import Header
+from hashtagd.core.training import training_of
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Absent, Found, Subject
-from hashtagd.providers.bodies import clean_text
 from hashtagd.providers.surroundings import Surroundings
 
 __all__ = ["HeaderOptions", "HeaderProvider"]
 
-#: kohya's words that name one family exactly; SDXL is not among them, because its descendants say the same
+#: what one word says exactly, and the families of tensors that do not contradict it; SDXL is not among them,
+#: because its descendants say the same
+_EXACT: Final[Mapping[str, frozenset[str]]] = {
+    "SD 1.5": frozenset({"SD 1.x"}),
+    "SD 2.1": frozenset({"SD 2.x"}),
+    "SD 2.1 768": frozenset({"SD 2.x"}),
+    "Flux.1 D": frozenset({"Flux.1", "Flux.1 D"}),
+    "Flux.1 S": frozenset({"Flux.1", "Flux.1 S"}),
+    # a LoRA for Chroma has the layers of one for Flux.1
+    "Chroma": frozenset({"Flux.1", "Chroma"}),
+    "Lumina": frozenset({"Lumina 2"}),
+}
 _KOHYA: Final[Mapping[str, str]] = {
     "sd_v1": "SD 1.5",
     "sd_v2": "SD 2.1",
@@ -34,23 +47,42 @@ _MODELSPEC: Final[Mapping[str, str]] = {
     "stable-diffusion-v2-512": "SD 2.1",
     "stable-diffusion-v2-768-v": "SD 2.1 768",
     "flux-1-dev": "Flux.1 D",
+    "flux.1-dev": "Flux.1 D",
     "flux-1-schnell": "Flux.1 S",
+    "flux.1-schnell": "Flux.1 S",
     "chroma": "Chroma",
+    "lumina-2": "Lumina",
 }
-#: words that begin the names of a broad family
+#: words that begin the names of a broad family; the first that fits wins
 _BROAD: Final = (
-    ("sdxl", "SDXL"),
-    ("stable-diffusion-xl", "SDXL"),
-    ("sd3", "SD 3"),
-    ("stable-diffusion-3", "SD 3"),
-    ("hunyuan-image", "Hunyuan Image"),
-    ("sd_v1", "SD 1.x"),
-    ("sd_v2", "SD 2.x"),
-    ("flux", "Flux.1"),
+    ("stable-diffusion-xl-v1-refiner", "SDXL Refiner"),
+    *((start, "SDXL") for start in ("sdxl", "stable-diffusion-xl")),
+    *((start, "SD 3") for start in ("sd3", "stable-diffusion-3", "stable-diffusion-v3")),
+    *((start, "SD 1.x") for start in ("sd_v1", "stable-diffusion-v1")),
+    *((start, "SD 2.x") for start in ("sd_v2", "stable-diffusion-v2")),
+    *((start, "Flux.2") for start in ("flux2", "flux-2", "flux.2")),
+    *((start, "Flux.1") for start in ("flux1", "flux-1", "flux.1")),
+    *((start, "Hunyuan Image") for start in ("hunyuan-image", "hunyuan_image")),
+    *((start, "Hunyuan Video") for start in ("hunyuan-video", "hunyuan_video")),
+    *((start, "Qwen-Image") for start in ("qwen-image", "qwen_image")),
+    *((start, "Wan") for start in ("wan2", "wan-2")),
+    *((start, "Z-Image") for start in ("z-image", "z_image", "zimage")),
+    ("lumina", "Lumina 2"),
+    ("chroma", "Chroma"),
 )
+_KINDS: Final[Mapping[str, str]] = {
+    "lora": "LORA",
+    "textual-inversion": "TextualInversion",
+    "controlnet": "Controlnet",
+    "vae": "VAE",
+}
 _MOST_WORDS: Final = 24
-_LONGEST_WORD: Final = 100
+_MOST_LOOKED_AT: Final = 1_000
+#: longer texts are not kept of a header, so they do not come from one
+_LONGEST_JSON: Final = 256 * 1024
 _LONGEST_TITLE: Final = 200
+_LONGEST_LICENSE: Final = 500
+_LONGEST_DESCRIPTION: Final = 8_000
 _TRAINED: Final = re.compile(r"lycoris|networks\.|lora", re.IGNORECASE)
 
 
@@ -85,43 +117,63 @@ class HeaderProvider:
 
 def card_of(header: Header) -> Card | None:
     """Make the card of a header; None where it says nothing that helps anybody."""
-    metadata = {name: clean_text(value) for name, value in header.metadata.items()}
+    metadata = header.metadata
     title = _title(metadata)
     base_model = _base_model(metadata, header.family)
     trained_words = _trained_words(metadata)
-    if not (title or base_model or trained_words):
+    claimed = claimed_version(metadata)
+    if not (title or base_model or trained_words or claimed):
         return None
     return Card(
         provider="header",
         by="header",
         confidence=Confidence.CLAIMED,
         availability=Availability.UNKNOWN,
+        model_id=claimed.model_id if claimed else None,
+        version_id=claimed.version_id if claimed else None,
+        air=claimed.air if claimed else None,
         model_name=title,
         kind=header.kind or _kind(metadata),
         base_model=base_model,
         trained_words=trained_words,
-        tags=_commas(metadata.get("modelspec.tags", "")),
-        creator=_line(metadata.get("modelspec.author")),
+        tags=words(_first(metadata, "modelspec.tags", "ssmd_tags"), _MOST_WORDS),
+        creator=line(_first(metadata, "modelspec.author", "ssmd_author"), _LONGEST_TITLE),
+        license=License(text=line(metadata.get("modelspec.license"), _LONGEST_LICENSE)),
+        description_html=_description(metadata),
         not_downloadable_because="nobody but the file itself knows it",
     )
+
+
+def _first(metadata: Mapping[str, str], *keys: str) -> str | None:
+    """Give the first that says anything at all."""
+    return next((value for key in keys if (value := metadata.get(key, "")).strip()), None)
 
 
 def _title(metadata: Mapping[str, str]) -> str | None:
     """Give the first proper title; an output name only when it is no path of the trainer's machine."""
     for name in ("modelspec.title", "ss_output_name"):
-        text = _line(metadata.get(name))
+        text = line(metadata.get(name), _LONGEST_TITLE)
         if text and not ({"/", "\\"} & set(text)):
             return text
     return None
 
 
+def _description(metadata: Mapping[str, str]) -> str | None:
+    """Give the description as HTML that has no marks but line breaks: what was text stays text."""
+    text = prose(_first(metadata, "modelspec.description", "ssmd_description"), _LONGEST_DESCRIPTION)
+    return "<br>".join(html.escape(text, quote=False).splitlines()) if text else None
+
+
 def _base_model(metadata: Mapping[str, str], family: str | None) -> str | None:
-    """Name the family: exactly where the words are exact, else openly as a guess from the file."""
+    """Name the family: exactly where the words are exact, else openly as a guess from the file.
+
+    Words are copied from file to file; where the tensors contradict them, the tensors are right.
+    """
     kohya = metadata.get("ss_base_model_version", "").strip().lower()
     architecture = metadata.get("modelspec.architecture", "").strip().lower().partition("/")[0]
-    exact = _KOHYA.get(kohya) or _MODELSPEC.get(architecture)
-    if exact:
-        return exact
+    for exact in (_KOHYA.get(kohya), _MODELSPEC.get(architecture)):
+        if exact and (family is None or family in _EXACT[exact]):
+            return exact
     said = (broad for text in (kohya, architecture) for start, broad in _BROAD if text.startswith(start))
     broad = family or next(said, None) or _old_kohya(metadata)
     return f"{broad} (from the file)" if broad else None
@@ -133,22 +185,13 @@ def _old_kohya(metadata: Mapping[str, str]) -> str | None:
 
 
 def _kind(metadata: Mapping[str, str]) -> str | None:
-    architecture = metadata.get("modelspec.architecture", "").strip().lower()
-    _, _, part = architecture.partition("/")
-    kinds = {
-        "lora": "LORA",
-        "textual-inversion": "TextualInversion",
-        "controlnet": "Controlnet",
-        "vae": "VAE",
-    }
-    if part in kinds:
-        return kinds[part]
-    return "LORA" if _TRAINED.search(metadata.get("ss_network_module", "")) else None
+    _, _, part = metadata.get("modelspec.architecture", "").strip().lower().partition("/")
+    return _KINDS.get(part) or ("LORA" if _TRAINED.search(metadata.get("ss_network_module", "")) else None)
 
 
 def _trained_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
     """Give the stated trigger phrase; without one, the tags that stood on nearly every picture."""
-    stated = _commas(metadata.get("modelspec.trigger_phrase", "")) or _stated_words(metadata)
+    stated = words(metadata.get("modelspec.trigger_phrase"), _MOST_WORDS) or _stated_words(metadata)
     return stated or _frequent_words(metadata)
 
 
@@ -156,43 +199,22 @@ def _stated_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
     text = metadata.get("trained_words", "")
     value = _json(text)
     if isinstance(value, list):
-        return tuple(dict.fromkeys(word for item in value if (word := _word(item))))[:_MOST_WORDS]
-    return _commas(text)
+        return tuple(dict.fromkeys(found for item in value[:_MOST_LOOKED_AT] if (found := word(item))))[
+            :_MOST_WORDS
+        ]
+    return words(text, _MOST_WORDS)
 
 
 def _frequent_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    folders = _json(metadata.get("ss_tag_frequency", ""))
-    counts: Counter[str] = Counter()
-    for folder in (folders if isinstance(folders, dict) else {}).values():
-        for tag, count in (folder if isinstance(folder, dict) else {}).items():
-            word = _word(tag)
-            if word and isinstance(count, int) and count > 0:
-                counts[word] += count
-    most = max(counts.values(), default=0)
+    training = training_of(metadata)
+    candidates = training.trigger_candidates if training else ()
+    most = max((count for _, count in candidates), default=0)
     # what is on (nearly) every picture is what the training was about; the rest describes single pictures
-    return tuple(word for word, count in counts.most_common(_MOST_WORDS) if count * 10 >= most * 9)
-
-
-def _commas(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for part in text.split(",") if (word := _word(part))))[:_MOST_WORDS]
-
-
-def _word(value: object) -> str | None:
-    text = value.strip() if isinstance(value, str) else ""
-    # a path of the trainer's machine is nobody's trigger word
-    return (
-        text
-        if text and len(text) <= _LONGEST_WORD and not re.search(r"[\n\r]|^[/~]|^\w:[\\/]", text)
-        else None
-    )
-
-
-def _line(value: str | None) -> str | None:
-    return " ".join(value.split())[:_LONGEST_TITLE].rstrip() or None if value else None
+    return tuple(found for found, count in candidates if count * 10 >= most * 9)
 
 
 def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        return json.loads(text)
+        return json.loads(text) if len(text) <= _LONGEST_JSON else None
     except (ValueError, RecursionError):
         return None
