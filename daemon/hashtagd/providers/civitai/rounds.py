@@ -14,6 +14,7 @@ from hashtagd.providers.civitai.fields import identity, mappings, moment
 from hashtagd.providers.civitai.files import hashes_of
 from hashtagd.providers.civitai.raw import slim
 from hashtagd.providers.civitai.shapes import UnknownShape, bare_card, card_of
+from hashtagd.providers.civitai.updates import remembered
 
 Spoke = tuple[str, Found | Absent | Trouble]
 _Version = Mapping[str, Any]
@@ -147,7 +148,7 @@ class Round:
         if not isinstance(model, Mapping):
             self._models[model_id] = model
             return
-        self._models[model_id] = {"id": model_id, **slim(model)}
+        self._models[model_id] = {"id": model_id, **slim(model), "modelVersions": remembered(model)}
         if model.get("mode") is not None:
             # hidden versions of archived models stand nowhere else
             for version in mappings(model.get("modelVersions")):
