@@ -120,11 +120,11 @@ class Round:
 
     def _hidden_version(self, rows: Sequence[Row], strays: Mapping[int, _Version]) -> _Version | None:
         """Find the version of a hash that the batch does not show with it: in the batch, or by its id."""
-        candidates = sorted({row.version_id for row in rows})[:_MOST_VERSIONS]
-        for version_id in candidates:
-            if version_id in strays:
-                return strays[version_id]
-        for version_id in candidates:
+        candidates = sorted({row.version_id for row in rows})
+        shown = [strays[version_id] for version_id in candidates if version_id in strays]
+        if shown:
+            return min(shown, key=_age)
+        for version_id in candidates[:_MOST_VERSIONS]:
             version = self._api.version(version_id)
             if version is not None:
                 return version
@@ -161,9 +161,8 @@ class Round:
         if isinstance(model, Trouble):
             return model
         if version is None:
-            version = next(
-                (self._sparse[row.version_id] for row in rows or () if row.version_id in self._sparse), None
-            )
+            sparse = (self._sparse[row.version_id] for row in rows or () if row.version_id in self._sparse)
+            version = min(sparse, key=_age, default=None)
         if version is None:
             lowest = min(row.version_id for row in rows or ())
             return Found(card=bare_card(lowest, model_id, model, self._addresses))
