@@ -52,10 +52,11 @@ def update_of(version: Mapping[str, Any], model: Mapping[str, Any] | None) -> Up
         return None
     documents = {identity(item.get("id")): item for item in mappings(model.get("modelVersions"))}
     # the hash routes do not tell the index, and a version that is shown nowhere tells nothing at all
-    ours = _read({**documents.pop(identity(version.get("id")), {}), **_small(version)})
-    others = [found for item in documents.values() if (found := _read(item))]
+    listed = documents.pop(identity(version.get("id")), {})
+    ours = _read({**listed, **_small(version)}) if documents else None
     if ours is None or ours.base is None:
         return None
+    others = [found for item in documents.values() if (found := _read(item))]
     stated = ours.has_files or any(item.has_files for item in others)
     newest = ours
     for item in sorted(others, key=lambda item: item.number):
