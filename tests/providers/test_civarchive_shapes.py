@@ -248,13 +248,19 @@ def test_a_copy_behind_a_door_is_marked(gated: object, paid: object, expected: o
     """Quirk 47."""
     marked = mirror(FACE_URL, "HuggingFace", is_gated=gated, is_paid=paid)
     made = exact(model(version(file(marked, download_url=...))))
-    assert [(item.source, item.gated) for item in made.downloads[0].urls] == [("huggingface", expected)]
+    said = paid if isinstance(paid, bool) else None
+    assert [(item.source, item.gated, item.paid) for item in made.downloads[0].urls] == [
+        ("huggingface", expected, said)
+    ]
 
 
 def test_open_doors_come_before_closed_ones() -> None:
     behind = mirror(FACE_URL, "huggingface", is_gated=True)
     made = exact(model(version(file(behind, mirror()))))
     assert addresses(made) == [("civitai", CIVITAI_URL), ("huggingface", FACE_URL)]
+    for_money = mirror("https://shop.example/a", "shop", is_paid=True)
+    made = exact(model(version(file(for_money, behind, mirror()))))
+    assert [source for source, _ in addresses(made)] == ["civitai", "huggingface", "shop"]
 
 
 def test_a_file_that_only_money_gets_is_not_downloadable() -> None:

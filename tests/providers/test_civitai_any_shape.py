@@ -1,95 +1,150 @@
 """Documents with anything dropped, nulled or retyped: a card or a named trouble, never a traceback."""
 
-import json
+import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashtagd.core.card import Availability, Card
-from hashtagd.providers.bodies import parse_json
+from hashtagd.core.card import Availability, Card, Download
 from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.fields import identity
 from hashtagd.providers.civitai.files import hashes_of
 from hashtagd.providers.civitai.shapes import UnknownShape, card_of
-from support.civitai_samples import SHA, captured, captured_json, model, version
+from support.any_shape import HOWS, JUNK, Way, changes, check_storable, received, spoil, ways
+from support.civitai_samples import SHA, captured, captured_json, file, image, model, version
 from support.surroundings import START
 
 SITE = Addresses("https://civitai.com")
 needs_captures = pytest.mark.skipif(captured() is None, reason="no captured answers beside the project")
 
-JUNK = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**70), 2**70),
-    st.floats(),
-    st.text(max_size=8),
-    st.sampled_from(
-        ["\x00", "\ud800", "https://", "https://[", "{", "9" * 30, "2025-13-99", "http://x:99999/"]
-    ),
-    st.just([]),
-    st.just({}),
-    st.just([None]),
-    st.just({"name": 3}),
-)
 
-
-def paths(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """List the way to every value inside a document."""
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    return [way for key in keys for way in ((*before, key), *paths(value[key], (*before, key)))]
-
-
-def put(document: Any, way: tuple[Any, ...], junk: Any) -> None:
-    """Replace the value at the end of the way, if the way is still there; `...` removes it."""
-    for key in way[:-1]:
-        if not isinstance(document, dict | list) or (isinstance(document, dict) and key not in document):
-            return
-        if isinstance(document, list) and not (isinstance(key, int) and key < len(document)):
-            return
-        document = document[key]
-    if isinstance(document, dict) and junk is ...:
-        document.pop(way[-1], None)
-    elif isinstance(document, dict):
-        document[way[-1]] = junk
-    elif isinstance(document, list) and isinstance(way[-1], int) and way[-1] < len(document):
-        document[way[-1]] = None if junk is ... else junk
-
-
-def check(about_version: Any, about_model: Any) -> None:
+def check(about_version: Any, about_model: Any) -> Card | None:
     """Make a card the way the provider does, and store it the way the catalog does."""
-    read_version, read_model = (
-        parse_json(json.dumps(item).encode("utf-8", "surrogatepass")) for item in (about_version, about_model)
-    )
+    read_version, read_model = received(about_version), received(about_model)
     hashes_of(read_version)
     if identity(read_version.get("id")) is None:
         with pytest.raises(UnknownShape, match="id"):
             card_of(read_version, read_model, sha256=SHA, addresses=SITE, now=START)
-        return
+        return None
     card = card_of(read_version, read_model, sha256=SHA, addresses=SITE, now=START)
-    text = json.dumps(card.to_json(), allow_nan=False, ensure_ascii=False)
-    assert text.encode("utf-8")
-    assert "\\u0000" not in text
-    assert Card.from_json(json.loads(text)) == card
+    check_storable(card)
+    return card
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 10_000), st.one_of(st.just(...), JUNK)),
-        min_size=1,
-        max_size=6,
-    ),
-    st.booleans(),
-)
-def test_any_field_may_be_anything(changes: list[tuple[int, Any]], in_model: bool) -> None:  # noqa: FBT001
+def whole_version() -> dict[str, Any]:
+    """Make a version in which every field that is read says something."""
+    return version(files=[file(), SECOND], images=[image(), image(type="video")], earlyAccessEndsAt=AHEAD)
+
+
+def whole_model() -> dict[str, Any]:
+    """Make a model in which every field that is read says something."""
+    newer = {"id": 60, "name": "v3", "baseModel": "SDXL 1.0", "publishedAt": AHEAD, "files": [{"id": 1}]}
+    return model(modelVersions=[newer, {"id": 50, "baseModel": "SDXL 1.0", "files": [{"id": 500}]}])
+
+
+AHEAD = "2027-01-01T00:00:00.000Z"
+SECOND = file(id=501, name="second.safetensors", primary=False, hashes={"SHA256": "cd" * 32})
+OF_VERSION, OF_MODEL = ways(whole_version()), ways(whole_model())
+
+
+@given(changes(whole_version()), changes(whole_model()))
+def test_any_field_may_be_anything(of_version: list[Any], of_model: list[Any]) -> None:
     """F55, F56, F57."""
-    about_version, about_model = version(), model()
-    target = about_model if in_model else about_version
-    ways = paths(target)
-    for number, junk in changes:
-        put(target, ways[number % len(ways)], junk)
-    check(about_version, about_model)
+    about_version, about_model = whole_version(), whole_model()
+    for way, how, junk in of_version:
+        spoil(about_version, way, how, junk)
+    for way, how, junk in of_model:
+        spoil(about_model, way, how, junk)
+    card = check(about_version, about_model)
+    if card is not None:
+        urls = [url.url for item in card.downloads for url in item.urls]
+        assert all(url.startswith("https://civitai.com/api/download/models/") for url in urls)
+        assert card.downloadable is (card.not_downloadable_because is None)
+
+
+#: which fields of a card may change with a field of the version, and of the model; those not named: none
+TOLD_BY_VERSION = {
+    "name": {"version_name"},
+    "nsfwLevel": {"nsfw_level"},
+    "publishedAt": {"published_at", "update"},
+    "trainedWords": {"trained_words"},
+    "baseModel": {"base_model", "update"},
+    "description": {"version_description_html"},
+    "usageControl": {"availability", "not_downloadable_because", "early_access_ends_at"},
+    "earlyAccessEndsAt": {"availability", "not_downloadable_because", "early_access_ends_at"},
+    "air": {"air"},
+    "modelId": {"model_id", "page_url"},
+    "files": {"downloads", "update"},
+    "images": {"previews"},
+}
+TOLD_BY_MODEL = {
+    "name": {"model_name"},
+    "description": {"description_html"},
+    "type": {"kind"},
+    "allowNoCredit": {"license"},
+    "allowCommercialUse": {"license"},
+    "allowDerivatives": {"license"},
+    "allowDifferentLicense": {"license"},
+    "creator": {"creator"},
+    "tags": {"tags"},
+    "modelVersions": {"update"},
+}
+
+
+def told_by(in_model: bool, way: Way) -> set[str]:  # noqa: FBT001 - the document that was spoiled
+    """Give the fields of a card that may differ when this value is spoiled."""
+    return (TOLD_BY_MODEL if in_model else TOLD_BY_VERSION).get(way[0], set()) | {"raw"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(
+        st.tuples(st.just(False), st.sampled_from([way for way in OF_VERSION if way != ("id",)])),  # noqa: FBT003
+        st.tuples(st.just(True), st.sampled_from(OF_MODEL)),  # noqa: FBT003
+    ),
+    st.sampled_from(HOWS),
+    JUNK,
+)
+def test_one_spoiled_field_costs_only_what_it_told(place: tuple[bool, Way], how: str, junk: Any) -> None:
+    """F55: all that is right is still used."""
+    in_model, way = place
+    about_version, about_model = whole_version(), whole_model()
+    sound = check(about_version, about_model)
+    spoil(about_model if in_model else about_version, way, how, junk)
+    spoiled = check(about_version, about_model)
+    assert sound is not None
+    assert spoiled is not None
+    for field in dataclasses.fields(Card):
+        if field.name not in told_by(in_model, way):
+            assert getattr(spoiled, field.name) == getattr(sound, field.name), field.name
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(ways(file())), st.sampled_from([how for how in HOWS if how != "twice"]), JUNK)
+def test_one_spoiled_field_of_a_file_costs_only_itself(way: Way, how: str, junk: Any) -> None:
+    """F55."""
+    told = {
+        "id": {"file_id", "urls"},
+        "sizeKB": {"size_bytes"},
+        "name": {"name"},
+        "type": {"type"},
+        "hashes": {"sha256", "autov3"},
+        "primary": {"primary"},
+        "downloadUrl": {"urls"},
+    }
+    first = file()
+    spoil(first, way, how, junk)
+    card = check(version(files=[first, SECOND]), model())
+    sound = check(version(files=[file(), SECOND]), model())
+    assert card is not None
+    assert sound is not None
+    assert sound.downloads[1] in card.downloads
+    (spoiled,) = (item for item in card.downloads if item != sound.downloads[1])
+    for field in dataclasses.fields(Download):
+        if field.name not in told.get(way[0], set()):
+            assert getattr(spoiled, field.name) == getattr(sound.downloads[0], field.name), field.name
 
 
 def version_names() -> list[str]:

@@ -2,53 +2,23 @@
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from hashtagd.core.card import Availability, Confidence
 from hashtagd.core.digests import SHA256_OF_NOTHING
-from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
+from hashtagd.core.troubles import GiveUp, Scope, TryLater
 from hashtagd.core.work import Absent, Found
-from hashtagd.providers.civitai import Civitai
 from hashtagd.providers.civitai.rounds import is_sieve_worthwhile
-from hashtagd.standin import Fault, Standin
-from support.surroundings import World, sha, subject
-
-Answers = dict[str, Found | Absent | Trouble]
-
-
-class Setting:
-    """A stand-in, a provider that asks it, and the world around them."""
-
-    def __init__(self, site: Standin, world: World) -> None:
-        self.site = site
-        self.world = world
-        self.provider = Civitai(Civitai.Options(base_url=site.url), world.surroundings)
-
-    def ask(self, *numbers: int) -> Answers:
-        return dict(self.provider.ask([subject(sha(number)) for number in numbers]))
-
-    def found(self, number: int) -> Found:
-        answer = self.ask(number)[sha(number)]
-        assert isinstance(answer, Found)
-        return answer
+from hashtagd.standin import Fault
+from support.civitai_asking import Answers, Setting, standing
+from support.surroundings import sha, subject
 
 
 @pytest.fixture
 def setting() -> Iterator[Setting]:
     with standing() as made:
         yield made
-
-
-@contextmanager
-def standing() -> Iterator[Setting]:
-    with Standin() as site:
-        made = Setting(site, World())
-        try:
-            yield made
-        finally:
-            made.provider.close()
 
 
 @pytest.mark.slow

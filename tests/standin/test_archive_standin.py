@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hashtagd.standin import ArchiveStandin
+from hashtagd.standin import ArchiveStandin, Standin, copy_at
 
 SHA = "ab" * 32
 
@@ -69,3 +69,25 @@ def test_what_is_deleted_is_marked_and_copies_have_no_ids() -> None:
         own, copy = document["version"]["files"][0]["mirrors"]
         assert own["deletedAt"]
         assert (copy["url"], copy["modelId"]) == ("/x", None)
+
+
+def test_what_one_site_deleted_the_archive_keeps_with_copies_of_every_kind() -> None:
+    with Standin() as site, ArchiveStandin() as archive:
+        listing = site.add(sha256=SHA, model_id=5, version_id=50)
+        site.delete(listing)
+        mirrors = [
+            copy_at("/a", "live"),
+            copy_at("/b", "dead", dead=True),
+            copy_at("/c", "gated", gated=True),
+            copy_at("/d", "paid", paid=True),
+        ]
+        archive.adopt(listing, mirrors=mirrors, deleted=["model"])
+        document = ask(archive, f"/api/sha256/{SHA}")[1]
+        assert document["deletedAt"]
+        kept = document["version"]["files"][0]["mirrors"][1:]
+        assert [(bool(one["deletedAt"]), one["is_gated"], one["is_paid"]) for one in kept] == [
+            (False, False, False),
+            (True, False, False),
+            (False, True, False),
+            (False, False, True),
+        ]

@@ -224,6 +224,75 @@ def test_what_was_removed_is_unknown() -> None:
         assert ask_json(site, "GET", f"{BY_HASH}/ABCDEF012345")[0] == 404
 
 
+def test_a_deleted_model_is_gone_from_every_route() -> None:
+    with Standin() as site:
+        listing = site.add(sha256=sha(1), model_id=1, version_id=11, content=b"x")
+        site.delete(listing)
+        assert ask_json(site, "POST", f"{BY_HASH}/ids", [sha(1)]) == (200, [])
+        for path in ("/api/v1/models/1", "/api/v1/model-versions/11", "/api/download/models/11"):
+            assert ask_json(site, "GET", path)[0] == 404
+
+
+def test_a_newer_version_stands_first_in_its_model() -> None:
+    with Standin() as site:
+        site.add(sha256=sha(1), model_id=1, version_id=11)
+        site.add(sha256=sha(2), model_id=1, version_id=12, published_at="2025-07-01T00:00:00.000Z")
+        versions = ask_json(site, "GET", "/api/v1/models/1")[1]["modelVersions"]
+        assert [(item["id"], item["index"], item["status"]) for item in versions] == [
+            (12, 0, "Published"),
+            (11, 1, "Published"),
+        ]
+        listed = ask_json(site, "GET", "/api/v1/models?ids=1")[1]["items"][0]["modelVersions"][0]
+        assert {"status", "createdAt", "modelId", "air"}.isdisjoint(listed)
+
+
+@pytest.mark.parametrize(
+    "facts,name,deadline",
+    [
+        (
+            {"early_access_ends_at": "2027-01-01T00:00:00.000Z"},
+            "earlyAccessEndsAt",
+            "2027-01-01T00:00:00.000Z",
+        ),
+        ({"paid": True, "paid_until": "2027-02-01T00:00:00.000Z"}, "paidAccess", "2027-02-01T00:00:00.000Z"),
+        ({"paid": True}, "paidAccess", None),
+    ],
+)
+def test_what_is_not_free_yet_says_until_when(facts: dict[str, Any], name: str, deadline: str | None) -> None:
+    with Standin() as site:
+        site.add(sha256=sha(1), version_id=11, content=b"x", **facts)
+        assert ask_json(site, "GET", "/api/v1/model-versions/11")[1][name]
+        status, refusal = ask_json(site, "GET", "/api/download/models/11")
+        assert (status, refusal["error"], refusal["deadline"]) == (403, "Early Access", deadline)
+
+
+def test_a_version_may_be_there_without_its_file() -> None:
+    with Standin() as site:
+        site.add(sha256=sha(1), version_id=11, missing_by_id=True)
+        answer = ask_json(site, "GET", "/api/v1/model-versions/11")
+        assert answer == (404, {"error": "Missing model file"})
+
+
+def test_a_blocked_region_blocks_the_api_alone() -> None:
+    with Standin() as site:
+        site.add(sha256=sha(1), version_id=11, content=b"x")
+        site.routes.region_blocked = True
+        for method, path in (("GET", "/api/v1/models?ids=1"), ("POST", BY_HASH)):
+            status, answer = ask_json(site, method, path, [sha(1)])
+            assert (status, answer["code"]) == (451, "REGION_BLOCKED")
+        assert ask(site, "GET", "/api/download/models/11")[0] == 307
+
+
+def test_who_is_not_logged_in_may_be_led_to_a_login_page() -> None:
+    with Standin() as site:
+        site.routes.login_page = True
+        site.add(sha256=sha(1), version_id=11, content=b"x", needs_key=True)
+        status, headers, _ = ask(site, "GET", "/api/download/models/11")
+        assert status == 307
+        assert headers["location"].startswith("/login?")
+        assert "reason=download-auth" in headers["location"]
+
+
 def test_it_listens_on_loopback_only() -> None:
     with Standin() as site:
         assert urlsplit(site.url).hostname == "127.0.0.1"

@@ -21,7 +21,7 @@ from hashtagd.catalog.rows import (
     keys_of,
     write_rows,
 )
-from hashtagd.catalog.shown import CARD_COLUMNS, shown_card
+from hashtagd.catalog.shown import CARD_COLUMNS, shown
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
 from hashtagd.catalog.tables import file, question
 from hashtagd.catalog.types import UtcDateTime
@@ -204,7 +204,7 @@ def _wake_files(connection: Connection, asked: _Round) -> None:
         before: list[Record] = [asked.news.get(row.id, row) for row in after]
         is_first = all(row.verdict is None for row in before)
         # what is locked changes nothing here: it stands above both
-        if shown_card(before, {}) != shown_card(after, {}):
+        if shown(before, {}).card != shown(after, {}).card:
             due.append(file_id)
         elif is_first:
             (due if asked.passed_on.isdisjoint(row.id for row in after) else soon).append(file_id)

@@ -20,7 +20,7 @@ from hashtagd.catalog.rows import (
     stamp_of,
     write_rows,
 )
-from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown_card
+from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
 from hashtagd.catalog.tables import file, publication, question
 from hashtagd.core import schedule
@@ -219,7 +219,7 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
 def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     """Fill claims of publish with what the providers said and what was written before."""
     keys = {claim.file_id: _keys(claim) for claim in claims}
-    columns = (*CARD_COLUMNS, question.c.provider, question.c.answered_at)
+    columns = (*CARD_COLUMNS, question.c.provider)
     hashes = (value for some in keys.values() for _, value in some)
     said = answers_by_hash(connection, hashes, columns)
     pins = pins_of(connection, (claim.digests.sha256 for claim in claims if claim.digests is not None))
@@ -261,11 +261,9 @@ def _publication(row: Record) -> Publication | None:
 def _answered(
     claim: Claim, rows: Sequence[Record], pins: dict[str, Any], publications: tuple[Publication, ...]
 ) -> Claim:
-    card = shown_card(rows, pins)
-    told = None if card is None else card.provider
-    checked_at = next((row.answered_at for row in rows if row.provider == told), None) or max(
-        (row.answered_at for row in rows), default=None
-    )
+    seen = shown(rows, pins)
     # the file's own header is nobody who could say "not known"
     answered = any(row.provider != HEADER_PROVIDER for row in rows)
-    return replace(claim, card=card, answered=answered, checked_at=checked_at, publications=publications)
+    return replace(
+        claim, card=seen.card, answered=answered, checked_at=seen.checked_at, publications=publications
+    )

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, fun
 
 from hashtagd.catalog.filters import BEST, BEST_ID, IS_IGNORED, Filters, conditions
 from hashtagd.catalog.rows import ABOUT_FILE, Record, answers_by_hash, header_of, keys_of
-from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown_card
+from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown
 from hashtagd.catalog.states import STATE
 from hashtagd.catalog.tables import event, file, publication, question
 from hashtagd.core.card import Card
@@ -37,7 +37,7 @@ class FileRow:
     crc32: str | None
     #: the answers joined, with what the owner locked; the provider's own document is left out
     card: Card | None
-    #: when the provider of the card answered last
+    #: when the one who told the card answered last; without a card: when anybody did
     checked_at: datetime | None
     trouble: Mapping[str, Any] | None
     #: what the file says of itself; None before it settled, and in lists of files that were read: it is large
@@ -85,7 +85,6 @@ _FACTS = (
     *(column for column in file.c if column is not file.c.header),
     STATE.label("state"),
     _ASKED_AT.label("asked_at"),
-    BEST.c.answered_at.label("checked_at"),
     IS_IGNORED.label("updates_ignored"),
 )
 #: headers are large, and a list needs only those of files that nothing else is known of
@@ -171,6 +170,7 @@ def _keys(row: Record) -> list[tuple[str, str]]:
 
 def _file_row(row: Record, said: Sequence[Record], pins: dict[str, Any]) -> FileRow:
     due = [at for at in (row.due_at, row.asked_at) if at is not None]
+    seen = shown(said, pins, is_read=row.sha256 is not None)
     return FileRow(
         file_id=row.id,
         root=row.root,
@@ -184,8 +184,8 @@ def _file_row(row: Record, said: Sequence[Record], pins: dict[str, Any]) -> File
         tensors_sha256=row.tensors_sha256,
         blake3=row.blake3,
         crc32=row.crc32,
-        card=shown_card(said, pins, is_read=row.sha256 is not None),
-        checked_at=row.checked_at,
+        card=seen.card,
+        checked_at=seen.checked_at,
         trouble=row.trouble,
         header=_header(row),
         locked=tuple(sorted(pins)),

@@ -209,4 +209,5 @@ def _claim(row: Record, subject: Subject) -> QuestionClaim:
         times_answered=row.times_answered,
         times_absent=row.times_absent,
         answered_at=row.answered_at,
+        update_version_id=row.update_version_id,
     )

@@ -1,6 +1,8 @@
 """Which card stands for a file: its answers joined, with what the owner locked in place of what sites say."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -12,10 +14,26 @@ from hashtagd.core.joining import as_claim, joined
 from hashtagd.core.pins import with_pins
 
 #: what `shown_card` asks of a question's row
-CARD_COLUMNS: Final = (question.c.id, question.c.verdict, question.c.card, question.c.raw)
+CARD_COLUMNS: Final = (
+    question.c.id,
+    question.c.verdict,
+    question.c.card,
+    question.c.raw,
+    question.c.answered_at,
+)
 
 
-def shown_card(rows: Sequence[Record], pins: dict[str, Any], *, is_read: bool = True) -> Card | None:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The card that stands for a file, and when the one who told it was asked last."""
+
+    #: None: nobody has told anything
+    card: Card | None
+    #: without a card: when anybody was asked last; None: nobody has answered
+    checked_at: datetime | None
+
+
+def shown(rows: Sequence[Record], pins: Mapping[str, Any], *, is_read: bool = True) -> Shown:
     """Join the answers about one file.
 
     Args:
@@ -23,11 +41,13 @@ def shown_card(rows: Sequence[Record], pins: dict[str, Any], *, is_read: bool = 
         pins: what the owner locked, by field.
         is_read: False while nobody has compared a hash of ours.
     """
-    cards = [card for row in rows if (card := card_of(row.card, row.raw)) is not None]
-    card = joined(cards)
+    told = [(card, row) for row in rows if (card := card_of(row.card, row.raw)) is not None]
+    card = joined([card for card, _ in told])
     if card is None:
-        return None
-    return with_pins(card if is_read else as_claim(card), pins)
+        times = [row.answered_at for row in rows if row.answered_at is not None]
+        return Shown(None, max(times, default=None))
+    _, teller = min(told, key=lambda pair: pair[0].confidence.rank)
+    return Shown(with_pins(card if is_read else as_claim(card), pins), teller.answered_at)
 
 
 def pins_of(connection: Connection, hashes: Iterable[str | None]) -> dict[str, dict[str, Any]]:

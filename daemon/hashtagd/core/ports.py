@@ -93,7 +93,7 @@ class Provider(Protocol):
 
     @property
     def origin(self) -> str | None:
-        """The origin whose gate guards it; None when it needs no network."""
+        """The origin whose gate guards it: of its site, or its own name; None when it can always answer."""
         ...
 
     @property

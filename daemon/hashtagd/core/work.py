@@ -129,6 +129,13 @@ class QuestionClaim:
     times_absent: int
     #: when the last answer was committed
     answered_at: datetime | None
+    #: the newer version that the last answer told of
+    update_version_id: int | None = None
+
+    @property
+    def was_found(self) -> bool:
+        """Tell whether the last answer was Found."""
+        return self.times_answered > 0 and self.times_absent == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,8 @@ def region_blocked(origin: str) -> AskOperator:
     return AskOperator(
         f"{origin} does not serve the region this machine asks from (status 451)",
         does="hashtagd asks it nothing for a day",
-        you="only another network helps; take the provider out of `providers` to stop asking",
+        you="only another network helps (`network.proxy` leads through one), then `hashtagd retry`; or take "
+        "the provider out of `providers` to stop asking",
         scope=Scope.PROVIDER,
         kind="region_blocked",
     )

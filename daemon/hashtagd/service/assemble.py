@@ -75,6 +75,7 @@ class Service:
             pause=process.pause,
             gates=self._gates,
             tell=lambda event, values: process.tell(event, **values),
+            state_folder=process.folder,
         )
         self._names = [folder.name for folder in process.plan.folders]
         self._board = RootBoard(clock=process.clock, changed=self._root_changed)

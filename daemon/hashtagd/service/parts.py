@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -38,6 +39,8 @@ class Outside:
     pause: Pause
     gates: Gatekeeper
     tell: Tell
+    #: where providers may keep what they can make anew
+    state_folder: Path | None = None
 
 
 def make_gates(loaded: Loaded, catalog: Catalog) -> Gates:
@@ -71,6 +74,7 @@ def make_providers(outside: Outside) -> list[ClosableProvider]:
             tell=outside.tell,
             key=key if entry.kind == "civitai" else None,
             proxy=loaded.settings.network.proxy,
+            state_folder=outside.state_folder,
         )
         made.append(cls(options, surroundings))
     return made

@@ -13,7 +13,8 @@ from typing import Final
 
 from hashtagd.core import header, schedule
 from hashtagd.core.chain import Chain
-from hashtagd.core.header import Incomplete, NeedMore, Verdict
+from hashtagd.core.claimed import claimed_tensors_sha256
+from hashtagd.core.header import Header, Incomplete, NeedMore, Verdict
 from hashtagd.core.ports import Clock, Locator, Pause
 from hashtagd.core.settling import Decision, Look, Never, NotYet, Ready, Wait, decide
 from hashtagd.core.troubles import Trouble
@@ -118,7 +119,24 @@ class SettleStage:
         for seen in (file.status, status):  # before and after: half of the prefix may be older than the other
             if (stamp := stamp_of(seen, claim.stamp)) != claim.stamp:
                 return Restart(stamp=stamp, still_since=self._still_since(claim, seen))
-        return _outcome(self._decide(claim, status, None, verdict))
+        return self._early(claim, _outcome(self._decide(claim, status, None, verdict)))
+
+    def _early(self, claim: Claim, outcome: Outcome) -> Outcome:
+        """Let a file that takes long to read be asked about by what it claims of itself, while it is read."""
+        match outcome:
+            case Advance(facts=Settled(header=Header() as told)) if self._takes_long(claim):
+                claimed = claimed_tensors_sha256(told)
+                provider = self._chain.asked_by_tensors
+                put = None if provider is None else self._chain.about_tensors(provider, claimed)
+                if put is None:
+                    return outcome
+                return Advance(facts=Settled(header=told, claimed_tensors_sha256=claimed, questions=(put,)))
+            case _:
+                return outcome
+
+    @staticmethod
+    def _takes_long(claim: Claim) -> bool:
+        return claim.digests is None and claim.stamp.size_bytes >= schedule.EARLY_FROM_BYTES
 
     def _still_since(self, claim: Claim, status: os.stat_result) -> datetime | None:
         """Tell when the bytes last moved, if the file's times lie between the last look and now.

@@ -4,9 +4,9 @@ They answer in the shapes and with the habits of the real sites, keep a log of w
 when they are told to.
 """
 
-from hashtagd.standin.archive import ArchiveStandin
+from hashtagd.standin.archive import ArchiveStandin, copy_at
 from hashtagd.standin.faults import Fault
 from hashtagd.standin.library import Listing
 from hashtagd.standin.server import Request, Standin
 
-__all__ = ["ArchiveStandin", "Fault", "Listing", "Request", "Standin"]
+__all__ = ["ArchiveStandin", "Fault", "Listing", "Request", "Standin", "copy_at"]

@@ -40,8 +40,33 @@ class ArchiveStandin(Standin):
     def keep(
         self, listing: Listing, *, mirrors: Sequence[Mapping[str, Any]] = (), deleted: Sequence[str] = ()
     ) -> None:
-        """Say how a listing is kept; without this it is there, with no copy but Civitai's."""
+        """Say how a listing is kept; without this it is there, with no copy but Civitai's.
+
+        `mirrors` are further copies (see `copy_at`); `deleted` names what is marked as deleted, of `model`,
+        `version`, `file` and `mirror` (Civitai's own copy).
+        """
         self.archive.keepings[listing.sha256] = Keeping(mirrors=mirrors, deleted=frozenset(deleted))
+
+    def adopt(
+        self, listing: Listing, *, mirrors: Sequence[Mapping[str, Any]] = (), deleted: Sequence[str] = ()
+    ) -> None:
+        """Keep what another stand-in listed, perhaps before it deleted it there."""
+        self.library.add(listing)
+        self.keep(listing, mirrors=mirrors, deleted=deleted)
+
+
+def copy_at(
+    url: str, source: str, *, dead: bool = False, gated: bool = False, paid: bool = False
+) -> dict[str, Any]:
+    """Make a mirror for `ArchiveStandin.keep`: a copy on another platform, which has no ids of Civitai."""
+    return {
+        "filename": "model.safetensors",
+        "url": url,
+        "source": source,
+        "deleted_at": _DELETED_AT if dead else None,
+        "is_gated": gated,
+        "is_paid": paid,
+    }
 
 
 class ArchiveRoutes(Routes):

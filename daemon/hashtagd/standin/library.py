@@ -35,9 +35,17 @@ class Listing:
     previews: Sequence[bytes] = ()
     #: what a download gives; None: 404
     content: bytes | Path | None = None
+    #: no files and no download address, downloads are 410; only `ids` tells whose hash it is
     archived: bool = False
+    #: no pictures
     taken_down: bool = False
+    #: `paidAccess` is set, downloads are 403
     paid: bool = False
+    #: when paid access ends; None: nobody says
+    paid_until: str | None = None
+    #: `earlyAccessEndsAt`; downloads are 403 as long as it is set, because this site has no clock
+    early_access_ends_at: str | None = None
+    #: downloads are 401, whatever the key
     generation_only: bool = False
     #: `models?ids=` leaves the model out
     omitted_by_models_ids: bool = False
@@ -49,6 +57,8 @@ class Listing:
     hash_not_in_files: bool = False
     #: no rating yet: found by hash, 404 by id
     unrated: bool = False
+    #: by its id: 404 "Missing model file"
+    missing_by_id: bool = False
     #: a Training Data file stands before this one
     training_data_first: bool = False
     #: downloads need a key
@@ -103,13 +113,18 @@ class Library:
         document = _version_head(one)
         document["files"] = [] if one.archived else list(_files(rows, base))
         document["images"] = [] if one.taken_down else list(self._images(one))
-        document["paidAccess"] = {"permanent": False, "endsAt": None} if one.paid else None
+        document["paidAccess"] = {"permanent": False, "endsAt": one.paid_until} if one.paid else None
+        if one.early_access_ends_at:  # the site sends this key no more
+            document["earlyAccessEndsAt"] = one.early_access_ends_at
         if not one.archived:
             document["downloadUrl"] = f"{base}/api/download/models/{one.version_id}"
         return document
 
-    def model(self, model_id: int) -> dict[str, Any]:
-        """Make the model document: newest version first, nulls and empty lists dropped from versions."""
+    def model(self, model_id: int, *, in_list: bool = False) -> dict[str, Any]:
+        """Make the model document: newest version first, nulls and empty lists dropped from versions.
+
+        In the list of models its versions have no `status` and no `createdAt`.
+        """
         one = self.by_model[model_id][0]
         ids = sorted({row.version_id for row in self.by_model[model_id]}, reverse=True)
         creator = {"creator": {"username": one.creator, "image": None}} if one.creator else {}
@@ -133,13 +148,14 @@ class Library:
             **creator,
             "tags": list(one.tags),
             "modelVersions": [
-                self._sparse_version(version_id, index) for index, version_id in enumerate(ids)
+                self._sparse_version(version_id, index, in_list=in_list)
+                for index, version_id in enumerate(ids)
             ],
         }
 
-    def _sparse_version(self, version_id: int, index: int) -> dict[str, Any]:
+    def _sparse_version(self, version_id: int, index: int, *, in_list: bool) -> dict[str, Any]:
         document = self.version(version_id, base=self._origin)
-        for name in ("modelId", "air", "model"):
+        for name in ("modelId", "air", "model", *(("status", "createdAt") if in_list else ())):
             del document[name]
         kept = {name: value for name, value in document.items() if value is not None and value != []}
         for file in kept.get("files", ()):

@@ -16,6 +16,7 @@ _IDS_LIMIT = 10_000
 #: the base that the batch route puts before its download addresses
 _BROKEN_BASE = "https://undefined"
 
+_NOT_HERE = "Access to this service is not available in your region due to legal restrictions."
 _HTML_404 = (
     b"<!DOCTYPE html><html><head><title>404</title></head><body>This page could not be found</body></html>"
 )
@@ -64,6 +65,10 @@ class Routes:
         self.key: str | None = None
         #: a hash that spoils every batch it is in, upper-case
         self.disliked: str | None = None
+        #: the whole API answers 451, as it does to some countries; downloads and pictures go on
+        self.region_blocked = False
+        #: who is not logged in is led to a login page, as browsers are, instead of being told so in JSON
+        self.login_page = False
         self._signed: dict[str, int] = {}
         self._table: list[tuple[str, re.Pattern[str], Callable[..., Reply]]] = [
             ("by-hash", re.compile(r"/api/v1/model-versions/by-hash"), self._by_hash),
@@ -83,6 +88,8 @@ class Routes:
 
     def answer(self, asked: Asked) -> Reply:
         """Answer one request."""
+        if self.region_blocked and asked.path.startswith("/api/v1/"):
+            return as_json({"error": _NOT_HERE, "code": "REGION_BLOCKED"}, 451)
         for _, pattern, handler in self._table:
             match = pattern.fullmatch(asked.path)
             if match:
@@ -128,6 +135,8 @@ class Routes:
         rows = self._library.by_version.get(int(text))
         if not rows or rows[0].unrated:
             return as_json({"error": "Model not found"}, 404)
+        if rows[0].missing_by_id:
+            return as_json({"error": "Missing model file"}, 404)
         return as_json(self._library.version(int(text), base=self._origin))
 
     def _models(self, asked: Asked) -> Reply:
@@ -135,7 +144,7 @@ class Routes:
         limit = min(int(asked.query.get("limit", _BATCH_LIMIT)), _BATCH_LIMIT)
         start = int(asked.query.get("cursor", 0))
         shown = [number for number in dict.fromkeys(wanted) if self._listed(number, asked.query)]
-        items = [self._library.model(number) for number in shown[start : start + limit]]
+        items = [self._library.model(number, in_list=True) for number in shown[start : start + limit]]
         metadata = {"pageSize": limit}
         if start + limit < len(shown):
             metadata["nextCursor"] = start + limit
@@ -167,6 +176,9 @@ class Routes:
         wanted = asked.query.get("fileId")
         row = next((row for row in rows if wanted in (None, str(row.file_id))), None)
         refusal = _refusal(row, asked, self.key)
+        if refusal is not None and refusal.status == 401 and self.login_page:  # noqa: PLR2004
+            place = f"/login?returnUrl={asked.path}&reason=download-auth"
+            return Reply(status=307, body=b"", headers={"Location": place})
         if refusal is not None or row is None:
             return refusal or as_json({"error": "File not found"}, 404)
         token = secrets.token_hex(8)
@@ -204,10 +216,10 @@ def _refusal(row: Listing | None, asked: Asked, key: str | None) -> Reply | None
         return as_json({"error": "File not found"}, 404)
     if row.archived:
         return as_json({"error": "Model archived, not available for download"}, 410)
-    if row.paid:
-        return as_json(
-            {"error": "Early Access", "deadline": None, "message": "This asset is in Early Access."}, 403
-        )
+    if row.paid or row.early_access_ends_at:
+        deadline = row.paid_until if row.paid else row.early_access_ends_at
+        message = "This asset is in Early Access."
+        return as_json({"error": "Early Access", "deadline": deadline, "message": message}, 403)
     if row.generation_only:
         message = "The creator of this asset has disabled downloads on this file"
         return as_json({"error": "Unauthorized", "message": message}, 401)

@@ -90,6 +90,10 @@ class Standin:
         self.library.add(listing)
         return listing
 
+    def delete(self, listing: Listing) -> None:
+        """Forget a file, as the site does with deleted, unpublished and private models: 404 everywhere."""
+        self.library.remove(listing.sha256)
+
     @property
     def requests(self) -> tuple[Request, ...]:
         """What was asked so far, in order."""

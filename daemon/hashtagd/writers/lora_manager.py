@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from hashtagd.core.artifacts import JsonMerge, OtherBytes, Target
-from hashtagd.core.card import Card, Confidence
+from hashtagd.core.card import Availability, Card, Confidence
 from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.writers.version_object import clean_text, names_sha256, trusted, version_object
 
@@ -20,6 +20,9 @@ SUFFIX: Final = ".metadata.json"
 _AUTOV3: Final = re.compile(r"[0-9a-f]{12,64}", re.ASCII)
 _LORA_KINDS: Final = frozenset({"lora", "locon", "dora", "lycoris"})
 _DIFFUSION_FOLDERS: Final = frozenset({"diffusion_models", "unet"})
+_DELETED: Final = Availability.DELETED
+#: LoRA Manager's words for who answered; everybody else speaks for Civitai
+_SOURCES: Final[Mapping[str, str]] = {"civarchive": "civarchive", "archive-db": "archive_db"}
 #: what LoRA Manager itself puts where it knows nothing; its user's keys, so set only where they are absent
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "notes": "",
@@ -131,15 +134,12 @@ def _absent(facts: _Facts, target: Target) -> dict[str, Any]:
 
 def _asked(known: Card | None, target: Target) -> dict[str, Any]:
     """Say what LoRA Manager decides by whether to ask Civitai itself: never asked, known, or not there."""
-    archived = known is not None and known.provider == "civarchive"
-    source = None
-    if known is not None:
-        source = "civarchive" if archived else "civitai_api"
+    deleted = known is not None and (known.provider == "civarchive" or known.availability is _DELETED)
     checked_at = target.checked_at if target.answered else None
     return {
         "from_civitai": known is not None or not target.answered,
-        "civitai_deleted": archived or (known is None and target.answered),
-        "metadata_source": source,
+        "civitai_deleted": deleted or (known is None and target.answered),
+        "metadata_source": None if known is None else _SOURCES.get(known.provider, "civitai_api"),
         "last_checked_at": 0 if checked_at is None else checked_at.timestamp(),
     }
 

@@ -40,13 +40,17 @@ class ArchiveDbOptions(BaseModel):
 
 
 class ArchiveDb:
-    """The provider; needs no network, so it has no origin. Make it once, close it at the end."""
+    """The provider. Make it once, close it at the end.
+
+    It needs no network, but it has a gate: a database that is away is not looked for every second.
+    """
 
     Options = ArchiveDbOptions
 
     def __init__(self, options: ArchiveDbOptions, surroundings: Surroundings) -> None:
         self.name = "archive-db"
-        self.origin: str | None = None
+        self.slow = False
+        self.origin: str | None = "archive-db"
         self.batch_limit = 1_000
         self._path = options.path
         self._around = surroundings
@@ -66,7 +70,7 @@ class ArchiveDb:
         The first question about a database builds an index of its hashes, which takes up to a minute for a
         million files. Nothing is held open between answers.
         """
-        hashes = list(dict.fromkeys(subject.digests.sha256 for subject in subjects))
+        hashes = list(dict.fromkeys(subject.hash for subject in subjects))
         if SHA256_OF_NOTHING in hashes:
             hashes.remove(SHA256_OF_NOTHING)
             yield SHA256_OF_NOTHING, _nothing_to_ask()
@@ -76,6 +80,15 @@ class ArchiveDb:
     def _portion(self, hashes: Sequence[str]) -> list[tuple[str, Found | Absent]]:
         if self._around.pause.stopping:
             raise Stopping
+        try:
+            answers = self._answers(hashes)
+        except Trouble as trouble:
+            self._around.gatekeeper.close(str(self.origin), trouble)
+            raise
+        self._around.gatekeeper.succeeded(str(self.origin))
+        return answers
+
+    def _answers(self, hashes: Sequence[str]) -> list[tuple[str, Found | Absent]]:
         with opened(_expanded(self._path)) as database:
             index = self._open_index()
             if not index.is_current(database.stamp):

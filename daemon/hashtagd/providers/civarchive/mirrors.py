@@ -135,12 +135,17 @@ def _urls(file: Mapping[str, Any], places: Places, *, gone: bool) -> tuple[Downl
     found: dict[str, DownloadUrl] = {}
     for url, mirror in live_mirrors(file, places):
         source = _stated_source(mirror.get("source")) or places.source(url)
-        found.setdefault(url, DownloadUrl(url=url, source=source, gated=_gated(mirror)))
+        paid = flag(mirror.get("is_paid"))
+        found.setdefault(url, DownloadUrl(url=url, source=source, gated=_gated(mirror), paid=paid))
     own = places.stored(file.get("download_url"))
     if own is not None and not _is_dead(own, file, places):
         found.setdefault(own, DownloadUrl(url=own, source=places.source(own)))
-    # nobody waits at a door first that others walk through, nor where the house is gone
-    return tuple(sorted(found.values(), key=lambda url: (gone and url.source == CIVITAI, url.gated is True)))
+
+    def hopelessness(url: DownloadUrl) -> tuple[bool, bool, bool]:
+        # nobody waits at a door first that others walk through, nor where the house is gone
+        return (gone and url.source == CIVITAI, url.paid is True, url.gated is True)
+
+    return tuple(sorted(found.values(), key=hopelessness))
 
 
 def _is_dead(url: str, file: Mapping[str, Any], places: Places) -> bool:

@@ -15,7 +15,6 @@ from hashtagd.providers.civarchive.mirrors import (
     Places,
     downloads,
     is_civitai_copy_gone,
-    live_mirrors,
 )
 from hashtagd.providers.civarchive.raw import version_document
 from hashtagd.providers.civitai.fields import identity, listed, mappings, moment, prose, whole, words
@@ -58,7 +57,7 @@ def card_of(said: Said, *, sha256: str, places: Places) -> Card | None:
         published_at=published_at.isoformat().replace("+00:00", "Z") if published_at else None,
         previews=tuple(_previews(said.version, places)),
         downloads=found,
-        not_downloadable_because=_obstacle(said, file, found, places, gone=gone),
+        not_downloadable_because=_obstacle(said, found, gone=gone),
     )
     return replace(card, raw=version_document(card, said, places))
 
@@ -96,9 +95,7 @@ def _creator(about: Mapping[str, Any]) -> str | None:
     return next((name for name in names if name), None)
 
 
-def _obstacle(
-    said: Said, file: Mapping[str, Any], found: tuple[Download, ...], places: Places, *, gone: bool
-) -> str | None:
+def _obstacle(said: Said, found: tuple[Download, ...], *, gone: bool) -> str | None:
     """Say in words why the file cannot be had; None when it can."""
     urls = found[0].urls if found else ()
     if said.version.get("allow_download") is False:
@@ -107,8 +104,7 @@ def _obstacle(
         return "it was deleted, and the archive knows no other copy"
     if not urls:
         return "the archive knows no address of this file"
-    paid = {url for url, mirror in live_mirrors(file, places) if mirror.get("is_paid") is True}
-    if paid >= {url.url for url in urls}:
+    if all(url.paid for url in urls):
         return "every copy that the archive knows has to be paid for"
     return None
 

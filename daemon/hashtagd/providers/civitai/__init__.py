@@ -13,6 +13,7 @@ from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.client import IDS_LIMIT, Api
 from hashtagd.providers.civitai.rounds import Round, Spoke
 from hashtagd.providers.civitai.tensors import CivitaiTensors
+from hashtagd.providers.civitai.versions import CivitaiVersions
 from hashtagd.providers.entrance import origin_of
 from hashtagd.providers.http import PoliteClient
 from hashtagd.providers.surroundings import Surroundings
@@ -62,6 +63,10 @@ class Civitai:
     def by_tensors(self) -> CivitaiTensors:
         """Give the provider for questions about tensor hashes; it shares this one's connections and gate."""
         return CivitaiTensors(self._api, self._addresses, self._clock.now)
+
+    def by_version(self) -> CivitaiVersions:
+        """Give the look-up by number, for matches made by the owner; it shares connections and gate, too."""
+        return CivitaiVersions(self._api, self._addresses, self._clock.now)
 
     def close(self) -> None:
         """Close all connections."""

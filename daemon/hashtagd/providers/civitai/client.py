@@ -8,7 +8,7 @@ from typing import Any
 
 from hashtagd.core.troubles import GiveUp, Scope, Trouble
 from hashtagd.providers import verdicts
-from hashtagd.providers.civitai.fields import identity, mapping, mappings
+from hashtagd.providers.civitai.fields import identity, mapping, mappings, words
 from hashtagd.providers.http import PoliteClient, Reply
 
 BY_HASH_LIMIT = 100
@@ -24,6 +24,8 @@ _WHOLE_REFUSED = (400, 413)
 #: more lone refusals in one round mean that the site dislikes the question, not the hashes
 _MOST_REFUSALS = 5
 _MOST_PAGES = 4
+#: how the site says that nobody has it, or that it is not published
+_UNKNOWN = "model not found"
 
 
 class Unanswered(Exception):  # noqa: N818 - carries a trouble
@@ -92,6 +94,10 @@ class Api:
         """Get the version of a short hash; the caller judges 404 by its words."""
         return self._client.get_json(f"/api/v1/model-versions/by-hash/{text.upper()}", lone=True)
 
+    def by_id(self, version_id: int) -> Reply:
+        """Get one version for a caller who judges by himself what a refusal means."""
+        return self._client.get_json(f"/api/v1/model-versions/{version_id}", lone=True)
+
     def model(self, model_id: int) -> Mapping[str, Any] | None:
         """Get one model; None where the site does not show it.
 
@@ -155,6 +161,13 @@ class Api:
             else:
                 refused[part[0]] = refusal(self.origin)
         return Spoken(entries=entries, refused=refused)
+
+
+def says_unknown(reply: Reply) -> bool:
+    """Tell whether a refusal is the site's proper no: it also answers 404 where it only hides a file."""
+    body = mapping(reply.body)
+    said = (words(body.get("error")), words(body.get("message")))
+    return reply.status == _NOT_FOUND and any((text or "").casefold() == _UNKNOWN for text in said)
 
 
 def refusal(origin: str) -> GiveUp:

@@ -40,10 +40,23 @@ def size_bytes_of(file: Mapping[str, Any]) -> int | None:
 
 
 def downloads(
-    version: Mapping[str, Any], *, version_id: int, sha256: str | None, addresses: Addresses
+    version: Mapping[str, Any],
+    *,
+    version_id: int,
+    sha256: str | None,
+    addresses: Addresses,
+    paid: bool | None = None,
 ) -> tuple[Download, ...]:
-    """Give all files: the matched one, the primary one, other models, the rest, Training Data last."""
-    made = [_download(file, version_id, addresses) for file in mappings(version.get("files"))]
+    """Give all files: the matched one, the primary one, other models, the rest, Training Data last.
+
+    Args:
+        version: the version's document.
+        version_id: its number.
+        sha256: of the matched file; None where none is known.
+        addresses: where stored addresses point.
+        paid: the site asks for money; None where it does not say.
+    """
+    made = [_download(file, version_id, addresses, paid=paid) for file in mappings(version.get("files"))]
 
     def rank(item: Download) -> tuple[bool, bool, bool, bool]:
         matched = sha256 is not None and item.sha256 == sha256
@@ -52,7 +65,9 @@ def downloads(
     return tuple(sorted(made, key=rank))
 
 
-def _download(file: Mapping[str, Any], version_id: int, addresses: Addresses) -> Download:
+def _download(
+    file: Mapping[str, Any], version_id: int, addresses: Addresses, *, paid: bool | None
+) -> Download:
     file_id = identity(file.get("id")) or file_id_in(file.get("downloadUrl"))
     kind = words(file.get("type")) or "Model"
     return Download(
@@ -63,18 +78,22 @@ def _download(file: Mapping[str, Any], version_id: int, addresses: Addresses) ->
         size_bytes=size_bytes_of(file),
         sha256=sha256_of(file),
         autov3=autov3_of(file),
-        urls=_urls(file, version_id, file_id, addresses),
+        urls=tuple(
+            # who asks for money stands at the door, too
+            DownloadUrl(url=url, source="civitai", gated=paid, paid=paid)
+            for url in _urls(file, version_id, file_id, addresses)
+        ),
     )
 
 
 def _urls(
     file: Mapping[str, Any], version_id: int, file_id: int | None, addresses: Addresses
-) -> tuple[DownloadUrl, ...]:
+) -> dict[str, None]:
+    """Give the exact form first; the typed form that the site gave may lead to another file."""
     given = addresses.given_download(file.get("downloadUrl"))
     linked = given is not None and names_linked_vae(given)
     exact = addresses.download(version_id, file_id) if file_id and not linked else None
-    found = dict.fromkeys(url for url in (exact, given) if url)
-    return tuple(DownloadUrl(url=url, source="civitai") for url in found)
+    return dict.fromkeys(url for url in (exact, given) if url)
 
 
 def _hex(value: object, digits: int) -> str | None:

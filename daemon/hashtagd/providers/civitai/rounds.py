@@ -14,6 +14,7 @@ from hashtagd.providers.civitai.fields import identity, mappings, moment
 from hashtagd.providers.civitai.files import hashes_of
 from hashtagd.providers.civitai.raw import slim
 from hashtagd.providers.civitai.shapes import UnknownShape, bare_card, card_of
+from hashtagd.providers.civitai.updates import remembered
 
 Spoke = tuple[str, Found | Absent | Trouble]
 _Version = Mapping[str, Any]
@@ -119,11 +120,11 @@ class Round:
 
     def _hidden_version(self, rows: Sequence[Row], strays: Mapping[int, _Version]) -> _Version | None:
         """Find the version of a hash that the batch does not show with it: in the batch, or by its id."""
-        candidates = sorted({row.version_id for row in rows})[:_MOST_VERSIONS]
-        for version_id in candidates:
-            if version_id in strays:
-                return strays[version_id]
-        for version_id in candidates:
+        candidates = sorted({row.version_id for row in rows})
+        shown = [strays[version_id] for version_id in candidates if version_id in strays]
+        if shown:
+            return min(shown, key=_age)
+        for version_id in candidates[:_MOST_VERSIONS]:
             version = self._api.version(version_id)
             if version is not None:
                 return version
@@ -147,7 +148,7 @@ class Round:
         if not isinstance(model, Mapping):
             self._models[model_id] = model
             return
-        self._models[model_id] = {"id": model_id, **slim(model)}
+        self._models[model_id] = {"id": model_id, **slim(model), "modelVersions": remembered(model)}
         if model.get("mode") is not None:
             # hidden versions of archived models stand nowhere else
             for version in mappings(model.get("modelVersions")):
@@ -160,9 +161,8 @@ class Round:
         if isinstance(model, Trouble):
             return model
         if version is None:
-            version = next(
-                (self._sparse[row.version_id] for row in rows or () if row.version_id in self._sparse), None
-            )
+            sparse = (self._sparse[row.version_id] for row in rows or () if row.version_id in self._sparse)
+            version = min(sparse, key=_age, default=None)
         if version is None:
             lowest = min(row.version_id for row in rows or ())
             return Found(card=bare_card(lowest, model_id, model, self._addresses))

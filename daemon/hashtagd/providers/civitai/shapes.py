@@ -4,11 +4,12 @@ Pure. A field of a form nobody knows counts as not said; only a version without 
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from hashtagd.core.card import Availability, Card, Confidence, License, Preview
 from hashtagd.providers.civitai.addresses import Addresses, plain
+from hashtagd.providers.civitai.availability import access_of, why_no_address
 from hashtagd.providers.civitai.fields import (
     flag,
     identity,
@@ -22,6 +23,7 @@ from hashtagd.providers.civitai.fields import (
 )
 from hashtagd.providers.civitai.files import downloads
 from hashtagd.providers.civitai.raw import enriched
+from hashtagd.providers.civitai.updates import update_of
 
 _PG, _PG13, _R, _X = 1, 2, 4, 8
 #: ratings of pictures before numbers came
@@ -52,7 +54,7 @@ def card_of(
     Args:
         version: the version's document.
         model: the document of its model, None where the site does not show it.
-        sha256: whose file stands first; None: the primary one does.
+        sha256: whose file stands first, and for an exact match has to be there; None: the primary one does.
         addresses: where stored addresses point.
         now: decides whether early access has ended.
         by: by which hash the version was found.
@@ -66,14 +68,14 @@ def card_of(
         raise UnknownShape("id")
     about = {**mapping(version.get("model")), **(model or {})}
     model_id = identity(version.get("modelId")) or identity(mapping(model).get("id"))
-    files = downloads(version, version_id=version_id, sha256=sha256, addresses=addresses)
-    availability, because = _availability(version, about, now, has_files=bool(files))
-    published_at = moment(version.get("publishedAt"))
+    access = access_of(version, about, now)
+    files = downloads(version, version_id=version_id, sha256=sha256, addresses=addresses, paid=access.paid)
+    exactly = sha256 if confidence is Confidence.EXACT else None
     return Card(
         provider="civitai",
         by=by,
         confidence=confidence,
-        availability=availability,
+        availability=access.availability,
         model_id=model_id,
         version_id=version_id,
         air=words(version.get("air")),
@@ -89,10 +91,12 @@ def card_of(
         description_html=prose(about.get("description")),
         version_description_html=prose(version.get("description")),
         page_url=addresses.page(model_id, version_id) if model_id else None,
-        published_at=published_at.isoformat().replace("+00:00", "Z") if published_at else None,
+        published_at=_utc(moment(version.get("publishedAt"))),
         previews=tuple(_previews(version)),
         downloads=files,
-        not_downloadable_because=because,
+        update=update_of(version, model),
+        early_access_ends_at=_utc(access.ends_at),
+        not_downloadable_because=access.because or why_no_address(files, exactly),
         raw=enriched(version, model, model_id=model_id, addresses=addresses),
     )
 
@@ -116,41 +120,13 @@ def bare_card(
         license=_license(about),
         description_html=prose(about.get("description")),
         page_url=addresses.page(model_id, version_id) if model_id else None,
+        update=update_of({"id": version_id}, model),
         not_downloadable_because="the site knows the file but does not show its version",
     )
 
 
-def _availability(
-    version: Mapping[str, Any], about: Mapping[str, Any], now: datetime, *, has_files: bool
-) -> tuple[Availability, str | None]:
-    mode = words(about.get("mode"))
-    if mode == "Archived":
-        return Availability.ARCHIVED, "the creator archived the model, so the site gives out no files"
-    if mode == "TakenDown":
-        return Availability.TAKEN_DOWN, "the site took the model down"
-    usage = words(version.get("usageControl"))
-    if usage not in (None, "Download"):
-        return Availability.GENERATION_ONLY, f"the creator allows use on the site only ({usage})"
-    early = _early_access(version, now)
-    if early:
-        return Availability.EARLY_ACCESS, early
-    return Availability.PUBLIC, None if has_files else "the site lists no file for this version"
-
-
-def _early_access(version: Mapping[str, Any], now: datetime) -> str | None:
-    """Say why downloads are not free yet; every year had its own field for it."""
-    paid = version.get("paidAccess")
-    if paid:
-        until = moment(mapping(paid).get("endsAt"))
-        return f"paid access until {until:%Y-%m-%d %H:%M} UTC" if until else "paid access"
-    until = moment(version.get("earlyAccessEndsAt"))
-    days = whole(version.get("earlyAccessTimeFrame"))
-    published_at = moment(version.get("publishedAt"))
-    if until is None and days and published_at and days < timedelta(days=10_000).days:
-        until = published_at + timedelta(days=days)
-    if until is not None:
-        return f"early access until {until:%Y-%m-%d %H:%M} UTC" if until > now else None
-    return "early access" if version.get("availability") == "EarlyAccess" else None
+def _utc(at: datetime | None) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None
 
 
 def _license(about: Mapping[str, Any]) -> License:

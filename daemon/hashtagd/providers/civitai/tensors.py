@@ -15,14 +15,13 @@ from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Absent, Found, Subject
 from hashtagd.providers import verdicts
 from hashtagd.providers.civitai.addresses import Addresses
-from hashtagd.providers.civitai.client import Api, Unanswered, refusal
+from hashtagd.providers.civitai.client import Api, Unanswered, refusal, says_unknown
 from hashtagd.providers.civitai.fields import identity, mapping, mappings
 from hashtagd.providers.civitai.files import autov3_of, sha256_of, size_bytes_of
 from hashtagd.providers.civitai.shapes import UnknownShape, card_of
 
 _OK: Final = 200
 _NOT_FOUND: Final = 404
-_UNKNOWN: Final = "Model not found"
 
 
 class CivitaiTensors:
@@ -56,7 +55,7 @@ class CivitaiTensors:
 
     def _answer(self, text: str, subject: Subject) -> Found | Absent | Trouble:
         reply = self._api.by_any_hash(text[:AUTOV3_DIGITS])
-        if reply.status == _NOT_FOUND and mapping(reply.body).get("error") == _UNKNOWN:
+        if says_unknown(reply):
             return Absent()
         if reply.status == _NOT_FOUND:
             # "Missing model file": the hash is known, the file is not shown; that is no no
