@@ -26,6 +26,8 @@ class FileRow:
     root: str
     relpath: str
     size_bytes: int
+    #: 0 where the root's numbers mean nothing
+    inode: int
     state: str
     first_seen_at: datetime
     published_at: datetime | None
@@ -176,6 +178,7 @@ def _file_row(row: Record, said: Sequence[Record], pins: dict[str, Any]) -> File
         root=row.root,
         relpath=row.relpath,
         size_bytes=row.size_bytes,
+        inode=row.inode,
         state=row.state,
         first_seen_at=row.first_seen_at,
         published_at=row.published_at,

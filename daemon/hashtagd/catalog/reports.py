@@ -4,7 +4,8 @@ Every report fetches its rows and ends its transaction before anybody prints a b
 blocks the writers' commits.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,10 +14,11 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from hashtagd.catalog import gates
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.filters import Filters
+from hashtagd.catalog.filters import BEST, BEST_ID, Filters
 from hashtagd.catalog.pages import FileRow, History, find, history, pick
 from hashtagd.catalog.states import STATE, STATES
 from hashtagd.catalog.tables import file, gate, question
+from hashtagd.core.card import Confidence
 from hashtagd.core.place import Place
 
 #: how many troubled rows a report names; the rest are counted by state
@@ -48,6 +50,19 @@ class QuestionCount:
     due: int
     waiting: int
     background: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches:
+    """How the library is known."""
+
+    #: files by how sure their match is; those that nobody knows are not counted
+    confidence: Mapping[str, int]
+    #: the same files by whether their model can still be had
+    availability: Mapping[str, int]
+    #: when a site answered last, and when the next question is due; None: never
+    last_check_at: datetime | None
+    next_check_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +104,10 @@ class Reports:
     def questions(self) -> QuestionCount:
         """Count questions that somebody has a file for or not."""
         return self._database.read(_questions)
+
+    def matches(self) -> Matches:
+        """Count how sure the matches of live files are, and what of them can still be had."""
+        return self._database.read(lambda it, _now: _matches(it))
 
     def summary(self) -> Summary:
         """Sum up all live files."""
@@ -164,6 +183,28 @@ def _questions(connection: Connection, now: datetime) -> QuestionCount:
         )
     ).one()
     return QuestionCount(due=due, waiting=waiting, background=background)
+
+
+def _matches(connection: Connection) -> Matches:
+    rows = connection.execute(
+        select(BEST.c.confidence, BEST.c.availability, func.count())
+        .select_from(file.join(BEST, BEST.c.id == BEST_ID))
+        .where(file.c.gone_at.is_(None), file.c.sha256.is_not(None))
+        .group_by(BEST.c.confidence, BEST.c.availability)
+    )
+    confidence, availability = Counter[str](), Counter[str]()
+    for sure, had, count in rows:
+        confidence[sure] += count
+        availability[had] += count
+    last, following = connection.execute(
+        select(func.max(question.c.answered_at), func.min(question.c.due_at))
+    ).one()
+    return Matches(
+        confidence={it.value: confidence[it.value] for it in Confidence},
+        availability=dict(sorted(availability.items())),
+        last_check_at=last,
+        next_check_at=following,
+    )
 
 
 def _count(which: ColumnElement[bool]) -> ColumnElement[int]:

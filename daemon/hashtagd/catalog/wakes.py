@@ -11,7 +11,7 @@ from hashtagd.catalog.rows import ABOUT_FILE, NO_FACTS, NO_LEASE, NO_TROUBLE, ch
 from hashtagd.catalog.tables import file, gate, question
 from hashtagd.core import schedule
 from hashtagd.core.place import Place
-from hashtagd.core.work import Stage
+from hashtagd.core.work import HashKind, Stage
 
 _LONGEST: Final = timedelta(seconds=schedule.LONGEST_WAIT_S)
 #: a lease is never renewed for longer than this
@@ -67,14 +67,17 @@ def publish_again(connection: Connection, now: datetime, roots: Sequence[str]) -
 
 
 def ask_again(connection: Connection, now: datetime, hashes: Sequence[str] | None) -> int:
-    """Make questions due now, answered ones too; None: all of them. Returns how many."""
+    """Make questions due now, answered ones too. Returns how many.
+
+    None: all, but for those about tensors: each costs a request of its own, and few of them ever change.
+    """
     free = and_(
         question.c.lease_owner.is_(None),
         or_(question.c.due_at.is_not(None), question.c.parked_at.is_not(None)),
     )
     again = update(question).where(free).values(**NO_TROUBLE, due_at=now, pull_at=now)
     if hashes is None:
-        return connection.execute(again).rowcount
+        return connection.execute(again.where(question.c.hash_kind == HashKind.SHA256.value)).rowcount
     return sum(
         connection.execute(again.where(question.c.hash.in_(some))).rowcount
         for some in chunks(sorted(set(hashes)))

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from hashtagd.catalog.pages import FileRow
-from hashtagd.core.card import Card
+from hashtagd.core.card import Card, DownloadUrl
 from hashtagd.core.digests import Digests
+from hashtagd.core.training import Training, training_of
+from hashtagd.service.provisional import card_to_show
 
 #: what the confidence of a match means
-_CONFIDENCE = {
+CONFIDENCE = {
     "owner": "you said so",
     "exact": "same SHA-256",
     "tensors": "same tensors, another header",
@@ -42,12 +44,48 @@ def card_facts(card: Card) -> dict[str, object]:
         "trigger words": ", ".join(card.trained_words),
         "tags": ", ".join(card.tags),
         "creator": card.creator,
-        "matched": f"{card.provider}, {_CONFIDENCE[card.confidence.value]}",
-        "availability": card.availability.value.replace("_", " "),
+        "matched": f"{card.provider}, {CONFIDENCE[card.confidence.value]}",
+        "availability": availability_in_words(card),
         "page": card.page_url,
-        "downloads": [url.url for item in card.downloads for url in item.urls],
+        "newer version": _update(card),
+        "downloads": [_address(url) for item in card.downloads for url in item.urls],
         "no download": card.not_downloadable_because,
     }
+
+
+def availability_in_words(card: Card) -> str:
+    """Say whether the model can still be had, and until when it cannot."""
+    words = card.availability.value.replace("_", " ")
+    return f"{words} until {card.early_access_ends_at}" if card.early_access_ends_at else words
+
+
+def training_facts(training: Training | None) -> dict[str, object]:
+    """Give what the file tells of its training as names and values for people."""
+    if training is None:
+        return {}
+    words = (f"{text} ({count})" for text, count in training.trigger_candidates)
+    plain = {
+        name.replace("_", " "): value
+        for name, value in training.to_json().items()
+        if value not in (None, "", []) and name not in ("trigger_candidates", "folder_hints")
+    }
+    return {
+        "trained": ", ".join(f"{name} {value}" for name, value in plain.items()),
+        "trained on": ", ".join(words),
+        "data folders": ", ".join(training.folder_hints),
+    }
+
+
+def _update(card: Card) -> str | None:
+    if card.update is None:
+        return None
+    published = f", published {card.update.published_at[:10]}" if card.update.published_at else ""
+    return f"{card.update.name or 'without a name'} (version {card.update.version_id}{published})"
+
+
+def _address(url: DownloadUrl) -> str:
+    marks = [word for word, said in (("asks for an account", url.gated), ("paid", url.paid)) if said]
+    return url.url + (f" ({', '.join(marks)})" if marks else "")
 
 
 def card_json(row: FileRow, absolute_path: Path | None) -> dict[str, Any]:
@@ -65,9 +103,18 @@ def card_json(row: FileRow, absolute_path: Path | None) -> dict[str, Any]:
         "state": row.state,
         "next_check_at": row.next_check_at,
         "hashes": hashes_json(digests),
-        **model_json(row.card, checked_at=row.checked_at),
+        **model_json(card_to_show(row), checked_at=row.checked_at),
         "trouble": None if row.trouble is None else dict(row.trouble),
+        "locked": list(row.locked),
+        "updates_ignored": row.updates_ignored,
     }
+
+
+def told_training(row: FileRow) -> Training | None:
+    """Read what the file tells of its training; None where it tells nothing."""
+    if row.header is None:
+        return None
+    return training_of(row.header.metadata, tensor_rank=row.header.rank)
 
 
 def hashes_json(digests: Digests | None) -> dict[str, str | None]:
@@ -85,7 +132,7 @@ def model_json(card: Card | None, *, checked_at: datetime | None) -> dict[str, A
         "downloadable": card is not None and card.downloadable,
         "not_downloadable_because": data.get("not_downloadable_because"),
         **{name: data.get(name, [] if name in _LISTS else None) for name in _LATER},
-        "update": None,
+        "update": data.get("update"),
     }
 
 

@@ -1,8 +1,8 @@
 """`hashtagd list`, `search` and `show`: what the catalog knows."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum, auto
 
 import click
 
@@ -10,8 +10,17 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.filters import Filters
 from hashtagd.catalog.pages import FileRow, Told
 from hashtagd.catalog.states import STATES
-from hashtagd.cli.cards import card_facts, card_json
+from hashtagd.cli.cards import (
+    CONFIDENCE,
+    availability_in_words,
+    card_facts,
+    card_json,
+    told_training,
+    training_facts,
+)
 from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.doubles import print_duplicates
+from hashtagd.cli.finding import found_rows
 from hashtagd.cli.output import (
     bytes_in_words,
     is_text,
@@ -22,14 +31,8 @@ from hashtagd.cli.output import (
     print_table,
 )
 from hashtagd.core.digests import Digests
-from hashtagd.core.place import Place
-from hashtagd.core.troubles import GiveUp, Scope
-from hashtagd.service.roots import RootPlan, place_of
-
-#: fewer digits of a hash would match by chance
-_HASH_DIGITS = 8
-#: what every store can count to
-_ID_DIGITS = 18
+from hashtagd.service.provisional import card_to_show
+from hashtagd.service.roots import RootPlan
 
 
 @click.command("list")
@@ -38,6 +41,9 @@ _ID_DIGITS = 18
 @click.option("--base", help="Only models for this base model.")
 @click.option("--trouble", is_flag=True, help="Only files that something keeps waiting, with the reason.")
 @click.option("--unmatched", is_flag=True, help="Only files that no site knows.")
+@click.option("--updates", is_flag=True, help="Only models that have a newer version you do not have.")
+@click.option("--review", is_flag=True, help="Only files that two answers call different models.")
+@click.option("--duplicates", is_flag=True, help="Files that hold the same model, and what that costs.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @pass_context
@@ -49,14 +55,31 @@ def list_models(
     base: str | None,
     trouble: bool,
     unmatched: bool,
+    updates: bool,
+    review: bool,
+    duplicates: bool,
     limit: int | None,
     as_json: bool,
 ) -> int:
     """List the files of the catalog."""
-    filters = Filters(state=state, kind=kind, base=base, trouble=trouble, unmatched=unmatched, limit=limit)
+    filters = Filters(
+        state=state,
+        kind=kind,
+        base=base,
+        trouble=trouble,
+        unmatched=unmatched,
+        updates=updates,
+        review=review,
+        duplicates=duplicates,
+        limit=None if duplicates else limit,
+    )
     with context.catalog() as catalog:
         rows = catalog.reports.list_files(filters)
-    _print_rows(context, rows, as_json=as_json, with_trouble=trouble)
+    if duplicates:
+        print_duplicates(rows, limit, as_json=as_json)
+        return 0
+    form = _Form.TROUBLES if trouble else _Form.UPDATES if updates else _Form.PLAIN
+    _print_rows(context, rows, form, as_json=as_json)
     return 0
 
 
@@ -71,7 +94,7 @@ def search(context: Context, *, words: tuple[str, ...], limit: int | None, as_js
         return 0  # no store can hold it, so no file has it
     with context.catalog() as catalog:
         rows = catalog.reports.search(words, limit)
-    _print_rows(context, rows, as_json=as_json, with_trouble=False)
+    _print_rows(context, rows, _Form.PLAIN, as_json=as_json)
     return 0
 
 
@@ -83,11 +106,9 @@ def show(context: Context, *, wanted: str, as_json: bool) -> int:
     """Show everything known of one model: by file, by hash, or by the site's number."""
     plan = context.known_roots()
     with context.catalog() as catalog:
-        rows = _find(catalog, plan, wanted)
-        if not rows:
-            raise _unknown(wanted)
+        rows = found_rows(catalog, plan, wanted)
         if as_json:
-            cards = [card_json(row, plan.path_of(row.root, row.relpath)) for row in rows]
+            cards = [_whole_json(row, plan) for row in rows]
             print_json(cards[0] if len(cards) == 1 else cards)
             return 0
         for number, row in enumerate(rows):
@@ -97,68 +118,84 @@ def show(context: Context, *, wanted: str, as_json: bool) -> int:
     return 0
 
 
-def _find(catalog: Catalog, plan: RootPlan, wanted: str) -> list[FileRow]:
-    if not is_text(wanted):
-        return []  # no store can hold such a name
-    for place in _places(plan, wanted):
-        if rows := catalog.reports.show(place):
-            return rows
-    is_id = wanted.isascii() and wanted.isdigit() and len(wanted) <= _ID_DIGITS
-    if is_id and (rows := catalog.reports.show(int(wanted))):
-        return rows
-    if len(wanted) >= _HASH_DIGITS and set(wanted.lower()) <= set("0123456789abcdef"):
-        return catalog.reports.show(wanted.lower())
-    return []
+class _Form(Enum):
+    """Which columns a list has."""
+
+    PLAIN = auto()
+    TROUBLES = auto()
+    UPDATES = auto()
 
 
-def _places(plan: RootPlan, wanted: str) -> Iterator[Place]:
-    """Read a word as a path from here, and as `list` prints files: the root's name before the path."""
-    place = place_of(plan.folders, Path(wanted))
-    if place is not None:
-        yield place
-    root, _, relpath = wanted.partition("/")
-    with suppress(ValueError):
-        yield Place(root=root, relpath=relpath)
-
-
-def _print_rows(context: Context, rows: Sequence[FileRow], *, as_json: bool, with_trouble: bool) -> None:
+def _print_rows(context: Context, rows: Sequence[FileRow], form: _Form, *, as_json: bool) -> None:
     if as_json:
         plan = context.known_roots()
         print_json_lines(card_json(row, plan.path_of(row.root, row.relpath)) for row in rows)
         return
-    columns = ["state", "file", "model", "base model", "size"]
-    table: list[list[object]] = [
-        [
-            row.state,
-            f"{row.root}/{row.relpath}",
-            row.card.model_name if row.card else None,
-            row.card.base_model if row.card else None,
-            bytes_in_words(row.size_bytes),
-        ]
-        for row in rows
-    ]
-    if with_trouble:
-        columns = [*columns[:2], "why", "what you can do"]
-        table = [[*cells[:2], *_why(row)] for cells, row in zip(table, rows, strict=True)]
+    now = context.clock.now()
+    match form:
+        case _Form.TROUBLES:
+            columns = ["state", "file", "why", "what you can do"]
+            table = [[row.state, f"{row.root}/{row.relpath}", *_why(row)] for row in rows]
+        case _Form.UPDATES:
+            columns = ["file", "model", "version", "newer version", "published", "page"]
+            table = [[f"{row.root}/{row.relpath}", *_newer(row)] for row in rows]
+        case _Form.PLAIN:
+            columns = ["state", "file", "model", "base model", "size"]
+            columns += ["known by", "availability", "last check", "next check"]
+            table = [_plain(row, now) for row in rows]
     print_table(columns, table)
+
+
+def _plain(row: FileRow, now: datetime) -> list[object]:
+    card = card_to_show(row)
+    return [
+        row.state,
+        f"{row.root}/{row.relpath}",
+        card.model_name if card else None,
+        card.base_model if card else None,
+        bytes_in_words(row.size_bytes),
+        CONFIDENCE[card.confidence.value] if card else None,
+        availability_in_words(card) if card else None,
+        moment_in_words(row.checked_at, now) if row.checked_at else None,
+        moment_in_words(row.next_check_at, now) if row.next_check_at else None,
+    ]
+
+
+def _newer(row: FileRow) -> list[object]:
+    card = row.card
+    update = None if card is None else card.update
+    if card is None or update is None:
+        return []  # the filter lets only others through
+    return [card.model_name, card.version_name, update.name, (update.published_at or "")[:10], card.page_url]
 
 
 def _why(row: FileRow) -> list[object]:
     return [row.trouble["what"], row.trouble["you"]] if row.trouble else [None, None]
 
 
+def _whole_json(row: FileRow, plan: RootPlan) -> dict[str, object]:
+    training = told_training(row)
+    return {
+        **card_json(row, plan.path_of(row.root, row.relpath)),
+        "training": None if training is None else training.to_json(),
+    }
+
+
 def _print_one(context: Context, catalog: Catalog, plan: RootPlan, row: FileRow) -> None:
-    now = context.clock.now()
+    now, card = context.clock.now(), card_to_show(row)
     digests = None if row.sha256 is None else Digests(sha256=row.sha256, tensors_sha256=row.tensors_sha256)
     print_facts(
         {
             "file": plan.path_of(row.root, row.relpath) or f"{row.root}/{row.relpath}",
             "size": bytes_in_words(row.size_bytes),
             "state": row.state,
-            **(card_facts(row.card) if row.card else {}),
+            **(card_facts(card) if card else {}),
+            "locked": ", ".join(row.locked),
+            "updates": "you do not want to hear of them" if row.updates_ignored else None,
             "SHA-256": row.sha256,
             "AutoV2": digests.autov2 if digests else None,
             "AutoV3": digests.autov3 if digests else None,
+            **training_facts(told_training(row)),
             "last check": moment_in_words(row.checked_at, now) if row.checked_at else None,
             "next check": moment_in_words(row.next_check_at, now) if row.next_check_at else None,
             "trouble": [row.trouble["what"], row.trouble["does"], row.trouble["you"]]
@@ -181,13 +218,3 @@ def _print_one(context: Context, catalog: Catalog, plan: RootPlan, row: FileRow)
 def _reason(told: Told) -> object:
     trouble = (told.detail or {}).get("trouble")
     return trouble.get("what") if isinstance(trouble, Mapping) else None
-
-
-def _unknown(wanted: str) -> GiveUp:
-    return GiveUp(
-        f"the catalog knows nothing called {wanted}",
-        does="nothing is shown",
-        you="name a file below a root, 8 or more digits of a hash, or a number; `hashtagd list` shows all",
-        scope=Scope.FILE,
-        kind="not_in_catalog",
-    )

@@ -1,7 +1,6 @@
-"""`hashtagd lookup`: ask the sites about files or hashes now, and write nothing."""
+"""`hashtagd lookup`: ask the sites about files, hashes or versions now, and write nothing."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -11,34 +10,30 @@ from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
 from hashtagd.cli.output import print_facts, print_json_lines
 from hashtagd.core.digests import Digests, is_sha256
+from hashtagd.core.naming import ModelRef, parse_model_name
 from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
 from hashtagd.core.work import Subject
-from hashtagd.service import parts
 from hashtagd.service.clock import StopPause
-from hashtagd.service.lookup import Looked, look_up, subject_of
+from hashtagd.service.lookup import Looked, by_version, look_up, subject_of
+from hashtagd.service.matching import named_version
+from hashtagd.service.providers import asked_now
 
 
 @click.command()
-@click.argument("wanted", nargs=-1, required=True, metavar="FILE|HASH...")
+@click.argument("wanted", nargs=-1, required=True, metavar="FILE|HASH|VERSION_ID|AIR|URL...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @pass_context
 def lookup(context: Context, wanted: tuple[str, ...], as_json: bool) -> int:  # noqa: FBT001 - click's flags
-    """Ask now about files or SHA-256 hashes; nothing is written."""
+    """Ask now about files, SHA-256 hashes, or versions by number, AIR or address; nothing is written."""
     pause = StopPause()
     subjects = [_subject(text, context, pause) for text in wanted]
-    with context.catalog() as catalog, ExitStack() as stack:
-        outside = parts.Outside(
-            loaded=context.loaded,
-            environ=context.environ,
-            clock=context.clock,
-            pause=pause,
-            gates=parts.make_gates(context.loaded, catalog),
-            tell=lambda _event, _values: None,
-        )
-        providers = parts.make_providers(outside)
-        for provider in providers:
-            stack.callback(provider.close)
-        looked = list(look_up(subjects, providers))
+    hashes = [subject for subject in subjects if subject.version_id is None]
+    versions = [subject for subject in subjects if subject.version_id is not None]
+    with (
+        context.catalog() as catalog,
+        asked_now(context.loaded, context.environ, context.clock, pause, catalog) as providers,
+    ):
+        looked = [*look_up(hashes, providers), *look_up(versions, by_version(providers))]
     if as_json:
         print_json_lines(_to_json(item) for item in looked)
     else:
@@ -54,7 +49,10 @@ def _exit_code(looked: Sequence[Looked]) -> int:
 
 def _subject(text: str, context: Context, pause: StopPause) -> Subject:
     path = Path(text)
-    if is_sha256(text.lower()) and not path.exists():
+    there = path.exists()
+    if not there and (ref := _named(text)) is not None:
+        return Subject(hash=text, digests=None, header=None, size_bytes=0, version_id=ref.version_id)
+    if is_sha256(text.lower()) and not there:
         return Subject(hash=text.lower(), digests=Digests(sha256=text.lower()), header=None, size_bytes=0)
     try:
         subject = subject_of(path, clock=context.clock, pause=pause)
@@ -66,11 +64,20 @@ def _subject(text: str, context: Context, pause: StopPause) -> Subject:
     raise trouble if isinstance(trouble, Trouble) else _not_found(path, "it changed while it was read")
 
 
+def _named(text: str) -> ModelRef | None:
+    """Read a version by its number, AIR or address; None: it is something else."""
+    try:
+        parse_model_name(text)
+    except ValueError:
+        return None
+    return named_version(text)
+
+
 def _not_found(path: Path, why: str) -> GiveUp:
     return GiveUp(
         f"{path.name}: {why}",
         does="nothing was asked",
-        you="name a file that can be read, or the 64 digits of a SHA-256",
+        you="name a file that can be read, the 64 digits of a SHA-256, or a version's number or address",
         scope=Scope.FILE,
         kind="not_readable",
     )
@@ -92,7 +99,8 @@ def _print(looked: Sequence[Looked]) -> None:
     for number, item in enumerate(looked):
         if number:
             click.echo("")
-        print_facts({"SHA-256": item.subject.hash, **dict(_facts(item))})
+        kind = "asked for" if item.subject.digests is None else "SHA-256"
+        print_facts({kind: item.subject.hash, **dict(_facts(item))})
 
 
 def _facts(item: Looked) -> Iterator[tuple[str, object]]:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.cli.cards import CONFIDENCE
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.output import bytes_in_words, moment_in_words, print_json, print_table, safe
 from hashtagd.core.work import Stage
@@ -33,7 +34,7 @@ def status(context: Context, *, as_json: bool) -> int:
 
 
 def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: int | None) -> dict[str, Any]:
-    questions = catalog.reports.questions()
+    questions, matches = catalog.reports.questions(), catalog.reports.matches()
     roots = _roots(catalog, context, presence)
     troubles = [
         {"scope": item.trouble["scope"], "where": item.where, **_clauses(item.trouble)}
@@ -59,6 +60,10 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
         "roots": roots,
         "states": catalog.reports.states(),
         "questions": {"due": questions.due, "waiting": questions.waiting, "background": questions.background},
+        "matches": dict(matches.confidence),
+        "availability": dict(matches.availability),
+        "last_check_at": matches.last_check_at,
+        "next_check_at": matches.next_check_at,
         "gates": [
             {
                 "origin": gate.origin,
@@ -133,8 +138,20 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
                 for root in facts["roots"]
             ],
         )
+    known = ", ".join(f"{count} by {CONFIDENCE[name]}" for name, count in facts["matches"].items() if count)
+    if known:
+        click.echo(f"known: {known}")
+    rest = [f"{count} {name.replace('_', ' ')}" for name, count in facts["availability"].items()]
+    if facts["availability"].keys() - {"public"}:
+        click.echo(f"where they came from they are: {', '.join(rest)}")
     questions = facts["questions"]
-    click.echo(f"questions: {questions['due']} due, {questions['waiting']} waiting for their time")
+    click.echo(
+        f"questions: {questions['due']} due, {questions['waiting']} waiting for their time, "
+        f"{questions['background']} behind all others"
+    )
+    if facts["last_check_at"] is not None:
+        last, following = (moment_in_words(facts[name], now) for name in ("last_check_at", "next_check_at"))
+        click.echo(f"last answer of a site: {last}; next question: {following}")
     for gate in facts["gates"]:
         if not gate["open"]:
             opens = moment_in_words(gate["opens_at"], now)

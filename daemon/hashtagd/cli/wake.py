@@ -1,4 +1,4 @@
-"""`hashtagd retry` and `hashtagd rescan`: wake what waits, look at the disks now."""
+"""`hashtagd retry`, `refresh` and `rescan`: wake what waits, ask again, look at the disks now."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +7,12 @@ import click
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.finding import found_rows
 from hashtagd.cli.output import safe
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble
 from hashtagd.service.clock import StopPause
+from hashtagd.service.lock import running_pid
 from hashtagd.service.roots import RootPlan, place_of
 from hashtagd.service.survey import survey_root
 from hashtagd.watch.roots import RootFolder, Roots
@@ -29,6 +31,24 @@ def retry(context: Context, files: tuple[Path, ...]) -> int:
                 raise _unknown(place)
         woken = catalog.retry(places if files else None)
     click.echo(f"{woken} files are due now")
+    return 0
+
+
+@click.command()
+@click.argument("files", nargs=-1)
+@pass_context
+def refresh(context: Context, files: tuple[str, ...]) -> int:
+    """Ask again about FILES, also about what is known; without FILES about the whole library.
+
+    The questions go in batches; the running daemon, or the next run, asks them.
+    """
+    plan = context.known_roots()
+    with context.catalog() as catalog:
+        rows = [row for wanted in files for row in found_rows(catalog, plan, wanted)]
+        hashes = [value for row in rows for value in (row.sha256, row.tensors_sha256) if value is not None]
+        due = catalog.ask_again(hashes if files else None)
+    waits = "" if running_pid(context.lock_folder) is not None else "; `hashtagd run` asks them"
+    click.echo(f"{due} questions are due now{waits}")
     return 0
 
 

@@ -8,7 +8,7 @@ from hashtagd.core.card import Card
 from hashtagd.core.chain import Chain
 from hashtagd.core.header import Header, Incomplete, NotAModel, Whole
 from hashtagd.core.place import Place, Stamp
-from hashtagd.core.ports import Clock, Pause, Provider
+from hashtagd.core.ports import AsksByVersion, Clock, Pause, Provider
 from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
 from hashtagd.core.work import Advance, Claim, Digested, Found, Outcome, Park, Stage, Subject
 from hashtagd.service.randomness import chance
@@ -54,6 +54,11 @@ def look_up(subjects: Sequence[Subject], providers: Sequence[Provider]) -> Itera
         open_subjects = absent
     for subject in open_subjects.values():
         yield Looked(subject=subject, card=None, trouble=None)
+
+
+def by_version(providers: Sequence[Provider]) -> list[Provider]:
+    """Give those that can be asked for a version by its number."""
+    return [it.by_version() for it in providers if isinstance(it, AsksByVersion)]
 
 
 def _no_answer(provider: str) -> TryLater:

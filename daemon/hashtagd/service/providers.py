@@ -1,13 +1,16 @@
 """The providers of one process, in the order in which they are asked, and the lines of questions to them."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
+from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.chain import Chain, Link
-from hashtagd.core.ports import AsksByTensors, AsksByVersion
+from hashtagd.core.ports import AsksByTensors, AsksByVersion, Clock, Pause
 from hashtagd.core.work import HashKind
 from hashtagd.providers import ClosableProvider
+from hashtagd.service import parts
 from hashtagd.service.asking import Line
+from hashtagd.settings import Loaded
 
 
 class Providers:
@@ -40,3 +43,28 @@ class Providers:
         with ExitStack() as stack:
             for provider in self.made:
                 stack.callback(provider.close)
+
+
+@contextmanager
+def asked_now(
+    loaded: Loaded, environ: Mapping[str, str], clock: Clock, pause: Pause, catalog: Catalog
+) -> Iterator[Sequence[ClosableProvider]]:
+    """Make the providers for a command that asks by itself, behind the same gates as the daemon.
+
+    Raises:
+        SettingsMistakes: an option is wrong, or the key cannot be used.
+    """
+    made = parts.make_providers(
+        parts.Outside(
+            loaded=loaded,
+            environ=environ,
+            clock=clock,
+            pause=pause,
+            gates=parts.make_gates(loaded, catalog),
+            tell=lambda _event, _values: None,
+        )
+    )
+    with ExitStack() as stack:
+        for provider in made:
+            stack.callback(provider.close)
+        yield made

@@ -1,0 +1,94 @@
+"""Which files of the catalog a word of the command line means."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.pages import FileRow
+from hashtagd.cli.output import is_text
+from hashtagd.core.place import Place
+from hashtagd.core.troubles import GiveUp, Scope, TryLater
+from hashtagd.service.roots import RootPlan, place_of
+
+#: fewer digits of a hash would match by chance
+_HASH_DIGITS: Final = 8
+#: what every store can count to
+_ID_DIGITS: Final = 18
+
+
+def find_rows(catalog: Catalog, plan: RootPlan, wanted: str) -> list[FileRow]:
+    """Find files by path, by the place that `list` prints, by number of model or version, or by hash."""
+    if not is_text(wanted):
+        return []  # no store can hold such a name
+    for place in _places(plan, wanted):
+        if rows := catalog.reports.show(place):
+            return rows
+    is_id = wanted.isascii() and wanted.isdigit() and len(wanted) <= _ID_DIGITS
+    if is_id and (rows := catalog.reports.show(int(wanted))):
+        return rows
+    if len(wanted) >= _HASH_DIGITS and set(wanted.lower()) <= set("0123456789abcdef"):
+        return catalog.reports.show(wanted.lower())
+    return []
+
+
+def found_rows(catalog: Catalog, plan: RootPlan, wanted: str) -> list[FileRow]:
+    """Find files as `find_rows` does.
+
+    Raises:
+        GiveUp: there is none.
+    """
+    rows = find_rows(catalog, plan, wanted)
+    if not rows:
+        raise unknown_to_catalog(wanted)
+    return rows
+
+
+def find_one(catalog: Catalog, plan: RootPlan, wanted: str) -> FileRow:
+    """Find a file whose bytes are known; copies of the same bytes are as good as one.
+
+    Raises:
+        GiveUp: there is no such file, or files with different bytes are meant.
+        TryLater: the file was not read yet.
+    """
+    rows = found_rows(catalog, plan, wanted)
+    hashes = {row.sha256 for row in rows}
+    if len(hashes) > 1:
+        raise GiveUp(
+            f"{len(rows)} files with different bytes are called {wanted}",
+            does="nothing was changed",
+            you="name one by its path or its SHA-256; `hashtagd show` lists them",
+            scope=Scope.FILE,
+            kind="ambiguous",
+        )
+    if None in hashes:
+        raise TryLater(
+            f"{rows[0].root}/{rows[0].relpath} was not read yet, so its hash is not known",
+            does="nothing was changed: what you decide is kept by the hash",
+            you="say it again when `hashtagd show FILE` has a SHA-256",
+            scope=Scope.FILE,
+            kind="not_hashed",
+        )
+    return rows[0]
+
+
+def unknown_to_catalog(wanted: str) -> GiveUp:
+    """Say that nothing is called so."""
+    return GiveUp(
+        f"the catalog knows nothing called {wanted}",
+        does="nothing is shown or changed",
+        you="name a file below a root, 8 or more digits of a hash, or a number; `hashtagd list` shows all",
+        scope=Scope.FILE,
+        kind="not_in_catalog",
+    )
+
+
+def _places(plan: RootPlan, wanted: str) -> Iterator[Place]:
+    """Read a word as a path from here, and as `list` prints files: the root's name before the path."""
+    place = place_of(plan.folders, Path(wanted))
+    if place is not None:
+        yield place
+    root, _, relpath = wanted.partition("/")
+    with suppress(ValueError):
+        yield Place(root=root, relpath=relpath)
