@@ -66,10 +66,10 @@ def test_a_verdict_on_bytes_that_a_scan_saw_otherwise_meanwhile_does_not_stand(
     claim = library.claim_one(Stage.SETTLE)
     assert library.note("x", version=1) == Noted(same=1)
     if not kept_last:
-        catalog.keep_folders(ROOT, {"": b"seen"})
+        catalog.scans.keep_folders(ROOT, {"": b"seen"})
     assert catalog.apply([(claim, verdict)]) == [True]
     if kept_last:
-        catalog.keep_folders(ROOT, {"": b"seen"})
+        catalog.scans.keep_folders(ROOT, {"": b"seen"})
     library.clock.advance(60)
     again = library.claim_one(Stage.SETTLE)
     catalog.apply([(again, Restart(stamp=stamp_of("x", 1)))])
@@ -203,7 +203,7 @@ def test_names_no_store_can_keep_are_passed_over(library: Library) -> None:
     """F18, F57."""
     names = ["bad\udcff", "l" * 3000, "good"]
     assert library.note(*names) == Noted(new=1)
-    assert set(library.catalog.files_in(ROOT, "")) == {"good"}
+    assert set(library.catalog.scans.files_in(ROOT, "")) == {"good"}
 
 
 def test_numbers_beyond_the_signed_range_come_back_as_they_were(library: Library) -> None:
@@ -235,39 +235,42 @@ def test_two_processes_that_note_one_file_make_one_row(
     one, two = Library(open_catalog("one"), clock), Library(open_catalog("two"), clock)
     one.note("x")
     assert two.note("x") == Noted(same=1)
-    assert two.catalog.count_files(ROOT) == 1
+    assert two.catalog.scans.count_files(ROOT) == 1
 
 
 def test_a_library_larger_than_one_transaction_is_noted_whole(library: Library) -> None:
     names = [f"d{at % 7}/f{at}" for at in range(1201)]
     assert library.note(*names) == Noted(new=1201)
-    assert library.catalog.count_files(ROOT) == 1201
+    assert library.catalog.scans.count_files(ROOT) == 1201
     assert library.lose(*names).gone == 1201
 
 
 def test_a_difference_makes_the_scan_look_into_the_folder_again(library: Library) -> None:
     library.note("a/x", "b/y", "z")
-    library.catalog.keep_folders(ROOT, {"a": b"1", "b": b"2", "": b"3"})
-    assert library.catalog.folder_digests(ROOT) == {"a": b"1", "b": b"2", "": b"3"}
+    library.catalog.scans.keep_folders(ROOT, {"a": b"1", "b": b"2", "": b"3"})
+    assert library.catalog.scans.folder_digests(ROOT) == {"a": b"1", "b": b"2", "": b"3"}
     library.lose("a/x")
     library.note("c/new")
-    assert library.catalog.folder_digests(ROOT) == {"b": b"2", "": b"3", "c": b""}
+    assert library.catalog.scans.folder_digests(ROOT) == {"b": b"2", "": b"3", "c": b""}
 
 
 def test_folders_are_kept_forgotten_and_read_by_name(library: Library) -> None:
     library.note("a/x", "a/deep/y")
-    library.catalog.keep_folders(ROOT, {"a": b"1", "bad\udcff": b"2"})
-    library.catalog.keep_folders(ROOT, {"a": b"4", "a/deep": b"5"})
-    library.catalog.keep_folders(ROOT, {"a/deep": None})
-    library.catalog.keep_folders(ROOT, {})
-    assert library.catalog.folder_digests(ROOT) == {"a": b"4", "a/deep": b""}
-    assert library.catalog.files_in(ROOT, "a") == {"x": stamp_of("a/x")}
-    assert library.catalog.files_in("other", "a") == {}
+    library.catalog.scans.keep_folders(ROOT, {"a": b"1", "bad\udcff": b"2"})
+    library.catalog.scans.keep_folders(ROOT, {"a": b"4", "a/deep": b"5"})
+    library.catalog.scans.keep_folders(ROOT, {"a/deep": None})
+    library.catalog.scans.keep_folders(ROOT, {})
+    assert library.catalog.scans.folder_digests(ROOT) == {"a": b"4", "a/deep": b""}
+    assert library.catalog.scans.files_in(ROOT, "a") == {"x": stamp_of("a/x")}
+    assert library.catalog.scans.files_in("other", "a") == {}
 
 
 def test_a_root_keeps_its_marker_and_fingerprint(library: Library) -> None:
     catalog = library.catalog
-    assert (catalog.root_marker(ROOT), catalog.root_fingerprint(ROOT)) == (None, None)
-    catalog.keep_root(ROOT, "token", None)
-    catalog.keep_root(ROOT, "token", sha256("writers"))
-    assert (catalog.root_marker(ROOT), catalog.root_fingerprint(ROOT)) == ("token", sha256("writers"))
+    assert (catalog.scans.root_marker(ROOT), catalog.scans.root_fingerprint(ROOT)) == (None, None)
+    catalog.scans.keep_root(ROOT, "token", None)
+    catalog.scans.keep_root(ROOT, "token", sha256("writers"))
+    assert (catalog.scans.root_marker(ROOT), catalog.scans.root_fingerprint(ROOT)) == (
+        "token",
+        sha256("writers"),
+    )

@@ -29,11 +29,11 @@ def test_a_reader_makes_no_catalog(catalog_url: str, tmp_path: Path) -> None:
 
 
 def test_a_reader_opens_what_is_there(catalog_url: str, open_catalog: Callable[[str], Catalog]) -> None:
-    open_catalog("writer").keep_root("loras", "token", None)
+    open_catalog("writer").scans.keep_root("loras", "token", None)
     found = look(catalog_url)
     assert found is not None
     with closing(found):
-        assert found.root_marker("loras") == "token"
+        assert found.scans.root_marker("loras") == "token"
 
 
 def test_a_reader_leaves_an_older_store_as_it_is(catalog_url: str, clock: FakeClock) -> None:
@@ -57,8 +57,8 @@ def test_a_catalog_that_rests_works_on_when_needed(open_catalog: Callable[[str],
     catalog = open_catalog("me")
     token = catalog.change_token()
     catalog.database.rest()
-    catalog.keep_root("loras", "token", None)
-    assert catalog.root_marker("loras") == "token"
+    catalog.scans.keep_root("loras", "token", None)
+    assert catalog.scans.root_marker("loras") == "token"
     assert catalog.change_token() != token
 
 

@@ -133,7 +133,7 @@ def test_a_restart_clears_the_hashes_and_looks_again_after_the_quiet_time(librar
     library.catalog.wake_publish([ROOT])
     library.clock.advance(50)
     before = library.claim_one(Stage.PUBLISH)
-    library.catalog.keep_folders(ROOT, {"": b"seen"})
+    library.catalog.scans.keep_folders(ROOT, {"": b"seen"})
     assert library.catalog.apply([(before, Restart(stamp=stamp_of("x", 1)))]) == [True]
     assert wait_s(library) == 10
     library.clock.advance(10)
@@ -141,7 +141,7 @@ def test_a_restart_clears_the_hashes_and_looks_again_after_the_quiet_time(librar
     assert (claim.digests, claim.header, claim.stamp) == (None, None, stamp_of("x", 1))
     assert claim.still_since == library.clock.now() - timedelta(seconds=10)
     assert claim.fence > before.fence + 1
-    assert library.catalog.folder_digests(ROOT) == {"": b""}
+    assert library.catalog.scans.folder_digests(ROOT) == {"": b""}
 
 
 def test_a_root_with_a_short_quiet_time_is_looked_at_sooner(library: Library) -> None:

@@ -51,7 +51,7 @@ def pragma(catalog: Catalog, name: str) -> object:
 
 def test_a_missing_catalog_is_made_in_a_private_folder(path: Path) -> None:
     with closing(opened(path)) as catalog:
-        assert catalog.count_files(ROOT) == 0
+        assert catalog.scans.count_files(ROOT) == 0
         assert pragma(catalog, "application_id") == sqlite.APPLICATION_ID
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert left_behind(path) == set()
@@ -213,7 +213,7 @@ def test_a_catalog_at_rest_keeps_only_the_connection_that_tells_of_news(path: Pa
         catalog.database.rest()
         assert connections(path) == 1
         assert catalog.change_token() == before
-        catalog.keep_root("loras", "token", None)
+        catalog.scans.keep_root("loras", "token", None)
         assert catalog.change_token() != before
 
 
@@ -222,7 +222,7 @@ def test_a_connection_in_use_is_left_alone_at_rest(path: Path) -> None:
         with catalog.database.engine.connect() as busy:
             catalog.database.rest()
             assert busy.execute(text("select 1")).scalar_one() == 1
-        assert catalog.root_marker("loras") is None
+        assert catalog.scans.root_marker("loras") is None
 
 
 def test_a_catalog_that_a_newer_library_left_in_wal_mode_is_read(path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_catalog_that_a_newer_library_left_in_wal_mode_is_read(path: Path) -> 
     with closing(sqlite3.connect(path)) as other:
         other.execute("pragma journal_mode = wal")
     with closing(opened(path)) as catalog:
-        assert catalog.count_files(ROOT) == 1
+        assert catalog.scans.count_files(ROOT) == 1
 
 
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -335,7 +335,7 @@ def test_a_full_disk_stops_writing_loses_nothing_and_heals(
             library.note(*(f"f{at}" for at in range(2000)))
         assert caught.value.kind in ("catalog_full", "catalog_io")
         filler.unlink()
-        assert "kept" in catalog.files_in(ROOT, "")
+        assert "kept" in catalog.scans.files_in(ROOT, "")
         assert library.note("later").new == 1
 
 

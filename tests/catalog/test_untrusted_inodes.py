@@ -19,10 +19,10 @@ def test_a_stamp_whose_inode_is_not_trusted_any_more_is_no_change(
     untrusted = replace(stamp_of("x"), inode=0)
     expected = Noted(new=1) if gone_between else Noted(same=1)
     assert library.catalog.note([library.saw("x", untrusted)]) == expected
-    assert library.catalog.files_in(ROOT, "") == {"x": untrusted}
+    assert library.catalog.scans.files_in(ROOT, "") == {"x": untrusted}
     assert library.claim(Stage.SETTLE) == []
     assert library.note("x") == Noted(same=1), "and a number it has again proves nothing either"
-    assert library.catalog.files_in(ROOT, "") == {"x": untrusted}
+    assert library.catalog.scans.files_in(ROOT, "") == {"x": untrusted}
     before = library.catalog.change_token()
     assert library.catalog.note([library.saw("x", untrusted)]) == Noted(same=1)
     assert library.catalog.change_token() == before

@@ -303,7 +303,7 @@ class Life(RuleBasedStateMachine):
             (row,) = library.catalog.reports.show(place(name))
             assert row.sha256 == sha256(f"content {version}")
             assert row.published_at is not None
-        assert library.catalog.count_files(ROOT) == len(self.disk)
+        assert library.catalog.scans.count_files(ROOT) == len(self.disk)
 
 
 def memory_folder() -> str | None:

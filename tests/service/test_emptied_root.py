@@ -22,9 +22,9 @@ def test_an_emptied_root_is_believed_only_when_the_owner_says_so(tmp_path: Path)
             path.unlink()
         doubted = survey_root(root, catalog, SystemClock(), StopPause())
         assert [trouble.kind for trouble in doubted.report.troubles] == ["root_empty"]
-        assert catalog.count_files("loras") == 12
+        assert catalog.scans.count_files("loras") == 12
         believed = survey_root(root, catalog, SystemClock(), StopPause(), believe_empty=True)
         assert believed.report.troubles == []
-        assert catalog.count_files("loras") == 0
+        assert catalog.scans.count_files("loras") == 0
     finally:
         catalog.close()

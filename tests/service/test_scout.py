@@ -59,8 +59,8 @@ class Watch:
     def known(self) -> set[str]:
         return {
             f"{folder}/{name}".lstrip("/")
-            for folder in self.catalog.folder_digests("loras")
-            for name in self.catalog.files_in("loras", folder)
+            for folder in self.catalog.scans.folder_digests("loras")
+            for name in self.catalog.scans.files_in("loras", folder)
         }
 
     def later(self, seconds: float = CHECK_S) -> None:

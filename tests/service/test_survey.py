@@ -17,7 +17,7 @@ def test_a_survey_notes_in_portions_and_counts_its_changes(catalog: Catalog, tmp
     folder = RootFolder(name="loras", path=tmp_path / "root")
     survey = survey_root(folder, catalog, SystemClock(), TickingPause())
     assert survey.changes == survey.report.files == FOLDERS_PER_COMMIT + 3
-    assert catalog.count_files("loras") == survey.changes
+    assert catalog.scans.count_files("loras") == survey.changes
     again = survey_root(folder, catalog, SystemClock(), TickingPause())
     assert (again.changes, again.report.files) == (0, survey.changes)
 
@@ -27,7 +27,10 @@ def test_a_survey_of_one_folder_leaves_the_others_alone(catalog: Catalog, tmp_pa
     write(tmp_path / "root" / "b" / "y.safetensors", data=b"y")
     folder = RootFolder(name="loras", path=tmp_path / "root")
     assert survey_root(folder, catalog, SystemClock(), TickingPause(), below="a").changes == 1
-    assert (set(catalog.files_in("loras", "a")), catalog.count_files("loras")) == ({"x.safetensors"}, 1)
+    assert (set(catalog.scans.files_in("loras", "a")), catalog.scans.count_files("loras")) == (
+        {"x.safetensors"},
+        1,
+    )
 
 
 def test_a_stop_ends_a_survey(catalog: Catalog, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from sqlalchemy import select
 from hashtagd.catalog import (
     answers,
     claims,
-    folders,
     notes,
     outcomes,
     publications,
@@ -25,6 +24,7 @@ from hashtagd.catalog import (
 )
 from hashtagd.catalog.connecting import is_there, open_database
 from hashtagd.catalog.engine import Database
+from hashtagd.catalog.folders import ScanMemory
 from hashtagd.catalog.gates import Gates
 from hashtagd.catalog.migrations import is_made, migrate
 from hashtagd.catalog.notes import Noted
@@ -33,7 +33,7 @@ from hashtagd.catalog.rows import chunks
 from hashtagd.catalog.storable import is_storable
 from hashtagd.catalog.wishes import Wishes
 from hashtagd.core.chain import Chain
-from hashtagd.core.place import Place, Sighting, Stamp
+from hashtagd.core.place import Place, Sighting
 from hashtagd.core.ports import Clock
 from hashtagd.core.work import Claim, HashKind, Outcome, Publication, QuestionClaim, Stage, Waiting
 
@@ -59,6 +59,7 @@ class Catalog:
         self.database = database
         self.owner = owner
         self.reports = Reports(database)
+        self.scans = ScanMemory(database)
         self.wishes = Wishes(database)
         self._chance = chance
         self._quiet_s = dict(quiet_s or {})
@@ -265,38 +266,6 @@ class Catalog:
         """Drop old events. Writes only if there are any."""
         last_id = self.database.read(stories.old_stories)
         return self.database.write(lambda it, _now: stories.drop_stories(it, last_id)) if last_id else 0
-
-    # ---- what the scan keeps
-
-    def folder_digests(self, root: str) -> dict[str, bytes]:
-        """Give what the last scan saw of each folder; `b""` for folders of live files that no scan saw."""
-        return self.database.read(lambda it, _now: folders.folder_digests(it, root))
-
-    def keep_folders(self, root: str, digests: Mapping[str, bytes | None]) -> None:
-        """Keep what a scan saw; None forgets a folder."""
-        if digests:
-            self.database.write(lambda it, _now: folders.keep_folders(it, root, digests))
-
-    def files_in(self, root: str, folder: str) -> dict[str, Stamp]:
-        """Give the stamps of the live files directly in a folder, by their names."""
-        return self.database.read(lambda it, _now: folders.files_in(it, root, folder))
-
-    def count_files(self, root: str) -> int:
-        """Count the live files of a root."""
-        return self.database.read(lambda it, _now: folders.count_files(it, root))
-
-    def root_marker(self, name: str) -> str | None:
-        """Give the marker under which a root is known; None when it was never kept."""
-        return self.database.read(lambda it, _now: folders.root_row(it, name))[0]
-
-    def root_fingerprint(self, name: str) -> str | None:
-        """Give the fingerprint of the writers a root is published with; None when it was never kept."""
-        return self.database.read(lambda it, _now: folders.root_row(it, name))[1]
-
-    def keep_root(self, name: str, marker: str | None, fingerprint: str | None) -> None:
-        """Keep the marker and the fingerprint of a root."""
-        values = {"marker": marker, "fingerprint": fingerprint}
-        self.database.write(lambda it, _now: folders.keep_root(it, name, values))
 
     # ---- is it there?
 

@@ -5,10 +5,48 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_
 
+from hashtagd.catalog.engine import Database
 from hashtagd.catalog.rows import chunks, insert_or_update, stamp_of
 from hashtagd.catalog.storable import is_storable
 from hashtagd.catalog.tables import file, folder, root
 from hashtagd.core.place import Place, Stamp
+
+
+class ScanMemory:
+    """What scans keep of folders and roots, so that the next one reads only what differs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def folder_digests(self, root: str) -> dict[str, bytes]:
+        """Give what the last scan saw of each folder; `b""` for folders of live files that no scan saw."""
+        return self._database.read(lambda it, _now: folder_digests(it, root))
+
+    def keep_folders(self, root: str, digests: Mapping[str, bytes | None]) -> None:
+        """Keep what a scan saw; None forgets a folder."""
+        if digests:
+            self._database.write(lambda it, _now: keep_folders(it, root, digests))
+
+    def files_in(self, root: str, folder: str) -> dict[str, Stamp]:
+        """Give the stamps of the live files directly in a folder, by their names."""
+        return self._database.read(lambda it, _now: files_in(it, root, folder))
+
+    def count_files(self, root: str) -> int:
+        """Count the live files of a root."""
+        return self._database.read(lambda it, _now: count_files(it, root))
+
+    def root_marker(self, name: str) -> str | None:
+        """Give the marker under which a root is known; None when it was never kept."""
+        return self._database.read(lambda it, _now: root_row(it, name))[0]
+
+    def root_fingerprint(self, name: str) -> str | None:
+        """Give the fingerprint of the writers a root is published with; None when it was never kept."""
+        return self._database.read(lambda it, _now: root_row(it, name))[1]
+
+    def keep_root(self, name: str, marker: str | None, fingerprint: str | None) -> None:
+        """Keep the marker and the fingerprint of a root."""
+        values = {"marker": marker, "fingerprint": fingerprint}
+        self._database.write(lambda it, _now: keep_root(it, name, values))
 
 
 def folder_digests(connection: Connection, root_name: str) -> dict[str, bytes]:

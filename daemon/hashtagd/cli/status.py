@@ -138,20 +138,7 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
                 for root in facts["roots"]
             ],
         )
-    known = ", ".join(f"{count} by {CONFIDENCE[name]}" for name, count in facts["matches"].items() if count)
-    if known:
-        click.echo(f"known: {known}")
-    rest = [f"{count} {name.replace('_', ' ')}" for name, count in facts["availability"].items()]
-    if facts["availability"].keys() - {"public"}:
-        click.echo(f"where they came from they are: {', '.join(rest)}")
-    questions = facts["questions"]
-    click.echo(
-        f"questions: {questions['due']} due, {questions['waiting']} waiting for their time, "
-        f"{questions['background']} behind all others"
-    )
-    if facts["last_check_at"] is not None:
-        last, following = (moment_in_words(facts[name], now) for name in ("last_check_at", "next_check_at"))
-        click.echo(f"last answer of a site: {last}; next question: {following}")
+    _print_known(facts, now)
     for gate in facts["gates"]:
         if not gate["open"]:
             opens = moment_in_words(gate["opens_at"], now)
@@ -169,3 +156,21 @@ def _daemon_line(daemon: dict[str, Any]) -> str:
     if not daemon["running"]:
         return "the daemon is not running"
     return f"the daemon runs (pid {daemon['pid']}) and is {'well' if daemon['well'] else 'not well'}"
+
+
+def _print_known(facts: dict[str, Any], now: datetime) -> None:
+    """Say how sure the matches are, what can still be had, and when the sites are asked."""
+    known = [f"{count} {CONFIDENCE[name]}" for name, count in facts["matches"].items() if count]
+    if known:
+        click.echo(f"known by: {', '.join(known)}")
+    if facts["availability"].keys() - {"public"}:
+        had = (f"{count} {name.replace('_', ' ')}" for name, count in facts["availability"].items())
+        click.echo(f"still to be had: {', '.join(had)}")
+    questions = facts["questions"]
+    click.echo(
+        f"questions: {questions['due']} due, {questions['waiting']} waiting for their time, "
+        f"{questions['background']} behind all others"
+    )
+    if facts["last_check_at"] is not None:
+        last, following = (moment_in_words(facts[name], now) for name in ("last_check_at", "next_check_at"))
+        click.echo(f"last answer: {last}; next question: {following}")

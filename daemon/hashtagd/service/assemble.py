@@ -220,10 +220,10 @@ class Service:
         """Publish roots again whose writers or their options changed since the last run."""
         for folder in self._process.plan.folders:
             mark = parts.writers_fingerprint(loaded, folder.name)
-            before = self._catalog.root_fingerprint(folder.name)
+            before = self._catalog.scans.root_fingerprint(folder.name)
             if before == mark:
                 continue
-            self._catalog.keep_root(folder.name, self._catalog.root_marker(folder.name), mark)
+            self._catalog.scans.keep_root(folder.name, self._catalog.scans.root_marker(folder.name), mark)
             if before is not None:
                 self._catalog.wake_publish([folder.name])
 

@@ -41,7 +41,13 @@ def survey_root(
         Trouble: scope `daemon`, the catalog is away.
     """
     walk = scan(
-        folder, catalog, clock, pause, below=below, trust_inodes=trust_inodes, believe_empty=believe_empty
+        folder,
+        catalog.scans,
+        clock,
+        pause,
+        below=below,
+        trust_inodes=trust_inodes,
+        believe_empty=believe_empty,
     )
     waiting: list[FolderDifference] = []
     changes = 0
@@ -61,5 +67,5 @@ def _keep(root: str, differences: Sequence[FolderDifference], catalog: Catalog) 
     if not differences:
         return 0
     noted = catalog.note([sighting for difference in differences for sighting in difference.sightings])
-    catalog.keep_folders(root, {difference.folder: difference.digest for difference in differences})
+    catalog.scans.keep_folders(root, {difference.folder: difference.digest for difference in differences})
     return noted.changes
