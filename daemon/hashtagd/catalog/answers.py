@@ -51,6 +51,7 @@ _NEEDED: Final = (
     question.c.card,
     question.c.raw,
     question.c.update_version_id,
+    question.c.answered_at,
     question.c.times_answered,
     question.c.times_absent,
 )
