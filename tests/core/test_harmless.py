@@ -106,6 +106,7 @@ def test_no_secret_is_left_in_prose(secret: str) -> None:
         f"a\n{secret}\nb",
         f'"{secret}"',
         f"<b>{secret}</b>",
+        f"x{secret}",
     ):
         assert "somebody" not in (prose(text, 500) or "")
 

@@ -198,7 +198,7 @@ def test_html_in_a_description_is_taken_out_and_text_stays_text() -> None:
     assert card.description_html.startswith("Link bad()")
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(CHANGES, st.sampled_from([None, "SDXL", "Flux.1"]))
 def test_any_change_leaves_a_card_that_can_be_stored(
     changes: list[tuple[str, str, str]], family: str | None
