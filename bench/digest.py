@@ -16,10 +16,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.figures import Figure, at_most, finish
+from hashtagd.core.header import Header
 from hashtagd.core.place import Place, Stamp
 from hashtagd.core.work import Advance, Claim, Digested, Stage
 from hashtagd.stages.digest import DigestOptions, DigestStage
@@ -31,6 +34,8 @@ _ROUNDS = 7
 _SMALL_FILES = 500
 _SMALL_BYTES = 2 * _MIB
 _WORKERS = 2
+#: how much faster two threads over memory must be than one, so that both cores count as free
+_FREE_CORES = 1.8
 _HEADER_BYTES = 4096
 #: one for all files of the reference; at a page's begin, where copying is not slowed by how addresses fall
 _BUFFER = memoryview(mmap.mmap(-1, 1 * _MIB))
@@ -140,6 +145,11 @@ def _page_cache(path: Path) -> list[Figure]:
 
 
 def _small_files(folder: Path) -> list[Figure]:
+    """Hash small files as the stage does and as one thread does; see what two threads get of this machine.
+
+    Where other work fills the cores, two threads get hardly more than one, whatever they do: only rounds in
+    which two threads over memory were nearly twice as fast as one can judge the stage.
+    """
     # without a header to tell the tensor part by, so that both sides do the same work
     paths = [folder / f"{number:03}.gguf" for number in range(_SMALL_FILES)]
     for number, path in enumerate(paths):
@@ -154,30 +164,60 @@ def _small_files(folder: Path) -> list[Figure]:
         chance=lambda: 0.0,
     )
     claims = [_claim(path, number) for number, path in enumerate(paths)]
+    # the same files with a header told of: the hash of the tensor part is made as well
+    headered = [replace(claim, header=Header(length_bytes=_HEADER_BYTES, tensor_count=1)) for claim in claims]
     if _digests(stage, claims) != [_hash_readinto(path) for path in paths]:
         raise AssertionError("the two ways to hash differ")
-    rounds = []
-    for _ in range(_ROUNDS):
-        for path in paths:  # the second of the three empties the cache
-            _warm(path)
-        rounds.append(
-            (
-                _timed(lambda: _digests(stage, claims)),
-                _timed(lambda: [_hash_readinto(path) for path in paths]),
-                _timed(lambda: [_hash_read(path) for path in paths]),
-            )
-        )
+    rounds = [_small_round(stage, claims, headered, paths) for _ in range(_ROUNDS)]
     stage.close()
     total = _SMALL_FILES * _SMALL_BYTES
-    took = statistics.median(row[0] for row in rounds)
-    what = f"{_SMALL_FILES} warm files of 2 MiB, {_WORKERS} workers"
+    took, both = (statistics.median(row[column] for row in rounds) for column in (0, 1))
+    free = [row for row in rounds if row[4] / row[5] >= _FREE_CORES]
+    against = "  times one thread that reads 4 MiB at a time and drops them"
     return [
-        Figure(what=what, measured=_speed(total, took), goal=""),
-        _at_least("  times one thread that reads 4 MiB at a time and drops them", _ratio(rounds, 2, 0), 2.0),
         Figure(
-            what="  times one thread with one reused buffer", measured=f"{_ratio(rounds, 1, 0):.3g}", goal=""
+            what=f"{_SMALL_FILES} warm files of 2 MiB, {_WORKERS} workers, SHA-256",
+            measured=_speed(total, took),
+            goal="",
         ),
+        _at_least(f"{against}, in {len(free)} rounds with free cores", _ratio(free, 3, 0), 2.0)
+        if free
+        else Figure(what=against, measured=f"{_ratio(rounds, 3, 0):.3g}", goal="at least 2 on free cores"),
+        Figure(
+            what="  times one thread with one reused buffer", measured=f"{_ratio(rounds, 2, 0):.3g}", goal=""
+        ),
+        Figure(what="  two threads over memory, times one", measured=f"{_ratio(rounds, 4, 5):.3g}", goal=""),
+        Figure(
+            what="  CPU time, times that of the thread that reads 4 MiB",
+            measured=f"{_ratio(rounds, 6, 7):.3g}",
+            goal="",
+        ),
+        Figure(what="the same with the tensor part's hash", measured=_speed(total, both), goal=""),
     ]
+
+
+def _small_round(
+    stage: DigestStage, claims: Sequence[Claim], headered: Sequence[Claim], paths: Sequence[Path]
+) -> tuple[float, ...]:
+    """Time the stage, the stage with both hashes, one buffer, the reference, one thread and two over memory.
+
+    Last come the CPU times of the stage and of the reference, which a busy machine changes least.
+    """
+    for path in paths:  # the reference empties the cache
+        _warm(path)
+    before_s = time.process_time()
+    stage_s = _timed(lambda: _digests(stage, claims))
+    stage_cpu_s = time.process_time() - before_s
+    both_s = _timed(lambda: _digests(stage, headered))
+    buffer_s = _timed(lambda: [_hash_readinto(path) for path in paths])
+    before_s = time.process_time()
+    reference_s = _timed(lambda: [_hash_read(path) for path in paths])
+    reference_cpu_s = time.process_time() - before_s
+    memory = memoryview(bytes(_MIB))
+    one_s = _timed(lambda: _hash_memory(memory, _SMALL_FILES * _MIB))
+    with ThreadPoolExecutor(2) as threads:
+        two_s = _timed(lambda: list(threads.map(_hash_memory, [memory] * 2, [_SMALL_FILES * _MIB // 2] * 2)))
+    return (stage_s, both_s, buffer_s, reference_s, one_s, two_s, stage_cpu_s, reference_cpu_s)
 
 
 def _claim(path: Path, number: int) -> Claim:
