@@ -33,6 +33,9 @@ CARD_KEYS = [
     "downloads",
     "update",
     "trouble",
+    "locked",
+    "updates_ignored",
+    "training",
 ]
 INK = "styles/ink.safetensors"
 

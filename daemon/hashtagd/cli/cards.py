@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hashtagd.catalog.pages import FileRow
-from hashtagd.core.card import Card, DownloadUrl
+from hashtagd.core.card import Card, Confidence, DownloadUrl
 from hashtagd.core.digests import Digests
 from hashtagd.core.training import Training, training_of
 from hashtagd.service.provisional import card_to_show
@@ -45,6 +45,7 @@ def card_facts(card: Card) -> dict[str, object]:
         "tags": ", ".join(card.tags),
         "creator": card.creator,
         "matched": f"{card.provider}, {CONFIDENCE[card.confidence.value]}",
+        "original": _original(card),
         "availability": availability_in_words(card),
         "page": card.page_url,
         "newer version": _update(card),
@@ -74,6 +75,13 @@ def training_facts(training: Training | None) -> dict[str, object]:
         "trained on": ", ".join(words),
         "data folders": ", ".join(training.folder_hints),
     }
+
+
+def _original(card: Card) -> str | None:
+    """Name the file that was edited, where only the tensors are the same."""
+    if card.confidence is not Confidence.TENSORS or not card.downloads or card.downloads[0].sha256 is None:
+        return None
+    return f"SHA-256 {card.downloads[0].sha256} before somebody edited its header"
 
 
 def _update(card: Card) -> str | None:

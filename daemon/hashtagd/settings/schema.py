@@ -152,6 +152,7 @@ class Settings(_Section):
     #: asked in this order
     providers: tuple[ProviderEntry, ...] = (
         ProviderEntry(kind="civitai"),
+        ProviderEntry(kind="civarchive"),
         ProviderEntry(kind="header"),
     )
     writers: tuple[WriterEntry, ...] = (

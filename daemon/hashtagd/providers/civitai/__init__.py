@@ -74,17 +74,21 @@ class Civitai:
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[Spoke]:
         """Answer for every SHA-256 of the subjects once, as `core.ports.Provider` says."""
-        hashes = list(dict.fromkeys(subject.hash for subject in subjects))
-        if SHA256_OF_NOTHING in hashes:
-            hashes.remove(SHA256_OF_NOTHING)
+        by_hash = {subject.hash: subject for subject in subjects}
+        if by_hash.pop(SHA256_OF_NOTHING, None) is not None:
             yield SHA256_OF_NOTHING, _nothing_to_ask()
+        fresh = [text for text, subject in by_hash.items() if not subject.times_absent]
+        for sha256, answer in self._ask(fresh, self._known / self._asked):
+            self._asked += 1
+            self._known += isinstance(answer, Found)
+            yield sha256, answer
+        # of what was not there before, hardly anything is there now: one request says so of thousands
+        yield from self._ask([text for text, subject in by_hash.items() if subject.times_absent], 0.0)
+
+    def _ask(self, hashes: Sequence[str], share_known: float) -> Iterator[Spoke]:
         for start in range(0, len(hashes), IDS_LIMIT):
             part = hashes[start : start + IDS_LIMIT]
-            asked = Round(self._api, self._addresses, self._clock.now(), self._known / self._asked)
-            for sha256, answer in asked.ask(part):
-                self._asked += 1
-                self._known += isinstance(answer, Found)
-                yield sha256, answer
+            yield from Round(self._api, self._addresses, self._clock.now(), share_known).ask(part)
 
 
 def _nothing_to_ask() -> GiveUp:
