@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, select, tuple_
 
 from hashtagd.catalog.rows import Record, chunks, place_of
-from hashtagd.catalog.tables import publication
+from hashtagd.catalog.tables import file, publication
 from hashtagd.core.place import Place
 from hashtagd.core.work import Claim, Publication, Stage
 
@@ -40,10 +40,11 @@ def path_without_extension(place: Place) -> str:
 
 def _read(connection: Connection, conditions: Iterable[ColumnElement[bool]]) -> _Read:
     """Read records; those that lead out of their root are another machine's nonsense."""
+    wanted = select(publication, file.c.gone_at).join(file, file.c.id == publication.c.file_id)
     found: _Read = []
     for which in conditions:
         newest_first = publication.c.written_at.desc()
-        for row in connection.execute(select(publication).where(which).order_by(newest_first, *_KEY)):
+        for row in connection.execute(wanted.where(which).order_by(newest_first, *_KEY)):
             try:
                 place = place_of(row)
             except ValueError:
@@ -79,7 +80,12 @@ def _filled(
         return filled
     name = (claim.place.root, path_without_extension(claim.place))
     sha256 = None if claim.digests is None else claim.digests.sha256
-    others = [item for row, item in twins.get((sha256,), ()) if row.file_id != claim.file_id]
+    # into another root nobody looks for a copy: its disk may hang; what was moved from there is worth a look
+    others = [
+        item
+        for row, item in twins.get((sha256,), ())
+        if row.file_id != claim.file_id and (row.root == claim.place.root or row.gone_at is not None)
+    ]
     return replace(
         filled,
         nearby=tuple(item for row, item in nearby.get(name, ()) if row.file_id != claim.file_id),

@@ -97,7 +97,8 @@ class Claim:
     publications: tuple[Publication, ...] = ()
     #: for publish: what we wrote beside this file for others that had or have its name up to the extension
     nearby: tuple[Publication, ...] = ()
-    #: for publish: what we wrote elsewhere for the same bytes, the newest first; not necessarily all of it
+    #: for publish: what we wrote elsewhere in the root, or for a file that is gone, for the same bytes, the
+    #: newest first; not necessarily all of it
     twins: tuple[Publication, ...] = ()
 
 
