@@ -14,10 +14,12 @@ from hashtagd.core.ports import Clock
 from hashtagd.core.troubles import Trouble
 from hashtagd.stages.calls import Calls
 from hashtagd.stages.effects import Folder, sweep_temporary
-from hashtagd.stages.pictures import Listing
+from hashtagd.stages.pictures import PICTURE_ENDINGS, Listing
 
 #: a temporary file of this age belongs to no process at work
 _SWEEP_AGE_S: Final = 3600.0
+#: how the names of what lies beside models end
+_NO_MODELS: Final = (".json", ".info", *PICTURE_ENDINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class OpenedFolder:
 
     folder: Folder
     listing: Listing
-    #: names that differ in letter case and their last extension only, sorted, by what they have in common
+    #: names that may be models', by what those have in common that differ in letter case and extension only
     namesakes: Mapping[str, tuple[str, ...]]
     is_model: Callable[[Place], bool]
 
@@ -91,6 +93,8 @@ class Folders:
 def _namesakes(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     by_stem: dict[str, list[str]] = {}
     for name in names:
+        # a folder may hold a hundred thousand names; most of them are no model's
+        if name.casefold().endswith(_NO_MODELS):
+            continue
         by_stem.setdefault(splitext(name)[0].casefold(), []).append(name)  # noqa: PTH122 - a name, not a path
-    # a folder may hold a hundred thousand names; most of them have their stem for themselves
-    return {stem: tuple(sorted(some)) for stem, some in by_stem.items() if len(some) > 1}
+    return {stem: tuple(sorted(some)) for stem, some in by_stem.items()}

@@ -144,8 +144,10 @@ def _folded(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def _emptied(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Give the value of the same type that counts as empty."""
-    return None if value is None else type(value)()
+    """Give the value of the same type that counts as empty, or 0."""
+    empty: dict[type, Any] = {str: "", list: [], dict: {}, bool: False, int: 0, float: 0}
+    # a number that was read keeps its spelling in a type of its own
+    return next((nothing for kind, nothing in empty.items() if isinstance(value, kind)), None)
 
 
 def _names(document: Any, sha256: str) -> bool:  # noqa: ANN401 - a stranger's JSON

@@ -19,7 +19,7 @@ PICTURE_SUFFIXES: Final = (
     *(".preview.gif", ".preview.avif", ".preview.jxl", ".preview.webm", ".bmp", ".preview.bmp"),
     *(".thumb.jpg", ".thumb.png"),
 )
-_ENDINGS: Final = tuple({"." + suffix.rpartition(".")[2] for suffix in PICTURE_SUFFIXES})
+PICTURE_ENDINGS: Final = tuple({"." + suffix.rpartition(".")[2] for suffix in PICTURE_SUFFIXES})
 #: where the trouble of a silent image host names no time
 AGAIN_S: Final = 300.0
 #: where an image host needs a person first: its gate has the same longest wait
@@ -32,7 +32,7 @@ class Listing:
 
     def __init__(self, names: Iterable[str]) -> None:
         # a folder may hold a hundred thousand names; only those that could be pictures are kept
-        self._exact = {name for name in names if name.casefold().endswith(_ENDINGS)}
+        self._exact = {name for name in names if name.casefold().endswith(PICTURE_ENDINGS)}
         self._folded: dict[str, list[str]] = {}
         for name in sorted(self._exact):
             self._folded.setdefault(name.casefold(), []).append(name)
