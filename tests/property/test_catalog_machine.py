@@ -203,7 +203,8 @@ class Life(RuleBasedStateMachine):
     @staticmethod
     def artifacts(done: Claim) -> tuple[Publication, ...]:
         """Say what lies beside a file once it is published."""
-        assert done.digests is not None
+        if done.digests is None:
+            return ()
         beside = place(done.place.relpath + ".json")
         made = sha256(f"of {done.digests.sha256}")
         return (
