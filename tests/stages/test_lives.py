@@ -1,13 +1,17 @@
 """Models that are renamed, moved, swapped and replaced: what lies beside them follows."""
 
+import errno
 import json
 import os
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from hashtagd.core.work import Advance, Swept
+from hashtagd.core.troubles import Scope, TryLater
+from hashtagd.core.work import Advance, Defer, Swept
+from hashtagd.stages.calls import Calls
 from support.lives import (
     Neighbourhood,
     address,
@@ -421,6 +425,57 @@ def test_the_target_of_a_planted_link_is_never_swept(near: Neighbourhood, link: 
     sweep(near, "a.safetensors", 1)
     assert victim.read_bytes() == before
     assert info.is_symlink() is (link is os.symlink)
+
+
+@pytest.mark.parametrize(
+    "code, wanted, scope",
+    [
+        (errno.EROFS, Defer, Scope.ROOT),
+        (errno.EIO, Defer, Scope.FILE),
+        (errno.ENOMEM, Defer, Scope.DAEMON),
+        (errno.EACCES, Advance, None),
+    ],
+)
+def test_a_removal_that_may_not_be_on_the_disk_yet_keeps_its_record(
+    near: Neighbourhood, code: int, wanted: type, scope: Scope | None
+) -> None:
+    """P4."""
+    near.put("a.safetensors", 31)
+    near.publish("a.safetensors", 1)
+    (near.world.folder / "a.safetensors").unlink()
+    known = near.world.known[1]
+
+    def refuse(_fd: int) -> None:
+        raise OSError(code, "refused")
+
+    near.world.calls = Calls(fsync=refuse)
+    if scope is Scope.DAEMON:
+        with pytest.raises(TryLater):
+            near.world.publish(near.world.gone("a.safetensors", 1))
+    else:
+        [outcome] = near.world.publish(near.world.gone("a.safetensors", 1))
+        assert isinstance(outcome, wanted)
+        assert getattr(getattr(outcome, "trouble", None), "scope", None) is scope
+    assert set(near.world.known[1]) == set(known)
+    near.world.calls = None
+    sweep(near, "a.safetensors", 1)
+    assert near.world.tree() == {}
+
+
+def test_the_sidecar_of_a_case_twin_is_kept_where_the_disk_knows_no_case(near: Neighbourhood) -> None:
+    """F18. Two names of one file stand for such a disk."""
+    near.put("A.safetensors", 31).unlink()
+    near.put("a.safetensors", 31)
+    near.publish("a.safetensors", 2)
+    for suffix in SUFFIXES:
+        os.link(near.world.folder / f"a{suffix}", near.world.folder / f"A{suffix}")
+    near.world.known[1] = tuple(
+        replace(it, place=it.place.sibling("A" + it.place.name.removeprefix("a")))
+        for it in near.world.known[2]
+    )
+    before = near.world.tree()
+    sweep(near, "A.safetensors", 1)
+    assert near.world.tree() == before
 
 
 def test_no_record_makes_another_models_file_go(near: Neighbourhood) -> None:
