@@ -349,6 +349,36 @@ def test_a_sidecar_that_was_renamed_along_says_the_new_stem(near: Neighbourhood)
     assert data["file_path"] == str(near.world.folder / "b.safetensors")
 
 
+def test_a_sidecar_that_was_renamed_along_names_its_model_even_if_another_has_the_old_name(
+    near: Neighbourhood,
+) -> None:
+    near.put("a.safetensors", 31)
+    near.publish("a.safetensors", 1)
+    edit(near, "a.metadata.json", notes="mine")
+    for path in list(near.world.folder.glob("a.*")):
+        path.rename(path.with_name("b" + path.name.removeprefix("a")))
+    near.put("a.safetensors", 32)
+    near.publish("b.safetensors", 2)
+    data = near.sidecar("b.metadata.json")
+    assert (data["notes"], data["file_path"]) == ("mine", str(near.world.folder / "b.safetensors"))
+
+
+@pytest.mark.parametrize("path", ["{}", "C:\\models\\a.safetensors", "/elsewhere/a.safetensors"])
+def test_another_spelling_of_the_path_stays_as_long_as_something_lies_there(
+    near: Neighbourhood, path: str
+) -> None:
+    """P6. Another machine or container may see the folder under another name."""
+    model = near.put("a.safetensors", 31)
+    near.publish("a.safetensors", 1)
+    link = near.world.folder / "link"
+    link.symlink_to(near.world.folder)
+    edit(near, "a.metadata.json", file_path=path.format(link / "a.safetensors"))
+    near.publish("a.safetensors", 1)
+    stays = path == "{}"
+    wanted = link / "a.safetensors" if stays else model
+    assert near.sidecar("a.metadata.json")["file_path"] == str(wanted)
+
+
 # ---- gone
 
 

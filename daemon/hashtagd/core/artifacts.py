@@ -92,6 +92,8 @@ class JsonMerge:
     empty: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     #: `fill` keys that hold an absolute path: a path at which nothing lies counts as empty
     paths: frozenset[str] = frozenset()
+    #: `fill` keys that hold a path, with its last component: a path to any other name counts as empty
+    names: Mapping[str, str] = field(default_factory=dict)
     #: what to mend first if the file describes other bytes
     other_bytes: OtherBytes | None = None
     #: an existing file with one of these keys is another document: not touched at all

@@ -168,7 +168,10 @@ def _is_empty(value: Any) -> bool:  # noqa: ANN401 - any JSON value
 def _is_free(value: Any, key: str, artifact: JsonMerge, exists: Callable[[str], bool]) -> bool:  # noqa: ANN401
     if _is_empty(value) or any(value == item for item in artifact.empty.get(key, ())):
         return True
-    return key in artifact.paths and isinstance(value, str) and not exists(value)
+    if not isinstance(value, str):
+        return False
+    name = value.replace("\\", "/").rpartition("/")[2]
+    return name != artifact.names.get(key, name) or (key in artifact.paths and not exists(value))
 
 
 def _union(present: Any, values: Iterable[Any]) -> Any:  # noqa: ANN401 - a stranger's JSON

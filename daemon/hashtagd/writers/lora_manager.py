@@ -94,6 +94,7 @@ class LoraManager:
                     "preview_nsfw_level": (0,),
                 },
                 paths=frozenset({"file_path", "preview_url"}),
+                names={"file_path": target.place.name},
                 other_bytes=OtherBytes(
                     key="sha256",
                     sha256=target.digests.sha256,
