@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from hashtagd import __version__
+from hashtagd.cli.importing import UNWANTED, imports_without
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.settings import SettingsMistakes
@@ -49,7 +50,8 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        with imports_without(*UNWANTED):
+            command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - the signature is click's
