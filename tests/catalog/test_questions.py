@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from hashtagd.catalog.questions import Wanted
 from hashtagd.catalog.tables import file
 from hashtagd.catalog.tables import question as questions
 from hashtagd.core import schedule
@@ -394,7 +395,7 @@ def test_a_large_round_is_one_claim(library: Library) -> None:
     for stage in (library.settle, library.digest):
         while stage(ROOT):
             pass
-    claims = library.catalog.claim_questions("civitai", 10_000)
+    claims = library.catalog.claim_questions(Wanted(provider="civitai", limit=10_000))
     assert len({it.key for it in claims}) == 1100
     assert all(library.catalog.apply_answers([(it, found()) for it in claims]))
     assert library.catalog.reports.questions().waiting == 1100
@@ -452,3 +453,11 @@ def test_a_large_file_is_asked_about_by_what_it_claims_until_it_is_read(library:
     (row,) = library.catalog.reports.show(place("x"))
     assert row.card is None
     assert library.ask(kind=HashKind.TENSORS) == []
+
+
+def test_headers_stay_on_the_disk_for_those_who_do_not_look_at_them(hashed: Library) -> None:
+    (claim,) = hashed.catalog.claim_questions(Wanted(provider="civitai", limit=9, headers=False))
+    assert claim.subject.header is None
+    hashed.clock.advance(schedule.LEASE_S)
+    (claim,) = hashed.catalog.claim_questions(Wanted(provider="civitai", limit=9))
+    assert claim.subject.header == HEADER

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.questions import Wanted
 from hashtagd.core.troubles import Scope
 from hashtagd.core.work import (
     Absent,
@@ -106,7 +107,7 @@ def asked(library: Library, catalog: Catalog) -> QuestionClaim:
     library.note("a")
     library.settle()
     library.digest()
-    return catalog.claim_questions("civitai", 1)[0]
+    return catalog.claim_questions(Wanted(provider="civitai", limit=1))[0]
 
 
 def test_an_answer_names_ids_and_never_the_creator(asked: QuestionClaim, ears: Ears) -> None:
