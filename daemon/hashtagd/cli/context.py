@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -75,7 +75,7 @@ class Context:
             return self.state_folder
         return Path(url.removeprefix(prefix).partition("?")[0]).expanduser().parent
 
-    def roots(self, folders: tuple[Path, ...] = ()) -> RootPlan:
+    def roots(self, folders: tuple[Path, ...] = (), *, look: bool = True) -> RootPlan:
         """Plan the roots: those of the command line, else those of the settings."""
         return plan_roots(
             self.loaded,
@@ -83,6 +83,7 @@ class Context:
             environ=self.environ,
             state_folder=state_folder(self.environ),
             known=read_known_roots(self.lock_folder),
+            look=look,
         )
 
     def known_roots(self) -> RootPlan:
@@ -90,10 +91,11 @@ class Context:
         # where a daemon runs, its paths are the true ones (`run FOLDER` knows no settings); once it has
         # ended, it only adds what the settings do not name: that is what the catalog tells of
         paths = read_presence(self.lock_folder).get("paths", {})
-        return self.roots().with_paths(
+        plan = self.roots(look=False).with_paths(
             {name: Path(path) for name, path in paths.items()},
             moved=running_pid(self.lock_folder) is not None,
         )
+        return replace(plan, shared=not self._url.startswith("sqlite:"))
 
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:

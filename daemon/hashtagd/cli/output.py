@@ -62,6 +62,12 @@ def print_table(
     Console(markup=False, emoji=False, highlight=False).print(table)
 
 
+def print_trouble(trouble: Mapping[str, Any], when: str = "") -> None:
+    """Print where something is wrong, and the three clauses."""
+    click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}{when}")
+    click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}")
+
+
 def print_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, one a line, leaving out what is not known."""
     shown = {name: value for name, value in facts.items() if value not in (None, "", [], ())}

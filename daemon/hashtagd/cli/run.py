@@ -16,7 +16,7 @@ from structlog.stdlib import BoundLogger
 
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
-from hashtagd.cli.output import bytes_in_words, print_json, safe
+from hashtagd.cli.output import bytes_in_words, print_json, print_trouble, safe
 from hashtagd.cli.progress import progress, wants_progress
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.assemble import Process, assemble
@@ -139,7 +139,9 @@ def _print(summary: Summary) -> None:
     )
     for origin, words in summary.closed_gates.items():
         click.echo(f"closed: {safe(origin)}: {safe(words)}")
-    if summary.parked or summary.waiting:
+    for trouble in summary.troubles:
+        print_trouble(trouble)
+    if summary.troubled_files:
         click.echo("`hashtagd list --trouble` says which files wait, and why")
 
 
