@@ -13,7 +13,7 @@ from hashtagd.standin import Standin
 from support.daemon_process import Daemon, Home, is_tagged, make_home, publish, run_command, status_of
 from support.safetensors import frame, lora
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 #: short scans: what heals is seen by the next one
 _SCAN_S = 2
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +18,16 @@ from hashtagd.service.lock import running_pid
 from hashtagd.service.presence import read_presence
 from hashtagd.service.randomness import chance, owner_id
 from hashtagd.service.roots import RootPlan, plan_roots
-from hashtagd.settings import Loaded, find_config, load_with_lines, read_config, state_folder
+from hashtagd.settings import (
+    Draft,
+    Lines,
+    Loaded,
+    Mistake,
+    find_config,
+    load_with_lines,
+    read_config,
+    state_folder,
+)
 from hashtagd.settings.places import CATALOG_FILE
 
 __all__ = ["Context", "pass_context"]
@@ -145,4 +154,12 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Loaded:
         source=str(path) if path else "the defaults",
         known_providers=providers.known_names(),
         known_writers=writers.known_names(),
+        further=partial(_further, environ=environ),
     )
+
+
+def _further(draft: Draft, lines: Lines, *, environ: Mapping[str, str]) -> list[Mistake]:
+    # only where something is wrong already: it imports every provider, and `list` has no use for that
+    from hashtagd.service.checking import further_mistakes  # noqa: PLC0415
+
+    return further_mistakes(draft, lines, environ)

@@ -152,7 +152,7 @@ def _print_rows(
             columns = ["state", "file", "model", "base model", "size"]
             columns += ["known by", "availability", "last check", "next check"]
             table = [_plain(row, now) for row in rows]
-    print_table(columns, table)
+    print_table(columns, table, whole=("why", "what you can do", "page"))
 
 
 def _plain(row: FileRow, now: datetime) -> list[object]:
@@ -215,12 +215,15 @@ def _print_one(context: Context, catalog: Catalog, plan: RootPlan, row: FileRow)
     history = catalog.reports.history(row)
     if history.sidecars:
         click.echo("written:")
-        print_table(["writer", "file"], [[item.writer, item.relpath] for item in history.sidecars])
+        print_table(
+            ["writer", "file"], [[item.writer, item.relpath] for item in history.sidecars], whole=("file",)
+        )
     if history.events:
         click.echo("story:")
         print_table(
             ["when", "what", "why"],
             [[moment_in_words(told.at, now), told.name, _reason(told)] for told in history.events],
+            whole=("why",),
         )
 
 

@@ -162,6 +162,7 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
                 ]
                 for root in facts["roots"]
             ],
+            whole=("path",),
         )
     if facts["unwatched_roots"]:
         click.echo(_unwatched_in_words(facts["unwatched_roots"]))
