@@ -1,8 +1,8 @@
 """Imports without what libraries take along only because it happens to be installed.
 
-httpx loads rich and pygments for a command line of its own, structlog loads rich to draw tracebacks with the values
-of local variables in them: megabytes in a daemon that rests, and values that must not be drawn. Both do
-without where the import fails, and that is what they are told.
+httpx loads rich and pygments for a command line of its own, structlog loads rich to draw tracebacks with the
+values of local variables in them: megabytes in a daemon that rests, and values that must not be drawn. Both
+do without where the import fails, and that is what they are told.
 """
 
 import sys
