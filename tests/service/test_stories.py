@@ -89,11 +89,21 @@ def test_each_outcome_of_a_file_is_one_event(
     assert ears.events == [(event, {"root": "loras", "path": "a.safetensors", **values})]
 
 
-@pytest.mark.parametrize("outcome", [Defer(trouble=BUSY, wait_s=1.0), Release(trouble=later())])
+@pytest.mark.parametrize(
+    "outcome", [Defer(trouble=BUSY, wait_s=1.0), Release(trouble=later(scope=Scope.DAEMON))]
+)
 def test_what_waits_for_a_reason_is_told_with_it(claim: Claim, ears: Ears, outcome: Outcome) -> None:
     tell_outcome(ears.tell, claim, outcome)
     assert ears.names() in (["file_deferred"], ["file_released"])
     assert ears.events[0][1]["you"] == "wait"
+
+
+def test_a_full_disk_is_told_for_the_root_and_not_once_more_for_each_of_its_files(
+    claim: Claim, ears: Ears
+) -> None:
+    """O5."""
+    tell_outcome(ears.tell, claim, Release(trouble=later(scope=Scope.ROOT)))
+    assert ears.events == []
 
 
 @pytest.mark.parametrize("outcome", [Defer(trouble=None, wait_s=1.0), Release(), Advance(facts=ANSWERED)])

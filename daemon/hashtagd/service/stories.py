@@ -3,7 +3,7 @@
 from typing import Any
 
 from hashtagd.core.place import Place
-from hashtagd.core.troubles import Trouble
+from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.core.work import (
     Absent,
     Advance,
@@ -37,6 +37,8 @@ def tell_outcome(tell: Tell, claim: Claim, outcome: Outcome) -> None:
             tell("file_published", **where, artifacts=len(facts.publications), **_why(facts.trouble))
         case Defer(trouble=None) | Release(trouble=None):
             pass
+        case Release(trouble=Trouble(scope=Scope.ROOT)):
+            pass  # told once for the root, as `root_paused`: its files may be thousands
         case Defer() | Release() | Park():
             tell(_NAMES[type(outcome)], **where, stage=claim.stage.value, **_why(outcome.trouble))
         case Restart():
