@@ -122,5 +122,5 @@ def test_a_process_killed_around_any_commit_loses_and_doubles_nothing(
         assert library.state("x") == "published"
         assert catalog.owners() == frozenset()
         assert catalog.reports.questions().waiting == 1
-        assert [library.claim(stage) for stage in Stage] == [[], [], []]
+        assert [library.claim(stage) for stage in Stage] == [[], [], [], []]
         assert catalog.scans.count_files(ROOT) == 1

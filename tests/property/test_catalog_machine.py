@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Connection, select
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.catalog.tables import file, question
+from hashtagd.catalog.tables import file, publication, question
 from hashtagd.core import schedule
 from hashtagd.core.place import Stamp
 from hashtagd.core.work import (
@@ -33,6 +33,7 @@ from hashtagd.core.work import (
     HashKind,
     Outcome,
     Park,
+    Publication,
     Published,
     QuestionClaim,
     QuestionKey,
@@ -40,6 +41,7 @@ from hashtagd.core.work import (
     Restart,
     Settled,
     Stage,
+    Swept,
 )
 from support.clock import FakeClock
 from support.library import BROKEN, BUSY, ROOT, Library, card, digests, place, put, sha256
@@ -156,7 +158,7 @@ class Life(RuleBasedStateMachine):
                 if row.lease_owner is not None and row.lease_until > self.clock.now()
             }
             for it in self.processes[who].claim(stage, limit=limit):
-                assert it.stage is stage
+                assert it.stage is stage or (stage, it.stage) == (Stage.PUBLISH, Stage.SWEEP)
                 assert it.fence > self.fences.get(it.file_id, -1), "a fence never comes twice"
                 assert it.file_id not in leased, "one valid claim a row"
                 self.fences[it.file_id] = it.fence
@@ -186,7 +188,8 @@ class Life(RuleBasedStateMachine):
         work: dict[Stage, Outcome] = {
             Stage.SETTLE: Advance(facts=Settled(header=None)),
             Stage.DIGEST: Advance(facts=Digested(digests=digests(text), questions=put(ask_about(text)))),
-            Stage.PUBLISH: Advance(facts=Published(publications=())),
+            Stage.PUBLISH: Advance(facts=Published(publications=self.artifacts(done))),
+            Stage.SWEEP: Advance(facts=Swept(publications=())),
         }
         other: list[Outcome] = [
             Defer(trouble=BUSY, wait_s=30.0),
@@ -196,6 +199,23 @@ class Life(RuleBasedStateMachine):
             Forget(),
         ]
         return other[choice] if choice < len(other) else work[done.stage]
+
+    @staticmethod
+    def artifacts(done: Claim) -> tuple[Publication, ...]:
+        """Say what lies beside a file once it is published."""
+        if done.digests is None:
+            return ()
+        beside = place(done.place.relpath + ".json")
+        made = sha256(f"of {done.digests.sha256}")
+        return (
+            Publication(
+                writer="json",
+                place=beside,
+                intended_sha256=None,
+                written_sha256=made,
+                written_for=done.digests.sha256,
+            ),
+        )
 
     @rule(who=st.integers(0, 1), kind=st.sampled_from(HashKind))
     def ask(self, who: int, kind: HashKind) -> None:
@@ -264,7 +284,8 @@ class Life(RuleBasedStateMachine):
                 done = row.stage == Stage.PUBLISH.value and row.published_at is not None
                 assert row.due_at is not None or row.parked_at is not None or done, "a live row is never lost"
             else:
-                assert (row.due_at, row.lease_owner, row.parked_at) == (None, None, None)
+                assert row.parked_at is None
+                assert row.due_at is None or row.stage == Stage.SWEEP.value, "what is gone is only swept"
             if row.sha256 is not None:
                 known = sha256(f"content {row.size_bytes - 100}")
                 assert row.sha256 == known, "no hash outlives its bytes"
@@ -284,7 +305,10 @@ class Life(RuleBasedStateMachine):
                 self.fences[claim.file_id] = claim.fence
                 seen = self.disk.get(claim.place.relpath)
                 outcome = self.outcome(claim, 11, 0)
-                if seen is None:
+                if claim.stage is Stage.SWEEP:
+                    if seen is not None:
+                        outcome = Advance(facts=Swept(publications=claim.publications))
+                elif seen is None:
                     outcome = Forget()
                 elif stamp(seen) != claim.stamp:
                     outcome = Restart(stamp=stamp(seen))
@@ -304,6 +328,13 @@ class Life(RuleBasedStateMachine):
             assert row.sha256 == sha256(f"content {version}")
             assert row.published_at is not None
         assert library.catalog.scans.count_files(ROOT) == len(self.disk)
+        assert self.left_behind() == set(), "what a gone file left is swept"
+
+    def left_behind(self) -> set[str]:
+        """Name the artifacts that are recorded beside files that are not there."""
+        wanted = select(publication.c.relpath).join(file, file.c.id == publication.c.file_id)
+        gone = wanted.where(file.c.gone_at.is_not(None))
+        return set(self.catalog.database.read(lambda it, _now: it.execute(gone).scalars().all()))
 
 
 def memory_folder() -> str | None:

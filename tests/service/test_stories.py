@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from hashtagd.core.work import (
     Restart,
     Settled,
     Stage,
+    Swept,
 )
 from hashtagd.service.counting import Tally
 from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome
@@ -87,6 +89,15 @@ def test_each_outcome_of_a_file_is_one_event(
 ) -> None:
     tell_outcome(ears.tell, claim, outcome)
     assert ears.events == [(event, {"root": "loras", "path": "a.safetensors", **values})]
+
+
+def test_a_sweep_is_told_where_it_removed_something(claim: Claim, ears: Ears) -> None:
+    left, removed = written("a.json", "x"), written("b.json", "x")
+    swept = replace(claim, publications=(left, removed))
+    tell_outcome(ears.tell, swept, Advance(facts=Swept(publications=(left, removed))))
+    assert ears.events == []
+    tell_outcome(ears.tell, swept, Advance(facts=Swept(publications=(left,))))
+    assert ears.events == [("artifacts_swept", {"root": "loras", "path": "a.safetensors", "artifacts": 1})]
 
 
 @pytest.mark.parametrize(

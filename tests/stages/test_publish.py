@@ -409,19 +409,6 @@ def test_a_stale_sidecar_that_is_edited_while_another_models_picture_is_fetched_
     assert "civitai-info" not in {item.writer for item in facts.publications}
 
 
-def test_after_a_move_the_old_artifacts_stay_known_as_long_as_they_lie_there(world: World) -> None:
-    model = world.model()
-    world.publish(world.claim(model))
-    moved = world.folder / "styles" / "wisp.safetensors"
-    moved.parent.mkdir()
-    model.rename(moved)
-    (world.folder / "wisp.civitai.info").unlink()
-    facts = published(world.publish(world.claim(moved))[0])
-    old = {item.place.relpath for item in facts.publications if item.place.folder == ""}
-    assert old == {"wisp.metadata.json", "wisp.preview.png"}
-    assert {path.name for path in moved.parent.iterdir()} == SIDECARS
-
-
 def test_sidecars_that_moved_along_are_not_made_twice(world: World) -> None:
     model = world.model()
     world.publish(world.claim(model))

@@ -24,7 +24,7 @@ from hashtagd.core.header import Header
 from hashtagd.core.place import Place, Stamp
 from hashtagd.core.ports import Writer
 from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
-from hashtagd.core.work import Advance, Claim, Outcome, Publication, Published, Stage
+from hashtagd.core.work import Advance, Claim, Outcome, Publication, Published, Stage, Swept
 from hashtagd.stages.calls import Calls
 from hashtagd.stages.publish import PublishStage
 from hashtagd.writers import make_writer
@@ -240,9 +240,33 @@ class World:
             card=card(sha256),
             answered=True,
             checked_at=CHECKED_AT,
+        )
+        return replace(self._with_written(made, sha256), **changes)
+
+    def gone(self, relpath: str, file_id: int = 1) -> Claim:
+        """Make the claim to sweep beside a model that is gone."""
+        return Claim(
+            file_id=file_id,
+            fence=1,
+            stage=Stage.SWEEP,
+            place=Place(root="loras", relpath=relpath),
+            stamp=Stamp(size_bytes=9, mtime_ns=1, inode=1),
+            attempts=1,
+            still_since=FIRST_SEEN_AT,
+            first_seen_at=FIRST_SEEN_AT,
             publications=self.known.get(file_id, ()),
         )
-        return replace(made, **changes)
+
+    def _with_written(self, claim: Claim, sha256: str) -> Claim:
+        """Fill in what was written for the file, beside it, and elsewhere for the same bytes."""
+        others = [item for file_id, some in self.known.items() if file_id != claim.file_id for item in some]
+        stem = claim.place.sibling(claim.place.stem).relpath
+        return replace(
+            claim,
+            publications=self.known.get(claim.file_id, ()),
+            nearby=tuple(item for item in others if item.place.relpath.startswith(stem + ".")),
+            twins=tuple(item for item in others if item.written_for == sha256),
+        )
 
     def stage(self) -> PublishStage:
         """Make the stage, as a new process would."""
@@ -264,9 +288,23 @@ class World:
         outcomes = self.stage().run(claims)
         self.remember_intentions()
         for claim, outcome in zip(claims, outcomes, strict=True):
-            if isinstance(outcome, Advance) and isinstance(outcome.facts, Published):
-                self._remember(claim.file_id, outcome.facts.publications)
+            if isinstance(outcome, Advance) and isinstance(outcome.facts, Published | Swept):
+                self._settle(claim.file_id, outcome.facts)
         return outcomes
+
+    def _settle(self, file_id: int, facts: Published | Swept) -> None:
+        """Know of a file what is reported of it and nothing else."""
+        self.known[file_id] = ()
+        self._remember(file_id, facts.publications)
+        for item in facts.removed if isinstance(facts, Published) else ():
+            self._forget(item)
+
+    def _forget(self, item: Publication) -> None:
+        key = (item.place, item.writer)
+        self.known = {
+            file_id: tuple(it for it in some if (it.place, it.writer) != key)
+            for file_id, some in self.known.items()
+        }
 
     def remember_intentions(self) -> None:
         """Know what was intended, whatever became of it."""
@@ -276,14 +314,19 @@ class World:
 
     def _remember(self, file_id: int, items: Sequence[Publication]) -> None:
         """Keep one row per place and writer; an intention leaves what is known to be written."""
-        rows = {(item.place, item.writer): item for item in self.known.get(file_id, ())}
         for item in items:
             key = (item.place, item.writer)
-            if item.written_sha256 is None and key in rows:
-                rows[key] = replace(rows[key], intended_sha256=item.intended_sha256)
-            else:
-                rows[key] = item
-        self.known[file_id] = tuple(rows.values())
+            rows = [it for some in self.known.values() for it in some if (it.place, it.writer) == key]
+            kept = item
+            if item.written_sha256 is None and rows:
+                kept = replace(
+                    rows[0],
+                    intended_sha256=item.intended_sha256,
+                    intended_for=item.intended_for,
+                    nsfw_level=item.nsfw_level,
+                )
+            self._forget(item)
+            self.known[file_id] = (*self.known.get(file_id, ()), kept)
 
     def _token(self) -> str:
         self._tokens += 1

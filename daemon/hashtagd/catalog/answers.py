@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, literal, select, update
+from sqlalchemy import Connection, select
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.outcomes import question_row
@@ -24,7 +24,7 @@ from hashtagd.catalog.rows import (
 from hashtagd.catalog.shown import CARD_COLUMNS, shown
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
 from hashtagd.catalog.tables import file, question
-from hashtagd.catalog.types import UtcDateTime
+from hashtagd.catalog.waking import wake_publish
 from hashtagd.core import schedule
 from hashtagd.core.card import Card
 from hashtagd.core.joining import vanished
@@ -98,26 +98,6 @@ def apply_answers(
 def found_values(card: Card, row: Record | None) -> dict[str, Any]:
     """Give what a card changes in a question."""
     return {**card_values(card), "verdict": "found", "times_absent": 0} | _counted(row)
-
-
-def wake_publish(connection: Connection, at: datetime, ids: Sequence[int]) -> None:
-    """Make files due for publish; one that is being published right now is published once more after that.
-
-    A file that is due earlier stays so.
-    """
-    moment = literal(at, UtcDateTime())
-    due_at = case((file.c.due_at < moment, file.c.due_at), else_=moment)
-    for some in chunks(ids):
-        connection.execute(
-            update(file)
-            .where(file.c.id.in_(some), file.c.stage == Stage.PUBLISH.value, file.c.gone_at.is_(None))
-            .values(
-                due_at=case((file.c.lease_owner.is_(None), due_at), else_=file.c.due_at),
-                republish=file.c.lease_owner.is_not(None),
-                attempts=case((file.c.lease_owner.is_(None), 0), else_=file.c.attempts),
-                parked_at=None,
-            )
-        )
 
 
 def _values(asked: _Round, row: Record, outcome: Outcome) -> Mapping[str, Any]:

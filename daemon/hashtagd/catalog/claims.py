@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, func, or_, select, update
 
+from hashtagd.catalog.leaving import put_off_sweeps
 from hashtagd.catalog.rows import (
     HEADER_PROVIDER,
     NO_LEASE,
@@ -22,19 +23,26 @@ from hashtagd.catalog.rows import (
 )
 from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
-from hashtagd.catalog.tables import file, publication, question
+from hashtagd.catalog.tables import file, question
+from hashtagd.catalog.written import with_written
 from hashtagd.core import schedule
 from hashtagd.core.troubles import AskOperator, Scope
-from hashtagd.core.work import Claim, Publication, QuestionClaim, Stage
+from hashtagd.core.work import Claim, QuestionClaim, Stage
 
 #: from so many charged attempts on, a row is suspected of killing the process
 _ALONE_FROM: Final = 2
 
 
+def _names(stages: Collection[Stage]) -> list[str]:
+    """Name what is claimed for these stages: who publishes also sweeps."""
+    sweeping = {Stage.SWEEP} if Stage.PUBLISH in stages else set()
+    return sorted(stage.value for stage in {*stages, *sweeping})
+
+
 def due_files(stages: Collection[Stage], roots: Sequence[str], now: datetime) -> ColumnElement[bool]:
     """Say which file rows may be claimed."""
     return and_(
-        file.c.stage.in_([stage.value for stage in stages]),
+        file.c.stage.in_(_names(stages)),
         file.c.root.in_(roots),
         file.c.due_at <= now,
         is_free(file, now),
@@ -58,12 +66,15 @@ def take_files(
     """Lease due rows, those that have waited longest first; the attempt is charged.
 
     A row that was charged before without coming to an end may be what kills the process: it waits for the
-    others and is then taken alone, so that no innocent is charged with it again and again.
+    others and is then taken alone, so that no innocent is charged with it again and again. With files to be
+    published come those to be swept.
     """
     if stage is Stage.SETTLE:  # its attempts are looks, and never park a file
         rows = _lease(connection, now, owner, due_files([stage], roots, now), limit)
     else:
         due, suspect = due_files([stage], roots, now), file.c.attempts >= _ALONE_FROM
+        if stage is Stage.PUBLISH:
+            put_off_sweeps(connection, now, due)
         rows = _lease(connection, now, owner, and_(due, ~suspect), limit)
         rows = rows or _lease(connection, now, owner, and_(due, suspect), 1)
     ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
@@ -167,7 +178,7 @@ def next_due(connection: Connection, stages: Collection[Stage], roots: Sequence[
     return connection.execute(
         select(func.min(claimable_at(file))).where(
             file.c.due_at.is_not(None),
-            file.c.stage.in_([stage.value for stage in stages]),
+            file.c.stage.in_(_names(stages)),
             file.c.root.in_(roots),
         )
     ).scalar_one()
@@ -208,7 +219,9 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
             scope=Scope.FILE,
             kind="row_unreadable",
         )
-        values = {**NO_LEASE, "due_at": None, "parked_at": now, "trouble": trouble.to_json()}
+        # what is gone is not parked: nobody could wake it
+        parked_at = None if row.gone_at is not None else now
+        values = {**NO_LEASE, "due_at": None, "parked_at": parked_at, "trouble": trouble.to_json()}
         write_rows(connection, file, [(row.id, values)])
         write_stories(
             connection, now, [Story(name="file_parked", file_id=row.id, detail=with_trouble(trouble))]
@@ -223,19 +236,13 @@ def _with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim
     hashes = (value for some in keys.values() for _, value in some)
     said = answers_by_hash(connection, hashes, columns)
     pins = pins_of(connection, (claim.digests.sha256 for claim in claims if claim.digests is not None))
-    written: dict[int, list[Publication]] = {}
-    for ids in chunks(keys):
-        for row in connection.execute(select(publication).where(publication.c.file_id.in_(ids))):
-            if (known := _publication(row)) is not None:
-                written.setdefault(row.file_id, []).append(known)
     return [
         _answered(
             claim,
             [row for key in keys[claim.file_id] for row in said.get(key, ()) if row.verdict is not None],
             {} if claim.digests is None else pins.get(claim.digests.sha256, {}),
-            tuple(written.get(claim.file_id, [])),
         )
-        for claim in claims
+        for claim in with_written(connection, claims)
     ]
 
 
@@ -244,26 +251,8 @@ def _keys(claim: Claim) -> list[tuple[str, str]]:
     return [] if known is None else keys_of(known.sha256, known.tensors_sha256)
 
 
-def _publication(row: Record) -> Publication | None:
-    """Read what was written for a file; a record that leads out of its root is another machine's nonsense."""
-    try:
-        place = place_of(row)
-    except ValueError:
-        return None
-    return Publication(
-        writer=row.writer,
-        place=place,
-        intended_sha256=row.intended_sha256,
-        written_sha256=row.written_sha256,
-    )
-
-
-def _answered(
-    claim: Claim, rows: Sequence[Record], pins: dict[str, Any], publications: tuple[Publication, ...]
-) -> Claim:
+def _answered(claim: Claim, rows: Sequence[Record], pins: dict[str, Any]) -> Claim:
     seen = shown(rows, pins)
     # the file's own header is nobody who could say "not known"
     answered = any(row.provider != HEADER_PROVIDER for row in rows)
-    return replace(
-        claim, card=seen.card, answered=answered, checked_at=seen.checked_at, publications=publications
-    )
+    return replace(claim, card=seen.card, answered=answered, checked_at=seen.checked_at)

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select
 
 from hashtagd.catalog.folders import distrust_folders
+from hashtagd.catalog.leaving import leave
+from hashtagd.catalog.moves import Known, carried, hand_on_first_seen
 from hashtagd.catalog.rows import (
     NO_FACTS,
     NO_LEASE,
@@ -28,8 +30,6 @@ from hashtagd.core.work import Stage
 IMPATIENCE: Final = timedelta(seconds=60)
 #: what becomes of a row whose root's inode numbers are not trusted any more: its bytes are the same
 _DISTRUST: Final[Mapping[str, Any]] = {"inode": 0}
-#: facts that a moved file takes along
-_CARRIED: Final = ("sha256", "tensors_sha256", "blake3", "crc32", "header")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Noted:
 
     new: int = 0
     changed: int = 0
-    #: new places that took over the hashes of bytes known from elsewhere
+    #: places that took over the hashes of bytes known from elsewhere
     moved: int = 0
     gone: int = 0
     same: int = 0
@@ -62,6 +62,7 @@ class Noted:
 class Plan:
     """The writes that a list of sightings asks for."""
 
+    now: datetime
     noted: Noted = field(default_factory=Noted)
     inserts: list[dict[str, Any]] = field(default_factory=list)
     changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
@@ -70,6 +71,8 @@ class Plan:
     folders: set[tuple[str, str]] = field(default_factory=set)
     #: rows that are marked gone here
     lost: list[Record] = field(default_factory=list)
+    #: ids of rows whose bytes are at their place no more
+    left: set[int] = field(default_factory=set)
 
     @property
     def is_empty(self) -> bool:
@@ -80,20 +83,26 @@ class Plan:
 def plan(connection: Connection, now: datetime, sightings: Sequence[Sighting], *, lock: bool) -> Plan:
     """Compare sightings with rows. At most one sighting a place; `lock` when the plan will be carried out."""
     known = _rows_at(connection, [sighting.place for sighting in sightings], lock=lock)
-    drawn = Plan()
-    fresh: list[Sighting] = []
+    drawn = Plan(now=now)
+    others: list[tuple[Record | None, Sighting, Stamp]] = []
     for sighting in sightings:
         row = known.get(sighting.place)
-        if row is not None:
-            found = _compare(drawn, row, sighting, now)
-            drawn.noted += found
-            if found.changes:
-                drawn.folders.add((row.root, row.folder))
-        elif sighting.stamp is None:
-            drawn.noted += Noted(same=1)
+        if sighting.stamp is None:
+            drawn.noted += Noted(same=1) if row is None or row.gone_at is not None else _missed(drawn, row)
+        elif row is None or not _is_same(stamp_of(row), sighting.stamp):
+            others.append((row, sighting, sighting.stamp))
         else:
-            fresh.append(sighting)
-    _add(drawn, connection, now, fresh)
+            drawn.noted += _seen_again(drawn, row, sighting, sighting.stamp)
+    # what left its place is known only now: two files that swapped their names take each other's hashes
+    drawn.left |= {row.id for row, _, _ in others if row is not None}
+    elsewhere = Known(connection, [stamp for _, _, stamp in others])
+    for row, sighting, stamp in others:
+        source = elsewhere.source(stamp, sighting.place)
+        drawn.noted += (
+            _add(drawn, sighting, stamp, source)
+            if row is None
+            else _changed(drawn, row, sighting, stamp, source)
+        )
     return drawn
 
 
@@ -103,7 +112,8 @@ def note(connection: Connection, now: datetime, sightings: Sequence[Sighting]) -
     insert_absent(connection, file, drawn.inserts)
     write_rows(connection, file, drawn.changes)
     write_stories(connection, now, drawn.stories)
-    _hand_on_first_seen(connection, drawn.lost)
+    hand_on_first_seen(connection, drawn.lost)
+    leave(connection, now, drawn.lost)
     distrust_folders(connection, drawn.folders)
     return drawn.noted
 
@@ -150,25 +160,6 @@ def _rows_at(connection: Connection, places: Iterable[Place], *, lock: bool) -> 
     return rows
 
 
-def _compare(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Noted:
-    if sighting.stamp is None:
-        return _missed(drawn, row, now)
-    same_bytes = _is_same(stamp_of(row), sighting.stamp)
-    if row.gone_at is not None:
-        _return(drawn, row, sighting, now, same_bytes=same_bytes)
-        return Noted(new=1)
-    if same_bytes:
-        if row.inode != 0 and sighting.stamp.inode == 0:
-            drawn.changes.append((row.id, _DISTRUST))
-        return Noted(same=1)
-    if row.stage == Stage.SETTLE.value:
-        return _moving(drawn, row, sighting, now)
-    values = restart_values(row.fence, sighting.stamp, still_since=sighting.still_since, due_at=now)
-    drawn.changes.append((row.id, values))
-    drawn.stories.append(Story(name="file_changed", file_id=row.id))
-    return Noted(changed=1)
-
-
 def _is_same(known: Stamp, seen: Stamp) -> bool:
     """Compare two looks at one place; an inode of 0 means that the file system's numbers prove nothing."""
     if 0 in (known.inode, seen.inode):
@@ -176,16 +167,67 @@ def _is_same(known: Stamp, seen: Stamp) -> bool:
     return known == seen
 
 
-def _missed(drawn: Plan, row: Record, now: datetime) -> Noted:
-    if row.gone_at is not None:
-        return Noted(same=1)
-    drawn.changes.append((row.id, gone_values(row.fence, now)))
+def _missed(drawn: Plan, row: Record) -> Noted:
+    drawn.changes.append((row.id, gone_values(row.fence, drawn.now)))
     drawn.stories.append(Story(name="file_gone", file_id=row.id))
     drawn.lost.append(row)
+    drawn.left.add(row.id)
+    drawn.folders.add((row.root, row.folder))
     return Noted(gone=1)
 
 
-def _moving(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Noted:
+def _seen_again(drawn: Plan, row: Record, sighting: Sighting, stamp: Stamp) -> Noted:
+    """See the bytes that are known: nothing, or a gone row comes back with its hashes."""
+    if row.gone_at is None:
+        if row.inode != 0 and stamp.inode == 0:
+            drawn.changes.append((row.id, _DISTRUST))
+        return Noted(same=1)
+    stage = Stage.SETTLE if row.sha256 is None else Stage.PUBLISH
+    values = {
+        **NO_LEASE,
+        **NO_TROUBLE,
+        "fence": row.fence + 1,
+        "gone_at": None,
+        "due_at": drawn.now,
+        "stage": stage.value,
+        "still_since": sighting.still_since,
+        "inode": stamp.inode and row.inode,
+    }
+    _write(drawn, row, values, "file_returned")
+    return Noted(new=1)
+
+
+def _changed(drawn: Plan, row: Record, sighting: Sighting, stamp: Stamp, source: Record | None) -> Noted:
+    """See other bytes at a known place: they begin anew, with their hashes where those are known."""
+    is_back = row.gone_at is not None
+    if not is_back and row.stage == Stage.SETTLE.value:
+        return _moving(drawn, row, sighting, stamp)
+    values = restart_values(row.fence, stamp, still_since=sighting.still_since, due_at=drawn.now)
+    if is_back:
+        values["first_seen_at"] = sighting.seen_at
+    if source is not None:
+        values |= _inherited(drawn, source)
+    _write(drawn, row, values, "file_returned" if is_back else "file_changed")
+    if source is not None:
+        return Noted(moved=1)
+    return Noted(new=1) if is_back else Noted(changed=1)
+
+
+def _write(drawn: Plan, row: Record, values: Mapping[str, Any], story: str) -> None:
+    drawn.changes.append((row.id, values))
+    drawn.stories.append(Story(name=story, file_id=row.id))
+    drawn.folders.add((row.root, row.folder))
+
+
+def _inherited(drawn: Plan, source: Record) -> dict[str, Any]:
+    """Take over what is known of the bytes, and their age if they are at their old place no more."""
+    values = carried(source)
+    if source.gone_at is not None or source.id in drawn.left:
+        values["first_seen_at"] = source.first_seen_at
+    return values
+
+
+def _moving(drawn: Plan, row: Record, sighting: Sighting, stamp: Stamp) -> Noted:
     """Leave a file in settle to settle's own looks, unless the next one is far away or none is planned.
 
     A look that is under way may have been before this one: `republish` says that it must not be the last.
@@ -194,44 +236,21 @@ def _moving(drawn: Plan, row: Record, sighting: Sighting, now: datetime) -> Note
         if not row.republish:
             drawn.changes.append((row.id, {"republish": True}))
         return Noted(same=1)
-    asleep = row.due_at is None or row.due_at > now + IMPATIENCE
-    if not asleep or sighting.stamp is None:
+    if row.due_at is not None and row.due_at <= drawn.now + IMPATIENCE:
         return Noted(same=1)
-    values = restart_values(row.fence, sighting.stamp, still_since=sighting.still_since, due_at=now)
+    values = restart_values(row.fence, stamp, still_since=sighting.still_since, due_at=drawn.now)
     drawn.changes.append((row.id, values))
+    drawn.folders.add((row.root, row.folder))
     return Noted(changed=1)
 
 
-def _return(drawn: Plan, row: Record, sighting: Sighting, now: datetime, *, same_bytes: bool) -> None:
-    """Bring a gone row back: the same bytes keep their hashes."""
-    assert sighting.stamp is not None  # noqa: S101 - for the type checker: a missing file was dealt with
-    if same_bytes:
-        stage = Stage.SETTLE if row.sha256 is None else Stage.PUBLISH
-        values = {"gone_at": None, "due_at": now, "stage": stage.value, "still_since": sighting.still_since}
-        if sighting.stamp.inode == 0:
-            values.update(_DISTRUST)
-    else:
-        values = restart_values(row.fence, sighting.stamp, still_since=sighting.still_since, due_at=now)
-        values["first_seen_at"] = sighting.seen_at
-    drawn.changes.append((row.id, values))
-    drawn.stories.append(Story(name="file_returned", file_id=row.id))
-
-
-def _add(drawn: Plan, connection: Connection, now: datetime, fresh: Sequence[Sighting]) -> None:
-    sources = _sources(connection, [sighting.stamp for sighting in fresh if sighting.stamp is not None])
-    lost = {row.id for row in drawn.lost}
-    for sighting in fresh:
-        assert sighting.stamp is not None  # noqa: S101 - for the type checker: only files that are there are new
-        source = _source(sources.get(sighting.stamp, ()), sighting.place)
-        is_move = source is not None and (source.gone_at is not None or source.id in lost)
-        values = _new_row(sighting, sighting.stamp, now)
-        if source is not None:
-            values |= {name: getattr(source, name) for name in _CARRIED}
-        if source is not None and is_move:
-            values["first_seen_at"] = source.first_seen_at
-        drawn.inserts.append(values)
-        drawn.folders.add((sighting.place.root, sighting.place.folder))
-        drawn.noted += Noted(new=1) if source is None else Noted(moved=1)
+def _add(drawn: Plan, sighting: Sighting, stamp: Stamp, source: Record | None) -> Noted:
+    values = _new_row(sighting, stamp, drawn.now)
+    if source is not None:
+        values |= _inherited(drawn, source)
+    drawn.inserts.append(values)
+    drawn.folders.add((sighting.place.root, sighting.place.folder))
+    return Noted(new=1) if source is None else Noted(moved=1)
 
 
 def _new_row(sighting: Sighting, stamp: Stamp, now: datetime) -> dict[str, Any]:
@@ -249,36 +268,3 @@ def _new_row(sighting: Sighting, stamp: Stamp, now: datetime) -> dict[str, Any]:
         "still_since": sighting.still_since,
         "first_seen_at": sighting.seen_at,
     }
-
-
-def _sources(connection: Connection, stamps: Sequence[Stamp]) -> dict[Stamp, list[Record]]:
-    """Find hashed rows with these stamps, gone ones first: a move is likelier than a hard link."""
-    wanted = {(stamp.size_bytes, stamp.mtime_ns) for stamp in stamps if stamp.inode != 0}
-    if not wanted:
-        return {}
-    found = connection.execute(
-        select(file)
-        .where(tuple_(file.c.size_bytes, file.c.mtime_ns).in_(sorted(wanted)), file.c.sha256.is_not(None))
-        .order_by(file.c.gone_at.is_(None), file.c.id)
-    )
-    by_stamp: dict[Stamp, list[Record]] = {}
-    for row in found:
-        by_stamp.setdefault(stamp_of(row), []).append(row)
-    return by_stamp
-
-
-def _source(rows: Sequence[Record], place: Place) -> Record | None:
-    return next((row for row in rows if place.root == row.root or place.name == row.name), None)
-
-
-def _hand_on_first_seen(connection: Connection, lost: Sequence[Record]) -> None:
-    """Let a file that was met at its new place before it was missed at the old one keep its age."""
-    hashed = [row for row in lost if row.sha256 is not None and row.inode != 0]
-    sources = _sources(connection, [stamp_of(row) for row in hashed])
-    for row in hashed:
-        changes = [
-            (twin.id, {"first_seen_at": row.first_seen_at})
-            for twin in sources[stamp_of(row)]
-            if twin.gone_at is None and twin.sha256 == row.sha256 and twin.first_seen_at > row.first_seen_at
-        ]
-        write_rows(connection, file, changes)

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, select
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.folders import distrust_folders
+from hashtagd.catalog.leaving import leave
+from hashtagd.catalog.moves import Known, carried
 from hashtagd.catalog.notes import IMPATIENCE, gone_values, restart_values
 from hashtagd.catalog.publications import publication_row, settle_publications
 from hashtagd.catalog.rows import (
@@ -32,19 +34,24 @@ from hashtagd.core.work import (
     HashKind,
     Outcome,
     Park,
+    Publication,
     Published,
     Put,
     Release,
     Restart,
     Settled,
     Stage,
+    Swept,
 )
 
 #: how long a file that was seen changing rests before the next look, where the root's setting is not known
 DEFAULT_QUIET_S: Final = 10.0
 
 #: what outcomes ask of a row; headers are large and stay where they are
-_NEEDED: Final = (file.c.attempts, file.c.republish, file.c.root, file.c.folder, file.c.sha256)
+_NEEDED: Final = (
+    *(file.c.attempts, file.c.republish, file.c.root, file.c.folder, file.c.name, file.c.sha256),
+    file.c.gone_at,
+)
 
 
 @dataclass(slots=True)
@@ -55,10 +62,16 @@ class _Batch:
     quiet_s: Mapping[str, float]
     #: hashes that somebody has answered for
     answered: frozenset[str]
+    #: bytes that may have come from another place
+    elsewhere: Known
     changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
     stories: list[Story] = field(default_factory=list)
     #: by file: everything that is on disk for it
     publications: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    #: what was written for other files and is not on disk any more
+    removed: list[Publication] = field(default_factory=list)
+    #: rows that are marked gone here
+    lost: list[Record] = field(default_factory=list)
     #: (root, folder) whose rows differ now from what a scan saw
     folders: set[tuple[str, str]] = field(default_factory=set)
     questions: list[dict[str, Any]] = field(default_factory=list)
@@ -82,18 +95,30 @@ def apply_outcomes(
         for _, outcome in results
         if isinstance(outcome, Advance) and isinstance(outcome.facts, Digested)
     ]
-    batch = _Batch(now=now, quiet_s=quiet_s, answered=_answered_hashes(connection, digested))
+    restarted = [outcome.stamp for _, outcome in results if isinstance(outcome, Restart)]
+    batch = _Batch(
+        now=now,
+        quiet_s=quiet_s,
+        answered=_answered_hashes(connection, digested),
+        elsewhere=Known(connection, restarted),
+    )
     applied = []
     for claim, outcome in results:
         row = held.pop(claim.file_id, None)  # popped: a claim ends once
         applied.append(row is not None)
         if row is not None:
             news = claim.stage is Stage.SETTLE and row.republish
-            values = _values(batch, row, claim, _once_more(outcome) if news else outcome)
+            is_gone = row.gone_at is not None
+            values = (
+                _gone_values(batch, row, claim, outcome)
+                if is_gone
+                else _values(batch, row, claim, _once_more(outcome) if news else outcome)
+            )
             batch.changes.append((row.id, {**NO_LEASE, **values}))
     insert_absent(connection, question, batch.questions)
     write_rows(connection, file, batch.changes)
-    settle_publications(connection, batch.publications)
+    settle_publications(connection, batch.publications, batch.removed)
+    leave(connection, now, batch.lost)
     distrust_folders(connection, batch.folders)
     write_stories(connection, now, batch.stories)
     return applied
@@ -155,13 +180,32 @@ def _values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> Mappi
             batch.folders.add((row.root, row.folder))
             quiet = timedelta(seconds=batch.quiet_s.get(row.root, DEFAULT_QUIET_S))
             still_since = min(outcome.still_since or batch.now, batch.now)
-            return restart_values(
+            source = batch.elsewhere.source(outcome.stamp, claim.place)
+            values = restart_values(
                 row.fence, outcome.stamp, still_since=still_since, due_at=still_since + quiet
             )
+            return values if source is None else values | carried(source)
         case _:  # Forget
             batch.stories.append(Story(name="file_gone", file_id=row.id))
             batch.folders.add((row.root, row.folder))
+            batch.lost.append(row)
             return gone_values(row.fence, batch.now)
+
+
+def _gone_values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> Mapping[str, Any]:
+    """End a sweep; whatever keeps a file that is gone from being swept for good is no more than that."""
+    match outcome:
+        case Advance(facts=Swept(publications=left)):
+            batch.publications[row.id] = _publication_rows(batch, claim, left)
+            if len(left) < len(claim.publications):
+                batch.stories.append(Story(name="artifacts_swept", file_id=row.id))
+        case Defer():
+            return _defer(batch, row, outcome)
+        case Release():
+            return {"attempts": max(row.attempts - 1, 0)}
+        case _:
+            pass
+    return {**NO_TROUBLE, "due_at": None}
 
 
 def _advance(batch: _Batch, row: Record, claim: Claim, outcome: Advance) -> Mapping[str, Any]:
@@ -208,9 +252,8 @@ def _digested(batch: _Batch, row: Record, facts: Digested) -> Mapping[str, Any]:
 
 def _published(batch: _Batch, row: Record, claim: Claim, facts: Published) -> Mapping[str, Any]:
     batch.stories.append(Story(name="file_published", file_id=row.id, detail=with_trouble(facts.trouble)))
-    batch.publications[row.id] = [
-        {**publication_row(claim, item), "written_at": batch.now} for item in facts.publications
-    ]
+    batch.publications[row.id] = _publication_rows(batch, claim, facts.publications)
+    batch.removed += facts.removed
     due_at = None if facts.again_in_s is None else batch.after(facts.again_in_s)
     return {
         **NO_TROUBLE,
@@ -218,6 +261,12 @@ def _published(batch: _Batch, row: Record, claim: Claim, facts: Published) -> Ma
         "due_at": batch.now if row.republish else due_at,
         "trouble": None if facts.trouble is None else facts.trouble.to_json(),
     }
+
+
+def _publication_rows(
+    batch: _Batch, claim: Claim, publications: Sequence[Publication]
+) -> list[dict[str, Any]]:
+    return [{**publication_row(claim, item), "written_at": batch.now} for item in publications]
 
 
 def _defer(batch: _Batch, row: Record, outcome: Defer) -> Mapping[str, Any]:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.rows import chunks, place_of
 from hashtagd.catalog.tables import file
+from hashtagd.core import schedule
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble, trouble_from_json
 from hashtagd.core.work import Stage
@@ -17,10 +18,11 @@ from hashtagd.core.work import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingFile:
-    """One live row that is due now or at some time."""
+    """One row that is due now or at some time."""
 
     file_id: int
     root: str
+    #: `publish` also for what is swept: it is done by the same lanes
     stage: Stage
     #: by the clock of this process
     due_at: datetime
@@ -30,19 +32,25 @@ class PendingFile:
 
 
 def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]:
-    """List the live files of these roots that are due or deferred, leased ones included."""
-    wanted = (
-        select(file.c.id, file.c.root, file.c.stage, file.c.due_at, file.c.still_since, file.c.trouble)
-        .where(file.c.gone_at.is_(None), file.c.due_at.is_not(None), file.c.root.in_(roots))
-        .order_by(file.c.due_at)
-    )
+    """List the live files of these roots that are due or deferred, leased ones included.
 
-    def body(connection: Connection, _now: datetime) -> list[PendingFile]:
+    Files that are gone are listed where what lies beside them is swept in a moment.
+    """
+    listed = (file.c.id, file.c.root, file.c.stage, file.c.due_at, file.c.still_since, file.c.trouble)
+
+    def body(connection: Connection, now: datetime) -> list[PendingFile]:
+        soon = now + timedelta(seconds=schedule.SWEEP_AFTER_S)
+        swept = and_(file.c.stage == Stage.SWEEP.value, file.c.due_at <= soon)
+        wanted = (
+            select(*listed)
+            .where(or_(file.c.gone_at.is_(None), swept), file.c.due_at.is_not(None), file.c.root.in_(roots))
+            .order_by(file.c.due_at)
+        )
         return [
             PendingFile(
                 file_id=row.id,
                 root=row.root,
-                stage=Stage(row.stage),
+                stage=Stage.PUBLISH if row.stage == Stage.SWEEP.value else Stage(row.stage),
                 due_at=database.local(row.due_at),
                 still_since=row.still_since,
                 trouble=None if row.trouble is None else trouble_from_json(row.trouble),
@@ -54,13 +62,17 @@ def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]
 
 
 def publish_now(database: Database, file_ids: Sequence[int]) -> None:
-    """Make files that wait for their first answer due for publishing now."""
+    """Make files that wait for their first answer, or to be swept, due now."""
 
     def body(connection: Connection, now: datetime) -> None:
         for some in chunks(file_ids):
             connection.execute(
                 update(file)
-                .where(file.c.id.in_(some), file.c.stage == Stage.PUBLISH.value, file.c.due_at > now)
+                .where(
+                    file.c.id.in_(some),
+                    file.c.stage.in_([Stage.PUBLISH.value, Stage.SWEEP.value]),
+                    file.c.due_at > now,
+                )
                 .values(due_at=now)
             )
 

@@ -1,6 +1,10 @@
-"""What writers put on disk: intended before the rename, known after it, so that our bytes count as ours."""
+"""What writers put on disk: intended before the rename, known after it, so that our bytes count as ours.
 
-from collections.abc import Mapping, Sequence
+A record belongs to a place, and says which file it was written for and which bytes of a model it tells of:
+the file may be gone, or be another one by now.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, tuple_
@@ -8,10 +12,14 @@ from sqlalchemy import Connection, delete, select, tuple_
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.rows import Record, chunks, insert_or_update
 from hashtagd.catalog.tables import file, publication
+from hashtagd.catalog.written import path_without_extension
 from hashtagd.core.work import Claim, Publication
 
 _Key = tuple[str, str, str]
 _KEY: Final = (publication.c.root, publication.c.relpath, publication.c.writer)
+#: what an intention says; what we know we wrote stays known: until the new bytes are there, the old ones are
+_INTENDED: Final = ("file_id", "beside", "intended_sha256", "intended_for", "nsfw_level")
+_SETTLED: Final = (*_INTENDED, "written_sha256", "written_for")
 
 
 def intend(
@@ -25,35 +33,46 @@ def intend(
         if claim.file_id in held
         for row in (publication_row(claim, item) for item in publications)
     }
-    # what we know we wrote stays known: until the new bytes are there, the old ones are
     ordered = [rows[key] for key in sorted(rows)]
-    insert_or_update(connection, publication, ordered, ("file_id", "intended_sha256"))
+    insert_or_update(connection, publication, ordered, _INTENDED)
     return frozenset(held)
 
 
-def settle_publications(connection: Connection, published: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
-    """Keep what lies on disk for each of these files, and forget what does not any more."""
+def settle_publications(
+    connection: Connection,
+    there: Mapping[int, Sequence[Mapping[str, Any]]],
+    removed: Iterable[Publication] = (),
+) -> None:
+    """Keep what lies on disk for each of these files, and forget what does not any more.
+
+    Forgets also what was `removed`, whatever file it was written for.
+    """
     known: dict[_Key, Record] = {}
-    for ids in chunks(sorted(published)):
+    for ids in chunks(sorted(there)):
         found = connection.execute(select(publication).where(publication.c.file_id.in_(ids)))
         known |= {(row.root, row.relpath, row.writer): row for row in found}
-    there = {_key(row): row for rows in published.values() for row in rows}
-    for stale in chunks(sorted(known.keys() - there.keys())):
+    rows = {_key(row): row for some in there.values() for row in some}
+    gone = known.keys() | {(it.place.root, it.place.relpath, it.writer) for it in removed}
+    for stale in chunks(sorted(gone - rows.keys())):
         connection.execute(delete(publication).where(tuple_(*_KEY).in_(stale)))
-    news = [there[key] for key in sorted(there) if key not in known or _differs(known[key], there[key])]
-    changed = ("file_id", "intended_sha256", "written_sha256", "written_at")
-    insert_or_update(connection, publication, news, changed)
+    news = [rows[key] for key in sorted(rows) if key not in known or _differs(known[key], rows[key])]
+    insert_or_update(connection, publication, news, (*_SETTLED, "written_at"))
 
 
 def publication_row(claim: Claim, item: Publication) -> dict[str, Any]:
     """Give the columns of a publication."""
+    is_beside = item.place != claim.place
     return {
         "root": item.place.root,
         "relpath": item.place.relpath,
         "writer": item.writer,
         "file_id": claim.file_id,
+        "beside": path_without_extension(claim.place) if is_beside else None,
         "intended_sha256": item.intended_sha256,
         "written_sha256": item.written_sha256,
+        "intended_for": item.intended_for,
+        "written_for": item.written_for,
+        "nsfw_level": item.nsfw_level,
     }
 
 
@@ -62,4 +81,4 @@ def _key(row: Mapping[str, Any]) -> _Key:
 
 
 def _differs(known: Record, row: Mapping[str, Any]) -> bool:
-    return any(getattr(known, name) != row[name] for name in ("file_id", "intended_sha256", "written_sha256"))
+    return any(getattr(known, name) != row[name] for name in _SETTLED)

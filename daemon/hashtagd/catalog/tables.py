@@ -61,13 +61,14 @@ file = Table(
     #: what the file says of its tensors: names it for the time until it is read, never after
     Column("claimed_tensors_sha256", Text),
     UniqueConstraint("root", "relpath", name="file_one_row_a_place"),
-    CheckConstraint("stage in ('settle', 'digest', 'publish')", name="file_stage_is_known"),
+    CheckConstraint("stage in ('settle', 'digest', 'publish', 'sweep')", name="file_stage_is_known"),
     CheckConstraint("stage <> 'publish' or sha256 is not null", name="file_is_published_by_its_hash"),
     CheckConstraint("(lease_owner is null) = (lease_until is null)", name="file_lease_is_whole"),
     CheckConstraint(
-        "gone_at is null or (due_at is null and lease_owner is null and parked_at is null)",
-        name="file_gone_has_no_work",
+        "gone_at is null or (parked_at is null and (due_at is null or stage = 'sweep'))",
+        name="file_gone_is_only_swept",
     ),
+    CheckConstraint("stage <> 'sweep' or gone_at is not null", name="file_swept_is_gone"),
     CheckConstraint(
         "parked_at is null or (due_at is null and trouble is not null)", name="file_parked_says_why"
     ),
@@ -186,14 +187,22 @@ publication = Table(
     Column("relpath", Text, primary_key=True),
     Column("writer", Text, primary_key=True),
     Column("file_id", RowId, ForeignKey("file.id", ondelete="CASCADE"), nullable=False),
+    #: the path of the model it lies beside, without the extension; None for what is attached to the model
+    Column("beside", Text),
     Column("intended_sha256", Text),
     Column("written_sha256", Text),
     Column("written_at", UtcDateTime),
+    #: SHA-256 of the model that these bytes tell of
+    Column("intended_for", Text),
+    Column("written_for", Text),
+    Column("nsfw_level", Integer),
     CheckConstraint(
         "intended_sha256 is not null or written_sha256 is not null", name="publication_knows_its_bytes"
     ),
 )
 Index("publication_file", publication.c.file_id)
+Index("publication_beside", publication.c.root, publication.c.beside)
+Index("publication_made_for", publication.c.written_for)
 
 gate = Table(
     "gate",

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, true, tuple_, update
 
-from hashtagd.catalog.answers import wake_publish
 from hashtagd.catalog.rows import ABOUT_FILE, NO_FACTS, NO_LEASE, NO_TROUBLE, chunks
 from hashtagd.catalog.tables import file, gate, question
+from hashtagd.catalog.waking import wake_publish
 from hashtagd.core import schedule
 from hashtagd.core.place import Place
 from hashtagd.core.work import HashKind, Stage

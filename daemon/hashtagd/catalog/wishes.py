@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select
 
-from hashtagd.catalog.answers import found_values, wake_publish
+from hashtagd.catalog.answers import found_values
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.rows import NO_LEASE, NO_TROUBLE, insert_absent, insert_or_update, write_rows
 from hashtagd.catalog.stories import Story, write_stories
 from hashtagd.catalog.tables import file, ignored_update, pin, question
+from hashtagd.catalog.waking import wake_publish
 from hashtagd.core.card import Card
 from hashtagd.core.work import HashKind
 

@@ -28,8 +28,12 @@ class Target:
     checked_at: datetime | None = None
     #: absolute path of a picture that lies beside the model already (ours or not), or None
     picture: PurePath | None = None
-    #: how that picture is rated, as on the card; None where it was not fetched just now
+    #: how that picture is rated, as on the card; None where nobody knows
     picture_nsfw_level: int | None = None
+    #: absolute path of a picture of ours that shows another model and goes, or gives way to `picture`
+    former_picture: PurePath | None = None
+    #: how that one is rated
+    former_nsfw_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,11 @@ class OtherBytes:
     correct: Mapping[str, Any] = field(default_factory=dict)
     #: keys removed where the key names other bytes, unless the `files` list of their object names ours
     drop: frozenset[str] = frozenset()
+    #: keys whose values are emptied where the key names other bytes and they only repeat what a dropped
+    #: object says under one of these paths (its key first); of a list, the elements that do; in any case
+    echoes: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    #: keys that are emptied where the key names other bytes and they hold one of these values
+    outdated: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

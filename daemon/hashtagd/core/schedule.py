@@ -20,6 +20,10 @@ FIRST_ANSWER_PATIENCE_S: Final = 60.0
 NEXT_ANSWER_PATIENCE_S: Final = 2.0
 #: how long a vanished file is remembered, so that a move is recognised when the file comes back
 GONE_KEPT_S: Final = 30 * _DAY_S
+#: how long what was written beside a vanished file stays, so that a move is noticed first; and how much later
+#: it is looked at again while the file's bytes wait at another place to be published
+SWEEP_AFTER_S: Final = 10.0
+SWEEP_AGAIN_S: Final = 60.0
 #: charged attempts after which digest and publish park a file
 MAX_ATTEMPTS: Final = 8
 #: longer than every wait below: a due time further away comes from a clock that was wrong and is pulled back

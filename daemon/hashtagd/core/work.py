@@ -21,6 +21,8 @@ class Stage(StrEnum):
     SETTLE = "settle"
     DIGEST = "digest"
     PUBLISH = "publish"
+    #: of a file that is gone: what we wrote beside it goes as well; it never comes back to another stage
+    SWEEP = "sweep"
 
 
 class HashKind(StrEnum):
@@ -40,16 +42,30 @@ class Publication:
     """
 
     writer: str
-    #: where it lies: usually beside the model; survives a move of the model, so that old artifacts are found
+    #: where it lies: beside the model, or the model itself for what is attached to it
     place: Place
     #: SHA-256 of the bytes we were about to write; None once `written_sha256` says so
     intended_sha256: str | None
     #: SHA-256 of the bytes we know we wrote; None before the first commit after a write
     written_sha256: str | None
+    #: SHA-256 of the model that the intended bytes tell of; None: nobody knows
+    intended_for: str | None = None
+    #: SHA-256 of the model that the written bytes tell of; None: nobody knows
+    written_for: str | None = None
+    #: how a picture is rated, as on the card; None for everything else, and where nobody rated it
+    nsfw_level: int | None = None
 
     def recognises(self, sha256: str) -> bool:
         """Tell whether bytes with this SHA-256 are ours."""
         return sha256 in (self.intended_sha256, self.written_sha256)
+
+    def made_for(self, sha256: str) -> str | None:
+        """Give the SHA-256 of the model that bytes of ours tell of; None: nobody knows."""
+        return self.intended_for if sha256 == self.intended_sha256 else self.written_for
+
+    def tells_of_others(self, sha256: str, model_sha256: str) -> bool:
+        """Tell whether bytes of ours with this SHA-256 were made for another model than this."""
+        return self.made_for(sha256) not in (None, model_sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +93,13 @@ class Claim:
     answered: bool = False
     #: for publish: when the answer that `card` and `answered` tell of was given; None before
     checked_at: datetime | None = None
-    #: for publish: what we wrote for this file before
+    #: for publish and sweep: what we wrote for this file before
     publications: tuple[Publication, ...] = ()
+    #: for publish: what we wrote beside this file for others that had or have its name up to the extension
+    nearby: tuple[Publication, ...] = ()
+    #: for publish: what we wrote elsewhere in the root, or for a file that is gone, for the same bytes, the
+    #: newest first; not necessarily all of it
+    twins: tuple[Publication, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +204,16 @@ class Published:
     again_in_s: float | None = None
     #: why it is missing, or what a person should know (a foreign file was left alone is no trouble)
     trouble: Trouble | None = None
+    #: of `Claim.nearby`: what was removed
+    removed: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Fact: what we wrote beside a file that is gone was removed, but for what is not ours to remove."""
+
+    #: what is still recorded: edited or moved away since, or its place is taken by another model
+    publications: tuple[Publication, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +231,7 @@ class Answered:
 class Advance:
     """The stage is done: facts are written, the next stage is due, attempts start from 0."""
 
-    facts: Settled | Digested | Published | Answered
+    facts: Settled | Digested | Published | Swept | Answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from hashtagd.core.work import (
     Release,
     Restart,
     Settled,
+    Swept,
 )
 from hashtagd.service.counting import Tally
 from hashtagd.service.lanes import Tell
@@ -35,6 +36,10 @@ def tell_outcome(tell: Tell, claim: Claim, outcome: Outcome) -> None:
             tell("file_digested", **where, size_bytes=claim.stamp.size_bytes, sha256=facts.digests.sha256)
         case Advance(facts=Published() as facts):
             tell("file_published", **where, artifacts=len(facts.publications), **_why(facts.trouble))
+        case Advance(facts=Swept(publications=left)):
+            swept = len(claim.publications) - len(left)
+            if swept:
+                tell("artifacts_swept", **where, artifacts=swept)
         case Defer(trouble=None) | Release(trouble=None):
             pass
         case Release(trouble=Trouble(scope=Scope.ROOT)):

@@ -1,6 +1,5 @@
 """Make prepared artifacts visible, after the intention was committed, and note what was written."""
 
-from hashtagd.core.work import Publication
 from hashtagd.stages.disk_troubles import disk_trouble
 from hashtagd.stages.job import Job, Pending
 from hashtagd.stages.xattrs import write_xattr
@@ -15,11 +14,7 @@ def commit_pending(job: Job, item: Pending) -> bool:
         job.failures.append(disk_trouble(error))
         return True
     if item.ours:
-        job.kept.append(
-            Publication(
-                writer=item.writer, place=item.place, intended_sha256=None, written_sha256=item.fingerprint
-            )
-        )
+        job.kept.append(item.record)
     return True
 
 
@@ -30,6 +25,8 @@ def commit_rest(job: Job) -> None:
             # pictures were fetched since: what somebody put there meanwhile is theirs
             if job.folder.here(name) == seen:
                 job.folder.remove(name)
+                place = job.claim.place.sibling(name)
+                job.removed += [known for known in job.claim.nearby if known.place == place]
         except OSError as error:
             job.failures.append(disk_trouble(error))
     # an intention left over means that a run ended before its names were known to be on the disk

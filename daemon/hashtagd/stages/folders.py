@@ -14,10 +14,12 @@ from hashtagd.core.ports import Clock
 from hashtagd.core.troubles import Trouble
 from hashtagd.stages.calls import Calls
 from hashtagd.stages.effects import Folder, sweep_temporary
-from hashtagd.stages.pictures import Listing
+from hashtagd.stages.pictures import PICTURE_ENDINGS, Listing
 
 #: a temporary file of this age belongs to no process at work
 _SWEEP_AGE_S: Final = 3600.0
+#: how the names of what lies beside models end
+_NO_MODELS: Final = (".json", ".info", *PICTURE_ENDINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +28,36 @@ class OpenedFolder:
 
     folder: Folder
     listing: Listing
-    #: names that differ in their last extension only, sorted, by what they have in common
+    #: names that may be models', by what those have in common that differ in letter case and extension only
     namesakes: Mapping[str, tuple[str, ...]]
+    is_model: Callable[[Place], bool]
 
-    def owner_of_sidecars(self, place: Place, is_model: Callable[[Place], bool]) -> str:
+    def owner_of_sidecars(self, place: Place) -> str:
         """Name the model file that the sidecars of a stem belong to: the first one by name."""
-        others = (name for name in self.namesakes.get(place.stem, ()) if name < place.name)
-        return next((name for name in others if is_model(place.sibling(name))), place.name)
+        others = (name for name in self.models_like(place) if place.sibling(name).stem == place.stem)
+        return min((*others, place.name))
+
+    def models_like(self, place: Place) -> list[str]:
+        """List the other models whose names differ in letter case and extension only."""
+        names = self.namesakes.get(place.stem.casefold(), ())
+        return [name for name in names if name != place.name and self.is_model(place.sibling(name))]
 
 
 class Folders:
     """Opens the folders that a batch needs; the stack closes them."""
 
-    def __init__(self, stack: ExitStack, *, clock: Clock, token: Callable[[], str], calls: Calls) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        *,
+        clock: Clock,
+        is_model: Callable[[Place], bool],
+        token: Callable[[], str],
+        calls: Calls,
+    ) -> None:
         self._stack = stack
         self._clock = clock
+        self._is_model = is_model
         self._token = token
         self._calls = calls
         self._opened: dict[Path, OpenedFolder] = {}
@@ -68,12 +85,16 @@ class Folders:
             raise OSError(errno.EAGAIN, "the folder was swapped for another")
         names = folder.names()
         sweep_temporary(folder, names, older_than_s=self._clock.now().timestamp() - _SWEEP_AGE_S)
-        return OpenedFolder(folder=folder, listing=Listing(names), namesakes=_namesakes(names))
+        return OpenedFolder(
+            folder=folder, listing=Listing(names), namesakes=_namesakes(names), is_model=self._is_model
+        )
 
 
 def _namesakes(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     by_stem: dict[str, list[str]] = {}
     for name in names:
-        by_stem.setdefault(splitext(name)[0], []).append(name)  # noqa: PTH122 - a name, not a path
-    # a folder may hold a hundred thousand names; most of them have their stem for themselves
-    return {stem: tuple(sorted(some)) for stem, some in by_stem.items() if len(some) > 1}
+        # a folder may hold a hundred thousand names; most of them are no model's
+        if name.casefold().endswith(_NO_MODELS):
+            continue
+        by_stem.setdefault(splitext(name)[0].casefold(), []).append(name)  # noqa: PTH122 - a name, not a path
+    return {stem: tuple(sorted(some)) for stem, some in by_stem.items()}

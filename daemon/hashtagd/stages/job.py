@@ -1,5 +1,6 @@
 """What publishing one model takes, from the plan to the report."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from hashtagd.core.artifacts import Xattr
@@ -13,18 +14,15 @@ from hashtagd.stages.effects import Folder, Here, Prepared
 class Pending:
     """A prepared file that waits for its intention to be committed."""
 
-    writer: str
-    place: Place
-    fingerprint: str
+    #: what is recorded once it has its name
+    record: Publication
     prepared: Prepared
     #: False for a merge into another program's file: that one must never count as ours
     ours: bool
 
     def intention(self) -> Publication:
         """Say what is about to be written."""
-        return Publication(
-            writer=self.writer, place=self.place, intended_sha256=self.fingerprint, written_sha256=None
-        )
+        return _intended(self.record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ class PendingXattr:
 
     def intention(self) -> Publication:
         """Say what is about to be set."""
-        return replace(self.record, intended_sha256=self.record.written_sha256, written_sha256=None)
+        return _intended(self.record)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,14 +43,20 @@ class Job:
     """What publishing one model takes, as far as it is known."""
 
     claim: Claim
+    #: of the model
+    sha256: str
     folder: Folder
     mode: int
+    #: tells of a place in the model's folder whether it is a model's own
+    is_model: Callable[[Place], bool]
     #: what is on the disk already as it should be
     kept: list[Publication] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     #: names of ours that describe something else by now, with what lay there when that was decided
     stale: dict[str, Here] = field(default_factory=dict)
     xattrs: list[PendingXattr] = field(default_factory=list)
+    #: what was written for others, and is removed
+    removed: list[Publication] = field(default_factory=list)
     #: what went wrong on the disk: decides the outcome
     failures: list[Trouble] = field(default_factory=list)
     #: what a person should know, or time heals
@@ -73,8 +77,46 @@ class Job:
             *(item.intention() for item in self.xattrs),
         ]
 
-    def recognises(self, place: Place, fingerprint: str) -> bool:
-        """Tell whether bytes at a place are ours."""
-        return any(
-            known.place == place and known.recognises(fingerprint) for known in self.claim.publications
+    def record(
+        self, writer: str, place: Place, fingerprint: str, nsfw_level: int | None = None
+    ) -> Publication:
+        """Make the record of bytes that tell of this model."""
+        return Publication(
+            writer=writer,
+            place=place,
+            intended_sha256=None,
+            written_sha256=fingerprint,
+            written_for=self.sha256,
+            nsfw_level=nsfw_level,
         )
+
+    def known(self, place: Place, fingerprint: str) -> Publication | None:
+        """Find the record by which bytes at a place are ours, whatever model they tell of.
+
+        What somebody moved along with the model is ours as well: it was written elsewhere for the same bytes.
+        """
+        here = (*self.claim.publications, *self.claim.nearby)
+        at = [it for it in here if it.place == place and it.recognises(fingerprint)]
+        moved = [it for it in self.claim.twins if it.recognises(fingerprint)]
+        mine = [it for it in (*at, *moved) if not self.is_others(it, fingerprint)]
+        return next(iter([*mine, *at]), None)
+
+    def is_others(self, known: Publication, fingerprint: str) -> bool:
+        """Tell whether bytes of ours tell of another model."""
+        return known.tells_of_others(fingerprint, self.sha256)
+
+    def is_beside(self, place: Place) -> bool:
+        """Tell whether a name belongs to the model as a sidecar's does, and is no model's own."""
+        mine = self.claim.place
+        same_folder = (place.root, place.folder) == (mine.root, mine.folder)
+        return same_folder and place.name.startswith(mine.stem + ".") and not self.is_model(place)
+
+
+def _intended(record: Publication) -> Publication:
+    return replace(
+        record,
+        intended_sha256=record.written_sha256,
+        intended_for=record.written_for,
+        written_sha256=None,
+        written_for=None,
+    )

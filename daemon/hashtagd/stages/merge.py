@@ -111,9 +111,43 @@ def _mend(after: dict[str, Any], other: OtherBytes) -> None:
     if text == other.sha256:
         return
     after.update(other.correct)
-    for key in other.drop if text else ():
-        if not _names(after.get(key), other.sha256):
-            after.pop(key, None)
+    if not text:
+        return
+    dropped = {key: after[key] for key in other.drop if key in after and not _names(after[key], other.sha256)}
+    for key, paths in other.echoes.items():
+        said = [value for path in paths if (value := _at(dropped, path)) is not None]
+        if key in after and said:
+            after[key] = _without(after[key], said)
+    for key, values in other.outdated.items():
+        if key in after and any(_canonical(after[key]) == _canonical(value) for value in values):
+            after[key] = _emptied(after[key])
+    for key in dropped:
+        del after[key]
+
+
+def _at(document: Any, path: Iterable[str]) -> Any:  # noqa: ANN401 - a stranger's JSON
+    for key in path:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def _without(value: Any, said: Iterable[Any]) -> Any:  # noqa: ANN401 - a stranger's JSON
+    """Empty a value that only repeats what was said; of a list, take the elements away that do."""
+    if not isinstance(value, list):
+        return _emptied(value) if any(_folded(value) == _folded(item) for item in said) else value
+    repeated = {_folded(item) for items in said if isinstance(items, list) for item in items}
+    return [item for item in value if _folded(item) not in repeated]
+
+
+def _folded(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return _canonical(value.strip().casefold() if isinstance(value, str) else value)
+
+
+def _emptied(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Give the value of the same type that counts as empty, or 0."""
+    empty: dict[type, Any] = {str: "", list: [], dict: {}, bool: False, int: 0, float: 0}
+    # a number that was read keeps its spelling in a type of its own
+    return next((nothing for kind, nothing in empty.items() if isinstance(value, kind)), None)
 
 
 def _names(document: Any, sha256: str) -> bool:  # noqa: ANN401 - a stranger's JSON

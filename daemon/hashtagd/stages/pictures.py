@@ -3,7 +3,7 @@
 Never a second one: a program that finds two shows either.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
@@ -19,7 +19,7 @@ PICTURE_SUFFIXES: Final = (
     *(".preview.gif", ".preview.avif", ".preview.jxl", ".preview.webm", ".bmp", ".preview.bmp"),
     *(".thumb.jpg", ".thumb.png"),
 )
-_ENDINGS: Final = tuple({"." + suffix.rpartition(".")[2] for suffix in PICTURE_SUFFIXES})
+PICTURE_ENDINGS: Final = tuple({"." + suffix.rpartition(".")[2] for suffix in PICTURE_SUFFIXES})
 #: where the trouble of a silent image host names no time
 AGAIN_S: Final = 300.0
 #: where an image host needs a person first: its gate has the same longest wait
@@ -32,23 +32,35 @@ class Listing:
 
     def __init__(self, names: Iterable[str]) -> None:
         # a folder may hold a hundred thousand names; only those that could be pictures are kept
-        self._exact = {name for name in names if name.casefold().endswith(_ENDINGS)}
-        self._folded = {name.casefold(): name for name in sorted(self._exact, reverse=True)}
+        self._exact = {name for name in names if name.casefold().endswith(PICTURE_ENDINGS)}
+        self._folded: dict[str, list[str]] = {}
+        for name in sorted(self._exact):
+            self._folded.setdefault(name.casefold(), []).append(name)
 
     def add(self, name: str) -> None:
         """Note a name that is about to appear."""
-        self._exact.add(name)
-        self._folded.setdefault(name.casefold(), name)
+        if name not in self._exact:
+            self._exact.add(name)
+            self._folded.setdefault(name.casefold(), []).append(name)
 
-    def picture_of(self, stem: str) -> str | None:
-        """Name the picture of a model: the first that fits exactly, else the first in any letter case."""
+    def picture_of(
+        self, stem: str, *, is_taken: Callable[[str], bool], without: Collection[str] = ()
+    ) -> str | None:
+        """Name the picture of a model: the first that fits exactly, else the first in any letter case.
+
+        Args:
+            stem: the model's name without its extension.
+            is_taken: tells of a name like that in other letter case whether another model has it exactly.
+            without: names that do not count.
+        """
         for suffix in PICTURE_SUFFIXES:
-            if stem + suffix in self._exact:
+            if stem + suffix in self._exact and stem + suffix not in without:
                 return stem + suffix
         for suffix in PICTURE_SUFFIXES:
-            found = self._folded.get((stem + suffix).casefold())
-            if found is not None:
-                return found
+            for name in self._folded.get((stem + suffix).casefold(), ()):
+                # every suffix is ASCII: case folding keeps its length
+                if name not in without and not is_taken(name[: -len(suffix)]):
+                    return name
         return None
 
 

@@ -1,14 +1,15 @@
 """Put what is known of a model beside it: render, compare, prepare, note the intention, rename, report.
 
 Artifacts are treated one by one: an image host that is away holds up no sidecar. A file that somebody else
-wrote or edited is never replaced. Killed at any moment, the next run comes to the same end.
+wrote or edited is never replaced. Killed at any moment, the next run comes to the same end. Of files that are
+gone, what lies beside them is swept.
 """
 
-import os
 import secrets
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +25,10 @@ from hashtagd.core.work import (
     Forget,
     Outcome,
     Park,
-    Publication,
     Published,
     Release,
     Restart,
+    Stage,
 )
 from hashtagd.stages.calls import Calls
 from hashtagd.stages.commit import commit_pending, commit_rest
@@ -39,18 +40,20 @@ from hashtagd.stages.disk_troubles import (
     outside_root,
 )
 from hashtagd.stages.effects import sidecar_mode
+from hashtagd.stages.elsewhere import read_elsewhere
 from hashtagd.stages.folders import Folders
 from hashtagd.stages.job import Job
 from hashtagd.stages.opening import outcome_of, raise_if_exhausted, stamp_of
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
 from hashtagd.stages.plan import Planner
+from hashtagd.stages.sweep import sweep
 
 #: somebody wrote at a final name while we prepared: look again when the dust has settled
 _CONFLICT_WAIT_S: Final = 2.0
 
 
 class PublishStage:
-    """Publishes what the catalog knows of files.
+    """Publishes what the catalog knows of files, and sweeps beside those that are gone.
 
     Args:
         writers: the writers of each root by name; under None those of all other roots.
@@ -82,7 +85,7 @@ class PublishStage:
         self._ledger = ledger
         self._clock = clock
         self._pause = pause
-        self._planner = Planner(fetcher)
+        self._fetcher = fetcher
         self._is_model = is_model
         self._token = token
         self._calls = calls or Calls()
@@ -93,13 +96,15 @@ class PublishStage:
         Raises:
             Trouble: the ledger could not be written, and nothing was renamed; or, with scope `daemon`, the
                 machine has no files or memory left for any of them.
-            ValueError: a claim has no digests, which is a bug of the caller.
+            ValueError: a claim to publish has no digests, which is a bug of the caller.
 
         Repeats:
             over unchanged things: nothing is written, fetched or intended.
         """
         with ExitStack() as stack:
-            folders = Folders(stack, clock=self._clock, token=self._token, calls=self._calls)
+            folders = Folders(
+                stack, clock=self._clock, is_model=self._is_model, token=self._token, calls=self._calls
+            )
             plans = [self._plan(claim, folders) for claim in claims]
             fenced = self._intend([plan for plan in plans if isinstance(plan, Job) and plan.writes])
             outcomes = [self._finish(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
@@ -107,15 +112,15 @@ class PublishStage:
         return outcomes
 
     def _plan(self, claim: Claim, folders: Folders) -> Job | Outcome:
-        if claim.digests is None:
+        if claim.digests is None and claim.stage is not Stage.SWEEP:
             raise ValueError("a file is published before it has hashes")
-        if self._pause.stopping:
-            return Release()
         known = folders.troubles.get(claim.place.root)
-        if known is not None:
-            return _deferred(known)
+        if known is not None or self._pause.stopping:
+            return Release() if known is None else _deferred(known)
         try:
             path = self._locator.locate(claim.place)
+            if claim.digests is None or claim.stage is Stage.SWEEP:
+                return sweep(path, claim, folders)
             return self._plan_at(path, claim, claim.digests, folders)
         except Stopping:
             return Release()
@@ -134,7 +139,13 @@ class PublishStage:
         stamp = stamp_of(status, claim.stamp)
         if stamp != claim.stamp:
             return Restart(stamp=stamp)
-        job = Job(claim=claim, folder=opened.folder, mode=sidecar_mode(status.st_mode))
+        job = Job(
+            claim=claim,
+            sha256=digests.sha256,
+            folder=opened.folder,
+            mode=sidecar_mode(status.st_mode),
+            is_model=self._is_model,
+        )
         target = Target(
             place=claim.place,
             path=path,
@@ -146,25 +157,16 @@ class PublishStage:
             checked_at=claim.checked_at,
         )
         writers = self._writers.get(claim.place.root, self._writers.get(None, ()))
-        owner = opened.owner_of_sidecars(claim.place, self._is_model)
+        planner = Planner(self._fetcher, partial(read_elsewhere, self._locator, folders))
+        owner = opened.owner_of_sidecars(claim.place)
         if owner == claim.place.name:
-            self._planner.fill(job, writers, target, opened.listing)
+            planner.fill(job, writers, target, opened)
         else:
-            self._planner.fill_without_sidecars(job, writers, target, owner)
-        job.kept += [known for known in claim.publications if self._lies_elsewhere(known, claim)]
+            planner.fill_without_sidecars(job, writers, target, owner)
         for trouble in job.failures:
             if trouble.scope is Scope.ROOT:
                 folders.troubles[claim.place.root] = trouble
         return job
-
-    def _lies_elsewhere(self, known: Publication, claim: Claim) -> bool:
-        """Tell whether a record is of an artifact that still lies where the model was before it moved."""
-        if (known.place.root, known.place.folder) == (claim.place.root, claim.place.folder):
-            return False
-        try:
-            return os.path.lexists(self._locator.locate(known.place))
-        except Trouble:
-            return True  # the disk is away: nobody knows
 
     def _intend(self, jobs: Sequence[Job]) -> frozenset[int]:
         """Commit what is about to be written; merges into others' files never become ours."""
@@ -180,7 +182,7 @@ class PublishStage:
             if changed is not None:
                 return changed
         # the picture last: once it lies there, how explicit it is stands in no place but the sidecars
-        ordered = sorted(job.pending, key=lambda item: item.place.name.endswith(PICTURE_SUFFIXES))
+        ordered = sorted(job.pending, key=lambda item: item.record.place.name.endswith(PICTURE_SUFFIXES))
         quiet = [commit_pending(job, item) for item in ordered]
         commit_rest(job)
         return _outcome(job, conflict=not all(quiet))
@@ -211,7 +213,10 @@ def _outcome(job: Job, *, conflict: bool) -> Outcome:
     notes = [*job.failures, *job.notes]
     return Advance(
         facts=Published(
-            publications=tuple(job.kept), again_in_s=job.again_in_s, trouble=notes[0] if notes else None
+            publications=tuple(job.kept),
+            again_in_s=job.again_in_s,
+            trouble=notes[0] if notes else None,
+            removed=tuple(job.removed),
         )
     )
 

@@ -19,6 +19,14 @@ from hashtagd.writers.version_object import clean_text, names_sha256, trusted, v
 SUFFIX: Final = ".metadata.json"
 _AUTOV3: Final = re.compile(r"[0-9a-f]{12,64}", re.ASCII)
 _LORA_KINDS: Final = frozenset({"lora", "locon", "dora", "lycoris"})
+#: where the Civitai object of a model says what the other keys repeat
+_ECHOES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "model_name": (("civitai", "model", "name"),),
+    "base_model": (("civitai", "baseModel"),),
+    "tags": (("civitai", "model", "tags"),),
+    "modelDescription": (("civitai", "model", "description"), ("civitai", "description")),
+    "trainedWords": (("civitai", "trainedWords"),),
+}
 _DIFFUSION_FOLDERS: Final = frozenset({"diffusion_models", "unet"})
 _DELETED: Final = Availability.DELETED
 #: LoRA Manager's words for who answered; everybody else speaks for Civitai
@@ -66,12 +74,14 @@ class LoraManager:
         known = trusted(card)
         asked = _asked(known, target)
         base = {"sha256": target.digests.sha256, "hash_status": "completed", "autov3": _autov3(known, target)}
+        # LoRA Manager rewrites a file that says another stem than its own name does
+        name = {"file_name": target.place.stem}
         words = tuple(clean_text(word) for word in facts.trained_words)
         return [
             JsonMerge(
                 suffix=SUFFIX,
                 # before anyone was asked, another program's answers stay what they are
-                owned={**base, **asked} if target.answered else base,
+                owned={**base, **asked, **name} if target.answered else {**base, **name},
                 fill={**_identity(facts, target), **_shown(facts, target)},
                 absent={**({} if target.answered else asked), **_absent(facts, target)},
                 union={"trainedWords": words},
@@ -89,6 +99,8 @@ class LoraManager:
                     sha256=target.digests.sha256,
                     correct={"size": target.stamp.size_bytes},
                     drop=frozenset({"civitai"}),
+                    echoes=_ECHOES,
+                    outdated=_outdated(target),
                 ),
             )
         ]
@@ -96,7 +108,6 @@ class LoraManager:
 
 def _identity(facts: _Facts, target: Target) -> dict[str, Any]:
     return {
-        "file_name": target.place.stem,
         "model_name": clean_text(facts.model_name),
         "file_path": target.path.as_posix(),
         "size": target.stamp.size_bytes,
@@ -113,6 +124,17 @@ def _shown(facts: _Facts, target: Target) -> dict[str, Any]:
     if target.picture_nsfw_level is not None:
         shown["preview_nsfw_level"] = target.picture_nsfw_level
     return shown
+
+
+def _outdated(target: Target) -> dict[str, tuple[Any, ...]]:
+    """List what was said of a picture that shows another model."""
+    if target.former_picture is None:
+        return {}
+    level = target.former_nsfw_level
+    return {
+        "preview_url": (target.former_picture.as_posix(),),
+        "preview_nsfw_level": () if level is None else (level,),
+    }
 
 
 def _absent(facts: _Facts, target: Target) -> dict[str, Any]:

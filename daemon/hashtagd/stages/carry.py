@@ -1,0 +1,42 @@
+"""What was written beside a model before and is not rendered now: kept, dropped, or removed."""
+
+from collections.abc import Set as AbstractSet
+from hashlib import sha256
+
+from hashtagd.core.work import Publication
+from hashtagd.stages.decide import read
+from hashtagd.stages.effects import Content
+from hashtagd.stages.job import Job
+from hashtagd.stages.pictures import PICTURE_SUFFIXES
+
+
+def carry(job: Job, writers: AbstractSet[str], *, owns_sidecars: bool) -> None:
+    """Drop what is gone, keep the record of the rest; what describes something else by now goes.
+
+    Goes: bytes of ours, unchanged, that tell of another model, and a sidecar that its writer no longer wants.
+    What others of the same name left is looked after by the model that owns the sidecars now.
+    """
+    for known in job.claim.publications:
+        if known.place in job.decided:
+            continue
+        if job.is_beside(known.place):
+            _judge(job, known, writers)
+        elif known.place != job.claim.place or known.writer.partition(":")[0] not in writers:
+            job.kept.append(known)  # not for this run to judge
+    for known in job.claim.nearby if owns_sidecars else ():
+        if known.place not in job.decided and job.is_beside(known.place):
+            _judge(job, known, writers)
+
+
+def _judge(job: Job, known: Publication, writers: AbstractSet[str]) -> None:
+    content = read(job, known.place)
+    if not isinstance(content, Content) or content.data is None:
+        return
+    fingerprint = sha256(content.data).hexdigest()
+    if not known.recognises(fingerprint):
+        return
+    unwanted = known.writer in writers and not known.place.name.endswith(PICTURE_SUFFIXES)
+    if unwanted or job.is_others(known, fingerprint):
+        job.stale[known.place.name] = content.here
+    else:
+        job.kept.append(known)

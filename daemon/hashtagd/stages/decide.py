@@ -1,0 +1,143 @@
+"""Decide on one artifact: leave what lies there, keep it as ours, or prepare other bytes for it.
+
+Nothing at a final name changes here.
+"""
+
+import os
+from hashlib import sha256
+from typing import Final
+
+from hashtagd.core.artifacts import Artifact, JsonMerge, PreviewFile, SidecarFile, Xattr
+from hashtagd.core.place import Place
+from hashtagd.core.troubles import Trouble
+from hashtagd.core.work import Publication
+from hashtagd.stages.disk_troubles import (
+    disk_trouble,
+    foreign_sidecar,
+    is_exhausted,
+    name_too_long,
+    unreadable_sidecar,
+)
+from hashtagd.stages.effects import Content, Here
+from hashtagd.stages.job import Job, Pending, PendingXattr
+from hashtagd.stages.merge import Merged, Refused, merge
+from hashtagd.stages.xattrs import read_xattr
+
+#: no sidecar comes near it; a larger file is somebody's
+SIDECAR_LIMIT_BYTES: Final = 16 * 1024 * 1024
+#: what any file system allows a name
+_NAME_LIMIT_BYTES: Final = 255
+
+
+def decide(job: Job, writer: str, artifact: Artifact) -> None:
+    """Decide on everything but pictures, of which a model has only one, whoever writes it."""
+    if isinstance(artifact, PreviewFile):
+        return
+    if isinstance(artifact, Xattr):
+        decide_xattr(job, writer, artifact)
+        return
+    place = job.claim.place.sibling(job.claim.place.stem + artifact.suffix)
+    job.decided.add(place)
+    if not fits(place.name):
+        job.notes.append(name_too_long())
+        return
+    content = read(job, place, artifact.suffix)
+    if isinstance(content, Trouble):
+        job.notes.append(content)
+    elif isinstance(artifact, SidecarFile):
+        _decide_sidecar(job, writer, artifact, place, content)
+    else:
+        _decide_merge(job, writer, artifact, place, content)
+
+
+def decide_xattr(job: Job, writer: str, artifact: Xattr) -> None:
+    """Set an attribute that is absent or ours; each key has a record of its own at the model's place."""
+    place = job.claim.place
+    name = f"{writer}:{artifact.key}"
+    record = job.record(name, place, sha256(artifact.value).hexdigest())
+    try:
+        with job.folder.opened(place.name) as fd:
+            present = read_xattr(fd, artifact.key)
+    except OSError as error:
+        job.notes.append(unreadable_sidecar(artifact.key, error))
+        return
+    if present == artifact.value:
+        job.kept.append(record)
+        return
+    known = [item for item in job.claim.publications if item.place == place and item.writer == name]
+    present_sha256 = sha256(present or b"").hexdigest()
+    if present is None or any(item.recognises(present_sha256) for item in known):
+        job.xattrs.append(PendingXattr(attribute=artifact, record=record))
+
+
+def prepare(job: Job, record: Publication, content: bytes, *, here: Here | None, ours: bool) -> bool:
+    """Prepare a file; returns False, and notes the failure in the job, where that was not possible."""
+    try:
+        prepared = job.folder.prepare(record.place.name, content, mode=job.mode, instead_of=here)
+    except OSError as error:
+        job.failures.append(disk_trouble(error))
+        return False
+    job.pending.append(Pending(record=record, prepared=prepared, ours=ours))
+    return True
+
+
+def read(
+    job: Job, place: Place, suffix: str = "", *, limit_bytes: int = SIDECAR_LIMIT_BYTES
+) -> Content | Here | Trouble | None:
+    """Read what lies at a place in the model's folder; None: nothing.
+
+    Raises:
+        OSError: the machine has run out of something, which says nothing about this file.
+    """
+    try:
+        return job.folder.read(place.name, limit_bytes)
+    except OSError as error:
+        if is_exhausted(error):
+            raise
+        return unreadable_sidecar(suffix, error)
+
+
+def fits(name: str) -> bool:
+    """Tell whether file systems take a name."""
+    return len(os.fsencode(name)) <= _NAME_LIMIT_BYTES
+
+
+def _decide_sidecar(
+    job: Job, writer: str, artifact: SidecarFile, place: Place, content: Content | Here | None
+) -> None:
+    record = job.record(writer, place, sha256(artifact.content).hexdigest())
+    if content is None:
+        prepare(job, record, artifact.content, here=None, ours=True)
+        return
+    if not isinstance(content, Content) or content.data is None:
+        return  # a link, a device or something huge: not ours
+    if content.data == artifact.content:
+        job.kept.append(record)
+        return
+    placeholder = artifact.is_placeholder is not None and artifact.is_placeholder(content.data)
+    if placeholder or job.known(place, sha256(content.data).hexdigest()) is not None:
+        prepare(job, record, artifact.content, here=content.here, ours=True)
+
+
+def _decide_merge(
+    job: Job, writer: str, artifact: JsonMerge, place: Place, content: Content | Here | None
+) -> None:
+    here, data, ours, fingerprint = None, None, True, ""
+    if content is not None:
+        if not isinstance(content, Content) or content.data is None:
+            job.notes.append(foreign_sidecar(artifact.suffix, "it is no ordinary file"))
+            return
+        here, data = content.here, content.data
+        fingerprint = sha256(data).hexdigest()
+        known = job.known(place, fingerprint)
+        ours = known is not None
+        if known is not None and job.is_others(known, fingerprint):
+            data = None  # every word of it is of another model: from scratch
+    result = merge(data, artifact, ours=ours, exists=os.path.exists)
+    if isinstance(result, Refused):
+        job.notes.append(foreign_sidecar(artifact.suffix, result.reason))
+    elif isinstance(result, Merged):
+        record = job.record(writer, place, sha256(result.content).hexdigest())
+        prepare(job, record, result.content, here=here, ours=ours)
+    elif ours:
+        job.kept.append(job.record(writer, place, fingerprint))

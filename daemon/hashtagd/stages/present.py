@@ -1,0 +1,85 @@
+"""The picture that lies beside a model already, and those of ours that show another model and must go."""
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Final
+
+from hashtagd.core.artifacts import Target
+from hashtagd.core.work import Publication
+from hashtagd.stages.decide import read
+from hashtagd.stages.effects import Content, Here
+from hashtagd.stages.folders import OpenedFolder
+from hashtagd.stages.job import Job
+from hashtagd.stages.pictures import PICTURE_SUFFIXES
+
+#: a larger picture is not ours: fetching one stops long before
+PICTURE_LIMIT_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """A picture of ours, unchanged, that shows another model."""
+
+    name: str
+    here: Here
+    nsfw_level: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """What lies there."""
+
+    #: the model's picture, ours or not; None: it has none
+    name: str | None
+    #: how it is rated, where we know it
+    nsfw_level: int | None = None
+    former: tuple[Former, ...] = ()
+
+    def told(self, target: Target) -> Target:
+        """Let writers know."""
+        folder = target.path.parent
+        if self.former:
+            first = self.former[0]
+            target = replace(target, former_picture=folder / first.name, former_nsfw_level=first.nsfw_level)
+        if self.name is None:
+            return target
+        return replace(target, picture=folder / self.name, picture_nsfw_level=self.nsfw_level)
+
+
+def look_for_picture(job: Job, opened: OpenedFolder) -> Present:
+    """Find the model's picture, and keep the record of one that is ours.
+
+    One that somebody put there, or changed, counts whatever it shows.
+    """
+    place = job.claim.place
+    taken = {place.sibling(name).stem for name in opened.models_like(place)} - {place.stem}
+    former: list[Former] = []
+    passed: set[str] = set()
+    while True:
+        name = opened.listing.picture_of(place.stem, is_taken=taken.__contains__, without=passed)
+        if name is None:
+            return Present(name=None, former=tuple(former))
+        job.decided.add(place.sibling(name))
+        found = _ours(job, name)
+        if found is None:
+            return Present(name=name, former=tuple(former))
+        known, fingerprint, here = found
+        if not job.is_others(known, fingerprint):
+            level = known.nsfw_level
+            job.kept.append(job.record(known.writer, place.sibling(name), fingerprint, level))
+            return Present(name=name, nsfw_level=level, former=tuple(former))
+        former.append(Former(name=name, here=here, nsfw_level=known.nsfw_level))
+        passed.add(name)
+
+
+def _ours(job: Job, name: str) -> tuple[Publication, str, Here] | None:
+    """Find the record of a picture, its fingerprint and what lies there; None where it is not ours."""
+    place, claim = job.claim.place.sibling(name), job.claim
+    recorded = any(known.place == place for known in (*claim.publications, *claim.nearby))
+    moved = any(known.place.name.endswith(PICTURE_SUFFIXES) for known in claim.twins)
+    content = read(job, place, limit_bytes=PICTURE_LIMIT_BYTES) if recorded or moved else None
+    if not isinstance(content, Content) or content.data is None:
+        return None
+    fingerprint = sha256(content.data).hexdigest()
+    known = job.known(place, fingerprint)
+    return None if known is None else (known, fingerprint, content.here)

@@ -1,0 +1,79 @@
+"""Remove what we wrote beside a model that is gone: only bytes of ours, unchanged, under names of its own.
+
+Never follows a link. A record is dropped only after its file was removed and the removal is on the disk, so a
+kill in between repeats the look and loses nothing.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from hashtagd.core.troubles import Scope, Trouble
+from hashtagd.core.work import Advance, Claim, Defer, Outcome, Publication, Release, Swept
+from hashtagd.stages.disk_troubles import NO_PERMISSION, ROOT_WAIT_S, WRITE_WAIT_S, disk_trouble
+from hashtagd.stages.effects import Content, Here
+from hashtagd.stages.folders import Folders, OpenedFolder
+from hashtagd.stages.present import PICTURE_LIMIT_BYTES
+
+
+def sweep(path: Path, claim: Claim, folders: Folders) -> Outcome:
+    """Sweep beside one model.
+
+    Nothing is removed while anything lies at the model's own name, or another model has it up to the
+    extension: what lies there is that one's to judge.
+
+    Raises:
+        OSError: the folder could not be looked at.
+        Trouble: scope `root`: the root went away.
+    """
+    try:
+        opened = folders.at(path, claim.place)
+    except (FileNotFoundError, NotADirectoryError):
+        opened = None
+    if opened is None or opened.folder.here(claim.place.name) is not None:
+        return Advance(facts=Swept(publications=claim.publications))
+    twins = [claim.place.sibling(name).stem for name in opened.models_like(claim.place)]
+    if claim.place.stem in twins:
+        return Advance(facts=Swept(publications=claim.publications))
+    try:
+        left = [known for known in claim.publications if not _remove(opened, claim, known, twins)]
+        if len(left) < len(claim.publications):
+            opened.folder.flush()
+    except OSError as error:
+        return _outcome(claim, disk_trouble(error))
+    return Advance(facts=Swept(publications=tuple(left)))
+
+
+def _remove(opened: OpenedFolder, claim: Claim, known: Publication, twins: Sequence[str]) -> bool:
+    place, folder = known.place, opened.folder
+    in_folder = (place.root, place.folder) == (claim.place.root, claim.place.folder)
+    if not in_folder or not place.name.startswith(claim.place.stem + ".") or opened.is_model(place):
+        return False
+    content = folder.read(place.name, PICTURE_LIMIT_BYTES)
+    if not isinstance(content, Content) or content.data is None:
+        return False
+    if not known.recognises(sha256(content.data).hexdigest()):
+        return False
+    # what somebody put there in the meantime is theirs
+    if _is_shared(opened, claim, known, twins, content.here) or folder.here(place.name) != content.here:
+        return False
+    folder.remove(place.name)
+    return True
+
+
+def _is_shared(
+    opened: OpenedFolder, claim: Claim, known: Publication, twins: Sequence[str], here: Here
+) -> bool:
+    """Tell whether it is the sidecar of a model of other letter case too, where the disk knows no case."""
+    suffix = known.place.name.removeprefix(claim.place.stem)
+    return any(opened.folder.here(stem + suffix) == here for stem in twins)
+
+
+def _outcome(claim: Claim, trouble: Trouble) -> Outcome:
+    if trouble.scope is Scope.ROOT:
+        return Defer(trouble=trouble, wait_s=ROOT_WAIT_S)
+    if trouble.scope is Scope.DAEMON:
+        return Release(trouble=trouble)
+    if trouble.kind == NO_PERMISSION:
+        return Advance(facts=Swept(publications=claim.publications))
+    return Defer(trouble=trouble, wait_s=WRITE_WAIT_S)
