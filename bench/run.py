@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import archive, digest, idle, requests
+from bench import again, archive, digest, idle, naming, requests
 from bench.figures import Figure, at_most, exactly, finish
 
 _TOP = Path(__file__).resolve().parents[1]
@@ -53,6 +53,8 @@ PARTS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "scan": rescan,
     "idle": idle.measure,
     "archive": archive.measure,
+    "again": again.measure,
+    "naming": naming.measure,
 }
 
 

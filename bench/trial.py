@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from bench.truth import added, changed, stamps, wrong_files, wrong_rows
 from hashtagd.standin import Request, Standin
 from hashtagd.standin.pictures import png
 
+WRITERS = ("lora-manager", "civitai-info", "preview")
 _DAEMON = Path(__file__).resolve().parents[1] / "daemon"
 #: first answers, in contrast to questions of the background class (the tensor hash)
 _FIRST_ANSWERS = ("ids", "by-hash", "models", "model")
@@ -81,7 +82,7 @@ def publish(site: Standin, manifest: Manifest, omitted: int) -> None:
         )
 
 
-def write_config(path: Path, library: Path, site: str) -> None:
+def write_config(path: Path, library: Path, site: str, writers: Sequence[str] = WRITERS) -> None:
     """Write the settings of a machine whose only catalog on the network is the stand-in."""
     settings = {
         "comfyui": {"path": None, "url": None},
@@ -90,7 +91,7 @@ def write_config(path: Path, library: Path, site: str) -> None:
             {"kind": "civitai", "base_url": site, "requests_per_minute": 6000},
             {"kind": "header"},
         ],
-        "writers": ["lora-manager", "civitai-info", "preview"],
+        "writers": list(writers),
         "network": {"allowed_origins": [site]},
     }
     path.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
@@ -117,11 +118,11 @@ def try_library(
     with Standin() as site:
         publish(site, manifest, omitted)
         write_config(folder / "config.yaml", manifest.folder, site.url)
-        first = _run(folder, site)
+        first = run_once(folder, site)
         listed = _listed(folder)
         wrong = (*changed(models, manifest.folder), *wrong_files(manifest), *wrong_rows(manifest, listed))
         before = dict(stamps(manifest.folder))
-        second = _run(folder, site, trace=folder / "trace.txt", arriving=manifest.half_written)
+        second = run_once(folder, site, trace=folder / "trace.txt", arriving=manifest.half_written)
         touched = tuple(changed(before, manifest.folder)) + tuple(added(before, manifest.folder))
     return Trial(
         manifest=manifest,
@@ -134,7 +135,7 @@ def try_library(
     )
 
 
-def _run(folder: Path, site: Standin, *, trace: Path | None = None, arriving: str | None = None) -> Run:
+def run_once(folder: Path, site: Standin, *, trace: Path | None = None, arriving: str | None = None) -> Run:
     """Run the command once to its end; with `trace`, count the bytes it reads of whole model files."""
     name = "second" if trace else "first"
     site.forget_requests()

@@ -4,10 +4,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from hashtagd.catalog.questions import Wanted
 from hashtagd.catalog.tables import file
 from hashtagd.catalog.tables import question as questions
 from hashtagd.core import schedule
-from hashtagd.core.card import Availability, Confidence
+from hashtagd.core.card import Availability, Confidence, Update
 from hashtagd.core.joining import vanished
 from hashtagd.core.work import (
     Absent,
@@ -20,13 +21,29 @@ from hashtagd.core.work import (
     HashKind,
     Outcome,
     Park,
+    Put,
     QuestionClaim,
+    QuestionKey,
     Release,
     Settled,
     Stage,
     Waiting,
 )
-from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, chain, digests, place, put, question
+from support.library import (
+    BROKEN,
+    BUSY,
+    CLOSED,
+    HEADER,
+    ROOT,
+    Library,
+    card,
+    chain,
+    digests,
+    place,
+    put,
+    question,
+    sha256,
+)
 
 
 @pytest.fixture
@@ -378,7 +395,69 @@ def test_a_large_round_is_one_claim(library: Library) -> None:
     for stage in (library.settle, library.digest):
         while stage(ROOT):
             pass
-    claims = library.catalog.claim_questions("civitai", 10_000)
+    claims = library.catalog.claim_questions(Wanted(provider="civitai", limit=10_000))
     assert len({it.key for it in claims}) == 1100
     assert all(library.catalog.apply_answers([(it, found()) for it in claims]))
     assert library.catalog.reports.questions().waiting == 1100
+
+
+def test_a_newer_version_is_a_story_once(hashed: Library) -> None:
+    newer = Update(version_id=99, name="v2")
+    for again in (newer, newer, Update(version_id=100)):
+        (claim,) = hashed.ask()
+        seen = Advance(facts=Answered(answer=Found(card=card(update=again)), again_in_s=60.0))
+        hashed.catalog.apply_answers([(claim, seen)])
+        hashed.clock.advance(60)
+    (row,) = hashed.catalog.reports.show(place("x"))
+    names = [it.name for it in hashed.catalog.reports.history(row).events]
+    assert names.count("update_found") == 2
+
+
+def test_a_question_knows_whether_its_last_answer_was_a_card_and_of_which_update_it_told(
+    hashed: Library,
+) -> None:
+    assert not say(hashed, found(again_in_s=60.0, update=Update(version_id=99))).was_found
+    hashed.clock.advance(60)
+    claim = say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0)))
+    assert (claim.was_found, claim.update_version_id) == (True, 99)
+    hashed.clock.advance(60)
+    assert not say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0))).was_found
+
+
+def test_a_card_that_another_machine_spoiled_vanishes_without_a_mark(hashed: Library) -> None:
+    """F98."""
+    say(hashed, found(again_in_s=60.0))
+    hashed.publish()
+    hashed.catalog.database.write(lambda it, _now: it.execute(update(questions).values(card={"evil": 1})))
+    hashed.clock.advance(60)
+    say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0)))
+    (row,) = hashed.catalog.reports.show(place("x"))
+    assert row.card is None
+
+
+def test_a_large_file_is_asked_about_by_what_it_claims_until_it_is_read(library: Library) -> None:
+    claimed = sha256("what the header says")
+    asked = Put(
+        key=QuestionKey(hash_kind=HashKind.TENSORS, hash=claimed, provider="civitai"), background=True
+    )
+    library.note("x")
+    facts = Settled(header=HEADER, claimed_tensors_sha256=claimed, questions=(asked,))
+    library.catalog.apply([(library.claim_one(Stage.SETTLE), Advance(facts=facts))])
+    (claim,) = library.ask(kind=HashKind.TENSORS)
+    assert (claim.subject.hash, claim.subject.digests, claim.subject.header) == (claimed, None, HEADER)
+    weak = card("Perhaps", confidence=Confidence.TENSORS, by="tensors")
+    library.catalog.apply_answers([(claim, Advance(facts=Answered(answer=Found(card=weak), again_in_s=9e5)))])
+    (row,) = library.catalog.reports.show(place("x"))
+    assert (row.state, row.card) == ("hashing", replace(weak, confidence=Confidence.CLAIMED, raw={}))
+    library.digest()
+    (row,) = library.catalog.reports.show(place("x"))
+    assert row.card is None
+    assert library.ask(kind=HashKind.TENSORS) == []
+
+
+def test_headers_stay_on_the_disk_for_those_who_do_not_look_at_them(hashed: Library) -> None:
+    (claim,) = hashed.catalog.claim_questions(Wanted(provider="civitai", limit=9, headers=False))
+    assert claim.subject.header is None
+    hashed.clock.advance(schedule.LEASE_S)
+    (claim,) = hashed.catalog.claim_questions(Wanted(provider="civitai", limit=9))
+    assert claim.subject.header == HEADER

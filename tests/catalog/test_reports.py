@@ -231,3 +231,32 @@ def test_the_strongest_card_is_shown_everywhere(library: Library) -> None:
         lambda it, _now: it.execute(text("select model_name from model")).scalars().all()
     )
     assert names_in_view == ["Strong"]
+
+
+def test_reports_of_some_roots_leave_all_others_out(library: Library) -> None:
+    library.publish_whole("a", card())
+    library.note("c", root="vae")
+    assert library.catalog.reports.states(roots=["vae"])["waiting"] == 1
+    assert library.catalog.reports.states(roots=[])["waiting"] == 0
+    assert [row.root for row in library.catalog.reports.search(["c"], roots=["vae"])] == ["vae"]
+    assert library.catalog.reports.search(["c"], roots=[ROOT]) == []
+    sure = [
+        library.catalog.reports.matches(roots=roots).confidence["exact"] for roots in (None, [ROOT], ["vae"])
+    ]
+    assert sure == [1, 1, 0]
+    assert library.catalog.reports.troubles(roots=["vae"]) == []
+    assert library.catalog.reports.list_files(Filters(duplicates=True, roots=("vae",))) == []
+
+
+def test_a_file_is_called_by_the_end_of_its_path_with_or_without_its_suffix(library: Library) -> None:
+    library.note("styles/ink.v2.safetensors", "ink.d/100%", "sub/ink")
+    library.note("ink", root="vae")
+
+    def named(tail: str, **roots: list[str]) -> list[str]:
+        return [f"{row.root}/{row.relpath}" for row in library.catalog.reports.named(tail, **roots)]
+
+    assert named("ink.v2") == named("styles/ink.v2.safetensors") == [f"{ROOT}/styles/ink.v2.safetensors"]
+    assert named("ink") == [f"{ROOT}/sub/ink", "vae/ink"]
+    assert named("ink", roots=["vae"]) == ["vae/ink"]
+    assert named("100%") == [f"{ROOT}/ink.d/100%"]
+    assert named("INK") == named("nk") == named("10_%") == []

@@ -1,5 +1,7 @@
 import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ from hashtagd.cli import main as entry
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble, TryLater
 from support.commands import Home
+from support.stage_fakes import as_nobody
 
 WORDS: dict[str, Any] = {"does": "waits", "you": "act", "kind": "x"}
 
@@ -91,6 +94,35 @@ def test_a_reader_that_has_seen_enough_is_no_error(home: Home, monkeypatch: pyte
         monkeypatch.setattr(sys, "stdout", pipe)
         assert home.cli("list", "--json").code == 0
         assert home.cli("status").code == 0
+
+
+@pytest.mark.parametrize("words", [["status"], ["list", "--json"], ["check-config"], ["--help"]])
+def test_output_that_cannot_be_written_is_one_line_and_a_failure(library: Home, words: list[str]) -> None:
+    program = "from hashtagd.cli.main import main; main()"
+    whole = [sys.executable, "-c", program, "--config", str(library.config), *words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(whole, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "hashtagd: the output could not be written: No space left on device\n"
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *whole], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert closed.returncode == 1
+    assert closed.stderr == "hashtagd: the output could not be written: it is closed\n"
+
+
+def test_settings_that_may_not_be_read_are_a_matter_for_a_person_and_no_wrong_usage(
+    home: Home, public_folder: Path
+) -> None:
+    config = public_folder / "config.yaml"
+    config.write_text("")
+    config.chmod(0)
+    with as_nobody():
+        done = home.bare("--config", config, "status")
+    assert done.code == 78
+    assert f"{config}: cannot be read: Permission denied" in done.err
+    assert "what you can do" in done.err
+    assert home.bare("--config", public_folder, "status").code == 78
 
 
 def test_mistakes_of_the_settings_come_all_at_once_with_their_lines(home: Home) -> None:

@@ -89,6 +89,35 @@ def test_on_a_terminal_a_table_has_a_head_and_takes_no_orders(
     assert "\x1b]0" not in printed
 
 
+def test_on_a_terminal_long_cells_are_cut_in_their_middle_and_in_a_pipe_never(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ["loras/" + "x" * 100_000 + "/end.safetensors", "why " * 50]
+    output.print_table(["file", "why"], [row])
+    assert capsys.readouterr().out == "\t".join(row) + "\n"
+    Terminal(monkeypatch)
+    output.print_table(["file", "why"], [row], whole=["why"])
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) < 12
+    assert "…" in printed
+    assert printed.count("why") == 51
+
+
+@given(st.text(), st.integers(min_value=12, max_value=60))
+def test_a_cut_text_is_never_wider_than_the_cell_and_keeps_both_ends(text: str, width: int) -> None:
+    short = output.cut(text, width)
+    assert sum(output._cells(char) for char in short) <= width
+    if short != text:
+        head, _, tail = short.partition("…") if "…" not in text else (short[:1], "", short[-1:])
+        assert text.startswith(head)
+        assert text.endswith(tail)
+
+
+def test_wide_letters_count_twice() -> None:
+    assert output.cut("海" * 30) == "海" * 30
+    assert output.cut("海" * 31) == "海" * 19 + "…" + "海" * 10
+
+
 def test_facts_leave_out_what_is_not_known_and_align_lists(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_facts({"model": "x", "tags": (), "empty": "", "none": None, "urls": ["one", "two"]})
     assert capsys.readouterr().out == "model  x\nurls   one\n       two\n"

@@ -76,6 +76,9 @@ def test_a_root_that_is_away_neither_hangs_the_run_nor_is_passed_over(home: Home
     done = home.cli("run", "--once", "--json")
     assert done.code == 1
     assert done.json["for_a_person"]
+    (told,) = done.json["troubles"]
+    assert (told["scope"], told["where"]) == ("root", "loras")
+    assert all(len(told[clause]) > 8 for clause in ("what", "does", "you"))
     events = {json.loads(line)["event"] for line in done.err.splitlines()}
     assert {"settings_warned", "root_paused"} <= events
 
@@ -180,3 +183,21 @@ def test_a_log_file_gets_the_same_lines(home: Home) -> None:
     home.cli("run", "--once")
     lines = (home.folder / "log" / "hashtagd.log").read_text().splitlines()
     assert "daemon_started" in {json.loads(line)["event"] for line in lines}
+
+
+def test_the_summary_names_what_is_wrong_with_a_root_and_in_it(home: Home) -> None:
+    home.loras.rmdir()
+    vae = home.folder / "vae"
+    vae.mkdir()
+    Path(os.fsdecode(bytes(vae) + b"/caf\xe9.safetensors")).write_bytes(b"")
+    home.settle(roots=[{"path": str(home.loras)}, {"path": str(vae)}])
+    done = home.cli("--quiet", "run", "--once")
+    assert done.code == 1
+    assert "loras: the folder of root loras is not there (ENOENT)\n  hashtagd: " in done.out
+    assert "vae: 1 name is not UTF-8\n  hashtagd: these files are skipped" in done.out
+    assert "list --trouble" not in done.out
+    status = home.cli("status")
+    assert status.out.count("when hashtagd ran last") == 2
+    home.loras.mkdir()
+    healed = home.cli("--quiet", "run", "--once", "--json")
+    assert [told["where"] for told in healed.json["troubles"]] == ["vae"]

@@ -78,6 +78,25 @@ def test_a_model_is_found_by_whatever_names_it(library: Home, monkeypatch: pytes
     assert library.cli("show", "--json", "../styles/ink.safetensors").json["path"] == INK
 
 
+def test_a_name_that_is_unique_needs_neither_root_nor_suffix(library: Home) -> None:
+    for wanted in ("ink", "ink.safetensors", "styles/ink", "loras/styles/ink"):
+        assert library.cli("show", "--json", wanted).json["path"] == INK, wanted
+    for wanted in ("in", "k.safetensors", "nk", "INK", "styles", "%"):
+        assert library.cli("show", wanted).code == 1, wanted
+
+
+def test_of_several_files_of_one_name_none_is_taken_and_all_are_named(library: Home) -> None:
+    for number in range(6):
+        library.put(f"more/{number}/ink.safetensors", known=False)
+    library.cli("--quiet", "run", "--once")
+    done = library.cli("show", "ink")
+    assert done.code == 1
+    assert "7 files are called ink: loras/more/0/ink.safetensors, " in done.err
+    assert "and 2 more" in done.err
+    assert "ROOT/PATH" in done.err
+    assert library.cli("show", "--json", "3/ink").json["path"] == "more/3/ink.safetensors"
+
+
 @pytest.mark.parametrize(
     "wanted",
     [

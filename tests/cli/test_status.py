@@ -40,7 +40,20 @@ def test_before_the_first_run_status_says_so_and_makes_nothing(home: Home) -> No
 
 def test_the_document_has_the_documented_keys(library: Home) -> None:
     told = library.cli("status", "--json").json
-    assert set(told) == {"daemon", "roots", "states", "questions", "gates", "troubles", "next_due_at"}
+    assert set(told) == {
+        "daemon",
+        "roots",
+        "unwatched_roots",
+        "states",
+        "questions",
+        "matches",
+        "availability",
+        "last_check_at",
+        "next_check_at",
+        "gates",
+        "troubles",
+        "next_due_at",
+    }
     assert {name: set(told[name]) for name in KEYS} == KEYS
     assert set(told["states"]) == STATES
     assert (told["states"]["published"], told["states"]["unknown"]) == (1, 1)
@@ -191,3 +204,62 @@ def test_another_user_of_the_group_may_read(library: Home) -> None:
             it.chmod(mode)
     assert done.code == 0, done.err
     assert json.loads(done.out)["states"]["published"] == 1
+
+
+def test_what_was_wrong_when_hashtagd_ran_last_is_told_with_its_age(library: Home) -> None:
+    with DaemonLock(library.state, owner="x", pid=4242):
+        presence = Presence(library.state, {"pid": 4242, "paths": {"loras": str(library.loras)}})
+        presence.tell(Health(well=False, reasons=("ill",)), {"loras": later()}, {"loras": "poll"})
+        now = library.cli("status", "--json").json
+        presence.end({"loras": later()}, {"loras": [later("a name", Scope.FILE)]})
+    assert "seen_at" not in now["troubles"][0]
+    minutes_ago = (library.state / "daemon.json").stat().st_mtime - 300
+    os.utime(library.state / "daemon.json", (minutes_ago, minutes_ago))
+    told = library.cli("status", "--json").json
+    assert told["daemon"] == {"running": False, "pid": None, "well": None, "reasons": []}
+    (root,) = told["roots"]
+    assert (root["watch"], root["trouble"]["kind"]) == (None, "away")
+    assert [(it["scope"], it["where"], it["what"]) for it in told["troubles"]] == [
+        ("root", "loras", "it is away"),
+        ("file", "loras", "it is a name"),
+    ]
+    assert all(it["seen_at"].endswith("Z") for it in (*told["troubles"], root["trouble"]))
+    printed = library.cli("status").out
+    assert "loras: it is away (as of 5 min ago, when hashtagd ran last)\n  hashtagd: waits\n" in printed
+    assert "not well" not in printed
+
+
+def test_a_run_elsewhere_does_not_make_a_configured_root_s_trouble_forgotten(home: Home) -> None:
+    home.loras.rmdir()
+    home.cli("--quiet", "run", "--once")
+    extra = home.folder / "extra"
+    extra.mkdir()
+    for _ in range(2):
+        home.cli("--quiet", "run", "--once", extra)
+    (told,) = home.cli("status", "--json").json["troubles"]
+    assert (told["where"], "seen_at" in told) == ("loras", True)
+    home.loras.mkdir()
+    home.cli("--quiet", "run", "--once")
+    assert home.cli("status", "--json").json["troubles"] == []
+
+
+def test_files_of_a_root_that_is_not_watched_any_more_are_named_and_not_counted(home: Home) -> None:
+    home.put("lib/m1.safetensors", known=False)
+    home.settle(roots=[{"name": "my lib", "path": str(home.loras / "lib"), "quiet_s": 0}])
+    home.cli("--quiet", "run", "--once")
+    assert home.cli("status", "--json").json["unwatched_roots"] == []
+    home.settle()
+    home.cli("--quiet", "run", "--once")
+    told = home.cli("status", "--json").json
+    assert [root["name"] for root in told["roots"]] == ["loras"]
+    assert told["unwatched_roots"] == [{"name": "my lib", "files": 1}]
+    assert told["states"]["unknown"] == 1
+    assert sum(told["matches"].values()) == 1
+    line = "1 files of roots that are not watched any more: my lib (`hashtagd list --root 'my lib'`)"
+    assert line in home.cli("status").out
+    assert home.cli("list").out.count("m1.safetensors") == 1
+    assert home.cli("search", "m1").out.count("m1.safetensors") == 1
+    assert home.cli("list", "--duplicates").out == ""
+    assert [card["root"] for card in home.cli("list", "--json", "--root", "my lib").lines] == ["my lib"]
+    assert home.cli("list", "--root", "\udcff").out == ""
+    assert home.cli("show", "--json", "m1").json["root"] == "loras"

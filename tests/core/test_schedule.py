@@ -141,3 +141,13 @@ def test_a_library_that_arrives_file_by_file_goes_out_by_the_hundred() -> None:
 def test_no_round_is_ever_held_back_for_more_than_a_minute(**facts: object) -> None:
     """F88: also when the clock jumped and the times since are negative or huge."""
     assert 0 <= _round(**facts) <= 60
+
+
+def test_a_second_chance_comes_once_in_a_month_at_most() -> None:
+    assert schedule.second_chance_again_s(0.0) == 30 * 86_400
+    assert schedule.second_chance_again_s(0.999) < schedule.LONGEST_WAIT_S
+
+
+def test_the_end_of_an_early_access_is_looked_at_an_hour_or_two_later() -> None:
+    assert schedule.after_early_access_s(0.0) == 3600
+    assert schedule.after_early_access_s(0.5) == 5400

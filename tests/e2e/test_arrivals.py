@@ -25,7 +25,7 @@ _SHORT, _LONG = (256 << 20, 8.0), (2 << 30, 60.0)
 _SIZE_BYTES, _SECONDS = _LONG if os.environ.get("HASHTAGD_LONG") == "1" else _SHORT
 _STEPS = 64
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90 + _SECONDS * 4)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + _SECONDS * 4)]
 
 
 @pytest.fixture

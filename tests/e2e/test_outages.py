@@ -18,7 +18,7 @@ from support.crash_lives import rows_of
 from support.daemon_process import Home, is_tagged, make_home, publish, sidecar_of
 from support.safetensors import lora
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 _FILES = 5
 _STEP_S = 0.05

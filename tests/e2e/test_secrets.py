@@ -10,7 +10,7 @@ from support import talkative
 from support.daemon_process import Daemon, Home, make_home, picture_of, publish, run_command, running
 from support.safetensors import lora
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 COOKIE = "plantedsessioncookie77"

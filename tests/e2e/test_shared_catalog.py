@@ -10,7 +10,7 @@ from hashtagd.standin import Standin
 from support.daemon_process import is_tagged, make_home, publish, running, until
 from support.safetensors import lora
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 _FILES = 24
 

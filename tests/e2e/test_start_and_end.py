@@ -22,7 +22,7 @@ from support.daemon_process import (
 )
 from support.safetensors import header_json, lora
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 _BIG_BYTES = 8 << 30
 _OLD_NS = 1_700_000_000 * 10**9
@@ -102,7 +102,7 @@ def test_a_second_signal_ends_the_daemon_at_once(home: Home, site: Standin) -> N
         daemon.until(lambda: site.requests, why="the question")
         daemon.process.send_signal(signal.SIGTERM)
         daemon.rest(0.5)
-        assert daemon.terminate(within_s=3) == 0
+        assert daemon.terminate(within_s=20) == 0
     assert daemon.events("daemon_stopped") == [], "it ended in order, so nothing was shown"
 
 

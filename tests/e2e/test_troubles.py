@@ -1,5 +1,6 @@
 """What makes trouble is named in `status` with three clauses; everything else goes on, and it heals."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from hashtagd.standin import Standin
 from support.daemon_process import Daemon, Home, is_tagged, make_home, publish, run_command, status_of
 from support.safetensors import frame, lora
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 #: short scans: what heals is seen by the next one
 _SCAN_S = 2
 
@@ -120,19 +121,46 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def test_a_full_disk_pauses_writing_and_heals_when_there_is_room(
-    tmp_path: Path, site: Standin, small_disk: Path
-) -> None:
-    """F78."""
-    home = make_home(tmp_path / "home", site=site.url, loras=small_disk, scan_interval_s=_SCAN_S)
-    stage = Stage(home, site)
-    filler = small_disk / "filler.bin"
+def fill(disk: Path) -> Path:
+    """Leave no room on a disk."""
+    filler = disk / "filler.bin"
     with filler.open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(1 << 16))
         except OSError:
             pass
+    return filler
+
+
+def test_a_run_that_ended_on_a_full_disk_says_so_then_and_afterwards(
+    tmp_path: Path, site: Standin, small_disk: Path
+) -> None:
+    """F78, O5."""
+    home = make_home(tmp_path / "home", site=site.url, loras=small_disk)
+    Stage(home, site)
+    fill(small_disk)
+    done = run_command(home, "run", "--once")
+    assert done.returncode == 1
+    assert "loras: " in done.stdout
+    assert "  you:      " in done.stdout
+    assert "list --trouble" not in done.stdout, "nothing is wrong with the files"
+    log = [json.loads(line) for line in done.stderr.splitlines()]
+    about_room = [it["event"] for it in log if "room" in it.get("what", "") or "full" in it.get("what", "")]
+    assert about_room == ["root_paused"]
+    (told,) = status_of(home)["troubles"]
+    assert (told["scope"], told["where"]) == ("root", "loras")
+    assert told["seen_at"].endswith("Z")
+    assert_has_three_clauses(told)
+
+
+def test_a_full_disk_pauses_writing_and_heals_when_there_is_room(
+    tmp_path: Path, site: Standin, small_disk: Path
+) -> None:
+    """F78."""
+    home = make_home(tmp_path / "home", site=site.url, loras=small_disk, scan_interval_s=_SCAN_S)
+    stage = Stage(home, site)
+    filler = fill(small_disk)
     with Daemon(home) as daemon:
         trouble = stage.trouble(daemon, where="loras")
         assert_has_three_clauses(trouble)

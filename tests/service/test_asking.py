@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.questions import Wanted
 from hashtagd.core import schedule
 from hashtagd.core.chain import Chain
 from hashtagd.core.ports import Stopping
@@ -86,6 +87,7 @@ class Oracle:
     origin: str | None = "https://oracle.example"
     batch_limit: int = 10_000
     slow: bool = False
+    reads_headers: bool = True
     ends: Exception | None = None
     rounds: list[int] = field(default_factory=list)
     poison: str | None = None
@@ -153,7 +155,9 @@ def test_an_outage_in_the_middle_keeps_the_answers_and_gives_the_rest_back(bench
     with pytest.raises(TryLater, match="outage"):
         bench.asking(oracle).turn()
     assert bench.catalog.waiting("civitai").due == 1
-    assert [claim.key.hash for claim in bench.catalog.claim_questions("civitai", 9)] == [two]
+    assert [
+        claim.key.hash for claim in bench.catalog.claim_questions(Wanted(provider="civitai", limit=9))
+    ] == [two]
     assert bench.leases.idle
 
 
@@ -273,7 +277,7 @@ def test_a_stale_answer_is_not_told(bench: Bench, other: Catalog) -> None:
     class Slow(Oracle):
         def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
             bench.clock.advance(schedule.LEASE_S + 1)
-            taken = other.claim_questions("civitai", 9)
+            taken = other.claim_questions(Wanted(provider="civitai", limit=9))
             other.apply_answers([(taken[0], Advance(facts=Answered(answer=Absent(), again_in_s=9.0)))])
             return super().ask(subjects)
 
@@ -297,7 +301,7 @@ def test_questions_that_another_machine_took_first_make_no_lane_spin(bench: Benc
 def in_background(bench: Bench, *names: str) -> None:
     """Bring files so far that only the question about their tensors is left."""
     hashed(bench, *names)
-    for claim in bench.catalog.claim_questions("civitai", 99):
+    for claim in bench.catalog.claim_questions(Wanted(provider="civitai", limit=99)):
         put = question(next(it for it in names if sha256(it) == claim.key.hash), kind=HashKind.TENSORS)
         then = (Put(key=put, background=True),)
         facts = Answered(answer=Absent(), again_in_s=9e5, then=then)

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.questions import Wanted
 from hashtagd.core import schedule
 from hashtagd.core.work import Stage
 from hashtagd.service.leases import Leases
@@ -32,19 +33,19 @@ def test_questions_are_held_too_and_let_go_when_the_block_breaks(
     library.note("x")
     library.settle()
     library.digest()
-    claims = catalog.claim_questions("civitai", 9)
+    claims = catalog.claim_questions(Wanted(provider="civitai", limit=9))
     leases = Leases()
     hold = leases.hold_questions(claims)
     hold.__enter__()
     clock.advance(schedule.LEASE_S - 1)
     leases.renew(catalog)
     clock.advance(2)
-    assert other.claim_questions("civitai", 9) == []
+    assert other.claim_questions(Wanted(provider="civitai", limit=9)) == []
     error = ZeroDivisionError()
     assert not hold.__exit__(ZeroDivisionError, error, None)
     clock.advance(schedule.LEASE_S)
     leases.renew(catalog)
-    assert len(other.claim_questions("civitai", 9)) == 1
+    assert len(other.claim_questions(Wanted(provider="civitai", limit=9))) == 1
 
 
 def test_nothing_held_means_nothing_written(catalog: Catalog) -> None:

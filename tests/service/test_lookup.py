@@ -27,6 +27,7 @@ class Oracle:
     origin: str | None = None
     batch_limit: int = 100
     slow: bool = False
+    reads_headers: bool = True
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
         self.asked.append([it.hash for it in subjects])

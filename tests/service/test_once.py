@@ -37,6 +37,7 @@ class Asked:
     name: str
     origin: str | None
     slow: bool = False
+    reads_headers: bool = True
     batch_limit: int = 1
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from hashtagd.core.troubles import trouble_from_json
 from hashtagd.service.health import Health
-from hashtagd.service.presence import FILE_NAME, Presence, read_presence
+from hashtagd.service.presence import FILE_NAME, Presence, read_presence, seen_roots
 from support.serving import later
 from support.stage_fakes import as_nobody
 
@@ -64,3 +64,29 @@ def test_what_cannot_be_read_counts_as_nothing(tmp_path: Path) -> None:
     for text in ("{", json.dumps([1]), "\udcff"):
         (tmp_path / FILE_NAME).write_bytes(text.encode(errors="surrogateescape"))
         assert read_presence(tmp_path) == {}
+
+
+def test_what_was_wrong_outlives_the_process_with_the_time_it_was_seen(tmp_path: Path) -> None:
+    presence = Presence(tmp_path, {"paths": {"loras": "/models"}})
+    presence.tell(ILL, {}, {"loras": "poll"})
+    presence.end({"loras": later()}, {"loras": [later("remark")]})
+    told = read_presence(tmp_path)
+    assert "well" not in told
+    assert "watch" not in told
+    seen = seen_roots(told, running=False)["loras"]
+    assert (seen.path, seen.seen_at) == ("/models", told["told_at"])
+    assert seen.trouble == later().to_json()
+    assert list(seen.remarks) == [later("remark").to_json()]
+    assert seen_roots(told, running=True)["loras"].seen_at is None
+
+
+def test_the_next_process_keeps_what_was_wrong_with_roots_that_it_does_not_watch(tmp_path: Path) -> None:
+    first = Presence(tmp_path, {"paths": {"loras": "/models", "vae": "/vae", "well": "/well"}})
+    first.end({"loras": later(), "vae": later()}, {})
+    seen_at = seen_roots(read_presence(tmp_path), running=False)["loras"].seen_at
+    for _ in range(2):
+        Presence(tmp_path, {"paths": {"vae": "/vae"}}).tell(WELL, {}, {})
+    found = seen_roots(read_presence(tmp_path), running=True)
+    assert sorted(found) == ["loras", "vae"]
+    assert (found["loras"].path, found["loras"].seen_at) == ("/models", seen_at)
+    assert (found["vae"].trouble, found["vae"].seen_at) == (None, None)

@@ -1,6 +1,7 @@
 """Which roots a process works on, and which place a path is (`tests/watch` tests what becomes of roots)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,20 @@ def test_what_a_daemon_watches_joins_the_plan_and_wins_only_while_it_runs(tmp_pa
     assert running.folders[0].quiet_s == 3
     assert running.path_of("adhoc", "x") == tmp_path / "adhoc" / "x"
     assert running.path_of("elsewhere", "x") is None
+
+
+def test_a_catalog_that_machines_share_is_shown_whole(tmp_path: Path) -> None:
+    own = RootPlan(folders=(RootFolder(name="loras", path=tmp_path),))
+    assert own.shown == ("loras",)
+    assert replace(own, shared=True).shown is None
+
+
+def test_who_only_reads_looks_at_no_folder(tmp_path: Path) -> None:
+    roots = [{"name": "nas", "path": str(tmp_path / "away")}]
+    planned = plan_roots(
+        loaded(tmp_path, roots=roots), (), environ=environ(tmp_path), state_folder=None, look=False
+    )
+    assert (list(names(planned)), planned.warnings) == (["nas"], ())
 
 
 def test_roots_of_one_disk_share_a_lane_and_one_that_is_away_has_its_own(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.questions import Wanted
 from hashtagd.core.troubles import Scope
 from hashtagd.core.work import (
     Absent,
@@ -99,11 +100,21 @@ def test_a_sweep_is_told_where_it_removed_something(claim: Claim, ears: Ears) ->
     assert ears.events == [("artifacts_swept", {"root": "loras", "path": "a.safetensors", "artifacts": 1})]
 
 
-@pytest.mark.parametrize("outcome", [Defer(trouble=BUSY, wait_s=1.0), Release(trouble=later())])
+@pytest.mark.parametrize(
+    "outcome", [Defer(trouble=BUSY, wait_s=1.0), Release(trouble=later(scope=Scope.DAEMON))]
+)
 def test_what_waits_for_a_reason_is_told_with_it(claim: Claim, ears: Ears, outcome: Outcome) -> None:
     tell_outcome(ears.tell, claim, outcome)
     assert ears.names() in (["file_deferred"], ["file_released"])
     assert ears.events[0][1]["you"] == "wait"
+
+
+def test_a_full_disk_is_told_for_the_root_and_not_once_more_for_each_of_its_files(
+    claim: Claim, ears: Ears
+) -> None:
+    """O5."""
+    tell_outcome(ears.tell, claim, Release(trouble=later(scope=Scope.ROOT)))
+    assert ears.events == []
 
 
 @pytest.mark.parametrize("outcome", [Defer(trouble=None, wait_s=1.0), Release(), Advance(facts=ANSWERED)])
@@ -117,7 +128,7 @@ def asked(library: Library, catalog: Catalog) -> QuestionClaim:
     library.note("a")
     library.settle()
     library.digest()
-    return catalog.claim_questions("civitai", 1)[0]
+    return catalog.claim_questions(Wanted(provider="civitai", limit=1))[0]
 
 
 def test_an_answer_names_ids_and_never_the_creator(asked: QuestionClaim, ears: Ears) -> None:

@@ -56,6 +56,16 @@ def test_a_parked_file_a_dead_copy_and_a_full_disk_are_for_a_person(
     assert summed(catalog).for_a_person
 
 
+def test_what_a_scan_met_inside_a_root_is_named_and_may_be_for_a_person(catalog: Catalog) -> None:
+    waits = summed(catalog, remarks={"vae": [later("a folder", Scope.FILE)], "elsewhere": []})
+    assert not waits.for_a_person
+    assert waits.to_json()["troubles"] == [
+        {"scope": "file", "where": "vae", "what": "it is a folder", "does": "waits", "you": "wait"}
+    ]
+    asks = summed(catalog, remarks={ROOT: [for_a_person("a name", Scope.FILE)]})
+    assert asks.for_a_person
+
+
 def test_a_closed_gate_is_named_only_if_somebody_waits_for_it(catalog: Catalog, library: Library) -> None:
     closed = Closed(opens_at=library.clock.now(), trouble=later("outage", Scope.PROVIDER))
     waited = Verdict(finished=True, gates={SITE: closed}, growing=0, stalled=0, questions_waiting=2)

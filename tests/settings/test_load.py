@@ -18,7 +18,7 @@ from hashtagd.settings import (
 )
 
 HOME = {"HOME": "/home/bob"}
-PROVIDERS = ("civitai", "header")
+PROVIDERS = ("civarchive", "civitai", "header")
 WRITERS = ("lora-manager", "civitai-info", "preview", "json-tree")
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 
@@ -48,7 +48,7 @@ def test_without_a_file_every_key_has_a_default() -> None:
     assert found.comfyui.path == Path("/home/bob/ComfyUI")
     assert found.comfyui.url == "http://127.0.0.1:8188"
     assert found.catalog.url == "sqlite:////home/bob/.local/state/hashtagd/catalog.db"
-    assert [entry.kind for entry in found.providers] == ["civitai", "header"]
+    assert [entry.kind for entry in found.providers] == ["civitai", "civarchive", "header"]
     assert [entry.name for entry in found.writers] == ["lora-manager", "civitai-info", "preview"]
     assert (found.preview.max_nsfw_level, found.preview.width_px, found.preview.max_bytes) == (
         1,
@@ -121,7 +121,7 @@ roots:
     watch: sometimes
   - path: relative/path
 providers:
-  - kind: civarchive
+  - kind: oracle
 writers: [preview, nonsense]
 digests: {workers: 0, blake3: 1}
 log: loud
@@ -131,7 +131,7 @@ log: loud
         "config.yaml:4: roots[0].quite_s: unknown key; did you mean quiet_s?",
         "config.yaml:5: roots[0].watch: must be 'auto', 'events', 'poll' or 'off'",
         "config.yaml:6: roots[1].path: must be an absolute path, or begin with ~/",
-        "config.yaml:8: providers[0].kind: must be one of civitai, header",
+        "config.yaml:8: providers[0].kind: must be one of civarchive, civitai, header",
         "config.yaml:9: writers[1]: must be one of civitai-info, json-tree, lora-manager, preview",
         "config.yaml:10: digests.blake3: must be true or false (got 1)",
         "config.yaml:10: digests.workers: must be at least 1, or must be 'auto' (got 0)",

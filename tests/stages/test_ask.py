@@ -55,6 +55,7 @@ class Oracle:
     name: str = "oracle"
     origin: str | None = "https://oracle.example"
     slow: bool = False
+    reads_headers: bool = True
     batch_limit: int = 100
     asked: list[Subject] = field(default_factory=list)
 

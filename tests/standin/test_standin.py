@@ -293,6 +293,16 @@ def test_who_is_not_logged_in_may_be_led_to_a_login_page() -> None:
         assert "reason=download-auth" in headers["location"]
 
 
+def test_half_a_surrogate_pair_in_a_title_is_sent_escaped() -> None:
+    with Standin() as site:
+        site.add(sha256=sha(1), version_id=11, name="half \ud83c", version_name="海")
+        status, _, body = ask(site, "GET", "/api/v1/model-versions/11")
+        assert status == 200
+        assert b"half \\ud83c" in body
+        assert "海".encode() in body
+        assert json.loads(body)["model"]["name"] == "half \ud83c"
+
+
 def test_it_listens_on_loopback_only() -> None:
     with Standin() as site:
         assert urlsplit(site.url).hostname == "127.0.0.1"

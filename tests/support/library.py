@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.notes import Noted
+from hashtagd.catalog.questions import Wanted
 from hashtagd.core.card import Availability, Card, Confidence
 from hashtagd.core.chain import Chain, Link
 from hashtagd.core.digests import Digests
@@ -174,7 +175,7 @@ class Library:
 
     def ask(self, provider: str = "civitai", kind: HashKind = HashKind.SHA256) -> list[QuestionClaim]:
         """Claim all questions of a round."""
-        return self.catalog.claim_questions(provider, 1000, kind)
+        return self.catalog.claim_questions(Wanted(provider=provider, kind=kind, limit=1000))
 
     def answer(
         self,

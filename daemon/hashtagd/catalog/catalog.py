@@ -28,6 +28,7 @@ from hashtagd.catalog.folders import ScanMemory
 from hashtagd.catalog.gates import Gates
 from hashtagd.catalog.migrations import is_made, migrate
 from hashtagd.catalog.notes import Noted
+from hashtagd.catalog.questions import Wanted
 from hashtagd.catalog.reports import Reports
 from hashtagd.catalog.rows import chunks
 from hashtagd.catalog.storable import is_storable
@@ -186,16 +187,12 @@ class Catalog:
 
     # ---- questions
 
-    def claim_questions(
-        self, provider: str, limit: int, kind: HashKind = HashKind.SHA256
-    ) -> list[QuestionClaim]:
+    def claim_questions(self, wanted: Wanted) -> list[QuestionClaim]:
         """Lease questions for a round, if one is due; those that may be pulled in come along."""
-        if self.waiting(provider, kind).due == 0:
+        if self.waiting(wanted.provider, wanted.kind).due == 0:
             return []
         return self.database.write(
-            lambda it, now: questions.take_questions(
-                it, now, owner=self.owner, provider=provider, kind=kind, limit=limit
-            )
+            lambda it, now: questions.take_questions(it, now, owner=self.owner, wanted=wanted)
         )
 
     def put_missing_questions(self, chain: Chain) -> int:

@@ -100,7 +100,11 @@ class Database:
             raise failures.replaced()
 
     def rest(self) -> None:
-        """Close the connections that nobody uses now, with all they remember; others are made when needed."""
+        """Close the connections that nobody uses now, and forget compiled statements: megabytes of them.
+
+        Both are made anew when needed, within milliseconds.
+        """
+        self.engine.clear_compiled_cache()
         self.engine.dispose()
 
     def close(self) -> None:

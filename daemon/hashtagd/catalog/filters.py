@@ -1,8 +1,9 @@
 """Which files to list: what people ask for, as conditions on rows."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select
 
 from hashtagd.catalog.rows import ABOUT_FILE
 from hashtagd.catalog.states import IS_NAMED, STATE
@@ -16,6 +17,8 @@ from hashtagd.core.work import HashKind
 class Filters:
     """Which files to list; everything that is given must hold."""
 
+    #: only files of these roots; None: of all
+    roots: tuple[str, ...] | None = None
     root: str | None = None
     #: one of `states.STATES`; gone files are listed only by that word
     state: str | None = None
@@ -34,6 +37,8 @@ class Filters:
     review: bool = False
     #: path or card hold all of them, whatever the case
     words: tuple[str, ...] = ()
+    #: ROOT/PATH may end with it, with or without a suffix; the caller looks closer
+    tail: str | None = None
     file_id: int | None = None
     limit: int | None = None
 
@@ -64,11 +69,25 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         wanted.append(file.c.gone_at.is_(None))
     if filters.state is not None:
         wanted.append(STATE.in_([filters.state]))
+    wanted += in_roots(filters.roots)
     if filters.root is not None:
         wanted.append(file.c.root == filters.root)
+    if filters.tail is not None:
+        wanted.append(_ends_with(filters.tail))
     if filters.trouble:
         wanted.append(file.c.trouble.is_not(None))
     return wanted + _about_cards(filters)
+
+
+def in_roots(roots: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """Say that a file is of one of these roots; None says nothing."""
+    return [] if roots is None else [file.c.root.in_(sorted(roots))]
+
+
+def _ends_with(tail: str) -> ColumnElement[bool]:
+    """Say that ROOT/PATH may end with it; engines differ in case, and a dot may stand in a folder's name."""
+    whole = literal("/") + file.c.root + "/" + file.c.relpath
+    return or_(whole.endswith(f"/{tail}", autoescape=True), whole.contains(f"/{tail}.", autoescape=True))
 
 
 def _about_cards(filters: Filters) -> list[ColumnElement[bool]]:
@@ -80,7 +99,7 @@ def _about_cards(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.unmatched:
         wanted.append(and_(file.c.sha256.is_not(None), ~IS_NAMED))
     if filters.duplicates:
-        wanted.append(_is_twin())
+        wanted.append(_is_twin(filters.roots))
     if filters.updates:
         wanted.append(_is_outdated())
     if filters.review:
@@ -96,10 +115,11 @@ def _about_cards(filters: Filters) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _is_twin() -> ColumnElement[bool]:
+def _is_twin(roots: Collection[str] | None) -> ColumnElement[bool]:
     """Say that the bytes, or the tensors, lie at another place too; no tensors have no such twin."""
+    there = [] if roots is None else [_twin.c.root.in_(sorted(roots))]
     same = [
-        select(_twin.c.id).where(column == own, _twin.c.id != file.c.id, _twin.c.gone_at.is_(None))
+        select(_twin.c.id).where(column == own, _twin.c.id != file.c.id, _twin.c.gone_at.is_(None), *there)
         for column, own in (
             (_twin.c.sha256, file.c.sha256),
             (_twin.c.tensors_sha256, func.nullif(file.c.tensors_sha256, SHA256_OF_NOTHING)),

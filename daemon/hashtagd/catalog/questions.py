@@ -1,10 +1,11 @@
 """Claiming questions: which are due, which may join a round, and what the provider may look at."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, null, or_, select, update
 
 from hashtagd.catalog.claims import claimable_at, is_free, lease_values
 from hashtagd.catalog.outcomes import question_row
@@ -16,6 +17,11 @@ from hashtagd.core.chain import Chain
 from hashtagd.core.digests import Digests
 from hashtagd.core.work import HashKind, Put, QuestionClaim, QuestionKey, Subject, Waiting
 
+#: what tells a provider of a file, besides its header
+_DESCRIBED: Final = (
+    *(file.c.sha256, file.c.tensors_sha256, file.c.blake3, file.c.crc32),
+    file.c.size_bytes,
+)
 _SAID: Final = question.alias("said")
 #: some answer about the whole file stands: nobody needs to be asked about its tensors
 _IS_KNOWN_WHOLE: Final = (
@@ -49,6 +55,17 @@ _HAS_A_FILE: Final = or_(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which questions to lease for a round."""
+
+    provider: str
+    kind: HashKind = HashKind.SHA256
+    limit: int
+    #: whether the provider looks at what files say of themselves
+    headers: bool = True
+
+
 def waiting(connection: Connection, now: datetime, provider: str, kind: HashKind) -> Waiting:
     """Count the questions that could be claimed now because they are due."""
     due, oldest_due_at = connection.execute(
@@ -69,14 +86,14 @@ def next_question_due(connection: Connection, provider: str, kind: HashKind) -> 
 
 
 def take_questions(
-    connection: Connection, now: datetime, *, owner: str, provider: str, kind: HashKind, limit: int
+    connection: Connection, now: datetime, *, owner: str, wanted: Wanted
 ) -> list[QuestionClaim]:
     """Lease questions for one round: the due ones first, then those that may be pulled in."""
     chosen = (
         select(question.c.id)
-        .where(question.c.pull_at <= now, _askable(provider, kind, now))
+        .where(question.c.pull_at <= now, _askable(wanted.provider, wanted.kind, now))
         .order_by(question.c.due_at, question.c.id)
-        .limit(limit)
+        .limit(wanted.limit)
         .with_for_update(skip_locked=True)
         .cte("chosen")
     )
@@ -86,7 +103,7 @@ def take_questions(
         .values(**lease_values(question, owner, now))
         .returning(question)
     ).all()
-    subjects = _subjects(connection, rows, kind)
+    subjects = _subjects(connection, rows, wanted)
     ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
     return [_claim(row, subjects[row.id]) for row in ordered if row.id in subjects]
 
@@ -162,13 +179,13 @@ def _is_to(provider: str, kind: HashKind) -> ColumnElement[bool]:
     return and_(question.c.provider == provider, question.c.hash_kind == kind.value)
 
 
-def _subjects(connection: Connection, rows: Sequence[Record], kind: HashKind) -> dict[int, Subject]:
+def _subjects(connection: Connection, rows: Sequence[Record], wanted: Wanted) -> dict[int, Subject]:
     """Describe each question's bytes by any file that has them."""
-    column = file.c.sha256 if kind is HashKind.SHA256 else TENSORS_ASKED
+    column = file.c.sha256 if wanted.kind is HashKind.SHA256 else TENSORS_ASKED
     by_hash = {row.hash: row for row in rows}
     subjects: dict[int, Subject] = {}
     for hashes in chunks(sorted(by_hash)):
-        for found in connection.execute(_files_of(column, hashes)):
+        for found in connection.execute(_files_of(column, hashes, headers=wanted.headers)):
             asked = by_hash[found.asked_hash]
             subject = _subject(found, asked)
             if subject is not None:
@@ -176,9 +193,10 @@ def _subjects(connection: Connection, rows: Sequence[Record], kind: HashKind) ->
     return subjects
 
 
-def _files_of(column: ColumnElement[str], hashes: Sequence[str]) -> Select[Any]:
+def _files_of(column: ColumnElement[str], hashes: Sequence[str], *, headers: bool) -> Select[Any]:
+    header = file.c.header if headers else null().label("header")
     return (
-        select(file, column.label("asked_hash"))
+        select(*_DESCRIBED, header, column.label("asked_hash"))
         .where(column.in_(hashes), file.c.gone_at.is_(None))
         .order_by(file.c.sha256.is_(None), file.c.id)  # one that was read is described best
     )

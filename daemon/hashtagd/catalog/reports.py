@@ -5,16 +5,17 @@ blocks the writers' commits.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from hashtagd.catalog import gates
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.filters import BEST, BEST_ID, Filters
+from hashtagd.catalog.filters import BEST, BEST_ID, Filters, in_roots
 from hashtagd.catalog.pages import FileRow, History, find, history, pick
 from hashtagd.catalog.states import STATE, STATES
 from hashtagd.catalog.tables import file, gate, question
@@ -85,17 +86,18 @@ class Reports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def states(self, root: str | None = None) -> dict[str, int]:
-        """Count files by state; every state is there."""
-        return self._database.read(lambda it, _now: _states(it, root))
+    def states(self, root: str | None = None, *, roots: Collection[str] | None = None) -> dict[str, int]:
+        """Count files by state, of all roots or of some; every state is there."""
+        wanted = roots if root is None else [root]
+        return self._database.read(lambda it, _now: _states(it, wanted))
 
     def roots(self) -> list[RootCount]:
         """Count live files by root, in order of names."""
         return self._database.read(lambda it, _now: _roots(it))
 
-    def troubles(self) -> list[Reported]:
-        """List what keeps files, questions and gates waiting."""
-        return self._database.read(lambda it, _now: _troubles(it))
+    def troubles(self, *, roots: Collection[str] | None = None) -> list[Reported]:
+        """List what keeps files (of all roots, or of some), questions and gates waiting."""
+        return self._database.read(lambda it, _now: _troubles(it, roots))
 
     def gates(self) -> Sequence[gates.GateState]:
         """List every gate, by origin."""
@@ -105,21 +107,33 @@ class Reports:
         """Count questions that somebody has a file for or not."""
         return self._database.read(_questions)
 
-    def matches(self) -> Matches:
+    def matches(self, *, roots: Collection[str] | None = None) -> Matches:
         """Count how sure the matches of live files are, and what of them can still be had."""
-        return self._database.read(lambda it, _now: _matches(it))
+        return self._database.read(lambda it, _now: _matches(it, roots))
 
     def summary(self) -> Summary:
         """Sum up all live files."""
         return self._database.read(lambda it, _now: _summary(it))
 
+    def named(self, tail: str, *, roots: Collection[str] | None = None) -> list[FileRow]:
+        """List live files that are called so: by the last parts of ROOT/PATH, with or without a suffix."""
+        filters = Filters(tail=tail, roots=None if roots is None else tuple(roots))
+        return [
+            row
+            for row in self._database.read(lambda it, _now: pick(it, filters))
+            if _is_called(f"/{row.root}/{row.relpath}", f"/{tail}")
+        ]
+
     def list_files(self, filters: Filters | None = None) -> list[FileRow]:
         """List files by root and path."""
         return self._database.read(lambda it, _now: pick(it, filters or Filters()))
 
-    def search(self, words: Sequence[str], limit: int | None = None) -> list[FileRow]:
+    def search(
+        self, words: Sequence[str], limit: int | None = None, *, roots: Collection[str] | None = None
+    ) -> list[FileRow]:
         """List live files whose path or card holds all the words, whatever their case."""
-        return self._database.read(lambda it, _now: pick(it, Filters(words=tuple(words), limit=limit)))
+        filters = Filters(words=tuple(words), limit=limit, roots=None if roots is None else tuple(roots))
+        return self._database.read(lambda it, _now: pick(it, filters))
 
     def show(self, wanted: Place | str | int) -> list[FileRow]:
         """List the files at a place, with a hash (whole, AutoV2 or AutoV3), or of a model or version."""
@@ -135,10 +149,13 @@ class Reports:
         return self._database.read(lambda it, _now: history(it, row))
 
 
-def _states(connection: Connection, root: str | None) -> dict[str, int]:
+def _is_called(path: str, tail: str) -> bool:
+    return path.endswith(tail) or path[: len(path) - len(PurePosixPath(path).suffix)].endswith(tail)
+
+
+def _states(connection: Connection, roots: Collection[str] | None) -> dict[str, int]:
     counted = select(STATE.label("state"), func.count()).select_from(file).group_by(STATE)
-    if root is not None:
-        counted = counted.where(file.c.root == root)
+    counted = counted.where(*in_roots(roots))
     return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in connection.execute(counted)}
 
 
@@ -152,10 +169,10 @@ def _roots(connection: Connection) -> list[RootCount]:
     return [RootCount(name=name, files=files, bytes=int(size)) for name, files, size in rows]
 
 
-def _troubles(connection: Connection) -> list[Reported]:
+def _troubles(connection: Connection, roots: Collection[str] | None) -> list[Reported]:
     files = connection.execute(
         select(file.c.root, file.c.relpath, file.c.trouble)
-        .where(file.c.trouble.is_not(None), file.c.gone_at.is_(None))
+        .where(file.c.trouble.is_not(None), file.c.gone_at.is_(None), *in_roots(roots))
         .order_by(file.c.root, file.c.relpath)
         .limit(_TROUBLES)
     )
@@ -185,11 +202,11 @@ def _questions(connection: Connection, now: datetime) -> QuestionCount:
     return QuestionCount(due=due, waiting=waiting, background=background)
 
 
-def _matches(connection: Connection) -> Matches:
+def _matches(connection: Connection, roots: Collection[str] | None) -> Matches:
     rows = connection.execute(
         select(BEST.c.confidence, BEST.c.availability, func.count())
         .select_from(file.join(BEST, BEST.c.id == BEST_ID))
-        .where(file.c.gone_at.is_(None), file.c.sha256.is_not(None))
+        .where(file.c.gone_at.is_(None), file.c.sha256.is_not(None), *in_roots(roots))
         .group_by(BEST.c.confidence, BEST.c.availability)
     )
     confidence, availability = Counter[str](), Counter[str]()

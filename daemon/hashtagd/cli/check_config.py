@@ -4,7 +4,7 @@ import click
 
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.output import print_json, print_table, safe
-from hashtagd.service import parts
+from hashtagd.service.checking import check_settings
 from hashtagd.settings import find_api_key
 
 
@@ -14,8 +14,7 @@ from hashtagd.settings import find_api_key
 def check_config(context: Context, as_json: bool) -> int:  # noqa: FBT001 - click's flags
     """Check the settings and say what they come to."""
     loaded = context.loaded
-    parts.make_writers(loaded)
-    parts.check_providers(loaded)
+    check_settings(loaded, context.environ)
     key = find_api_key(loaded.settings, context.environ, source=loaded.source, lines=loaded.lines)
     plan = context.roots()
     facts = {
@@ -30,7 +29,7 @@ def check_config(context: Context, as_json: bool) -> int:  # noqa: FBT001 - clic
         print_json(facts)
         return 0
     click.echo(f"{safe(loaded.source)}: no mistakes")
-    print_table(["root", "path"], [[folder.name, folder.path] for folder in plan.folders])
+    print_table(["root", "path"], [[folder.name, folder.path] for folder in plan.folders], whole=("path",))
     for warning in plan.warnings:
         click.echo(f"note: {safe(warning)}", err=True)
     click.echo(f"providers: {', '.join(entry.kind for entry in loaded.settings.providers)}")

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +18,16 @@ from hashtagd.service.lock import running_pid
 from hashtagd.service.presence import read_presence
 from hashtagd.service.randomness import chance, owner_id
 from hashtagd.service.roots import RootPlan, plan_roots
-from hashtagd.settings import Loaded, find_config, load_with_lines, read_config, state_folder
+from hashtagd.settings import (
+    Draft,
+    Lines,
+    Loaded,
+    Mistake,
+    find_config,
+    load_with_lines,
+    read_config,
+    state_folder,
+)
 from hashtagd.settings.places import CATALOG_FILE
 
 __all__ = ["Context", "pass_context"]
@@ -75,7 +84,7 @@ class Context:
             return self.state_folder
         return Path(url.removeprefix(prefix).partition("?")[0]).expanduser().parent
 
-    def roots(self, folders: tuple[Path, ...] = ()) -> RootPlan:
+    def roots(self, folders: tuple[Path, ...] = (), *, look: bool = True) -> RootPlan:
         """Plan the roots: those of the command line, else those of the settings."""
         return plan_roots(
             self.loaded,
@@ -83,6 +92,7 @@ class Context:
             environ=self.environ,
             state_folder=state_folder(self.environ),
             known=read_known_roots(self.lock_folder),
+            look=look,
         )
 
     def known_roots(self) -> RootPlan:
@@ -90,10 +100,11 @@ class Context:
         # where a daemon runs, its paths are the true ones (`run FOLDER` knows no settings); once it has
         # ended, it only adds what the settings do not name: that is what the catalog tells of
         paths = read_presence(self.lock_folder).get("paths", {})
-        return self.roots().with_paths(
+        plan = self.roots(look=False).with_paths(
             {name: Path(path) for name, path in paths.items()},
             moved=running_pid(self.lock_folder) is not None,
         )
+        return replace(plan, shared=not self._url.startswith("sqlite:"))
 
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:
@@ -143,4 +154,12 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Loaded:
         source=str(path) if path else "the defaults",
         known_providers=providers.known_names(),
         known_writers=writers.known_names(),
+        further=partial(_further, environ=environ),
     )
+
+
+def _further(draft: Draft, lines: Lines, *, environ: Mapping[str, str]) -> list[Mistake]:
+    # only where something is wrong already: it imports every provider, and `list` has no use for that
+    from hashtagd.service.checking import further_mistakes  # noqa: PLC0415
+
+    return further_mistakes(draft, lines, environ)

@@ -16,10 +16,16 @@ from hashtagd.service.roots import RootPlan, place_of
 _HASH_DIGITS: Final = 8
 #: what every store can count to
 _ID_DIGITS: Final = 18
+#: so many files of one name are told
+_NAMED: Final = 5
 
 
 def find_rows(catalog: Catalog, plan: RootPlan, wanted: str) -> list[FileRow]:
-    """Find files by path, by the place that `list` prints, by number of model or version, or by hash."""
+    """Find files by path, by ROOT/PATH, by number of model or version, by hash, or by a name that is unique.
+
+    Raises:
+        GiveUp: several files have the name.
+    """
     if not is_text(wanted):
         return []  # no store can hold such a name
     for place in _places(plan, wanted):
@@ -27,17 +33,38 @@ def find_rows(catalog: Catalog, plan: RootPlan, wanted: str) -> list[FileRow]:
             return rows
     is_id = wanted.isascii() and wanted.isdigit() and len(wanted) <= _ID_DIGITS
     if is_id and (rows := catalog.reports.show(int(wanted))):
+        return _watched(plan, rows)
+    is_hash = len(wanted) >= _HASH_DIGITS and set(wanted.lower()) <= set("0123456789abcdef")
+    if is_hash and (rows := catalog.reports.show(wanted.lower())):
+        return _watched(plan, rows)
+    return _only_one(wanted, _watched(plan, catalog.reports.named(wanted))) if wanted.strip("/.") else []
+
+
+def _watched(plan: RootPlan, rows: list[FileRow]) -> list[FileRow]:
+    """Leave out files of roots that nobody watches any more, unless there are no others."""
+    shown = plan.shown
+    return rows if shown is None else [row for row in rows if row.root in shown] or rows
+
+
+def _only_one(wanted: str, rows: list[FileRow]) -> list[FileRow]:
+    if len(rows) <= 1:
         return rows
-    if len(wanted) >= _HASH_DIGITS and set(wanted.lower()) <= set("0123456789abcdef"):
-        return catalog.reports.show(wanted.lower())
-    return []
+    places = ", ".join(f"{row.root}/{row.relpath}" for row in rows[:_NAMED])
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    raise GiveUp(
+        f"{len(rows)} files are called {wanted}: {places}{more}",
+        does="nothing is shown or changed",
+        you="name one of them as ROOT/PATH, the way they stand here and in `hashtagd list`",
+        scope=Scope.FILE,
+        kind="ambiguous",
+    )
 
 
 def found_rows(catalog: Catalog, plan: RootPlan, wanted: str) -> list[FileRow]:
     """Find files as `find_rows` does.
 
     Raises:
-        GiveUp: there is none.
+        GiveUp: there is none, or several have the name.
     """
     rows = find_rows(catalog, plan, wanted)
     if not rows:
@@ -78,7 +105,8 @@ def unknown_to_catalog(wanted: str) -> GiveUp:
     return GiveUp(
         f"the catalog knows nothing called {wanted}",
         does="nothing is shown or changed",
-        you="name a file below a root, 8 or more digits of a hash, or a number; `hashtagd list` shows all",
+        you="name a file as ROOT/PATH, the way `hashtagd list` prints it (loras/styles/ink.safetensors), "
+        "or 8 or more digits of its hash, or the site's number",
         scope=Scope.FILE,
         kind="not_in_catalog",
     )

@@ -44,6 +44,7 @@ from hashtagd.service.roots import RootPlan
 @click.option("--updates", is_flag=True, help="Only models that have a newer version you do not have.")
 @click.option("--review", is_flag=True, help="Only files that two answers call different models.")
 @click.option("--duplicates", is_flag=True, help="Files that hold the same model, and what that costs.")
+@click.option("--root", help="Only files of this root, also of one that is not watched any more.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @pass_context
@@ -58,11 +59,17 @@ def list_models(
     updates: bool,
     review: bool,
     duplicates: bool,
+    root: str | None,
     limit: int | None,
     as_json: bool,
 ) -> int:
     """List the files of the catalog."""
+    plan = context.known_roots()
+    if root is not None and not is_text(root):
+        return 0  # no store can hold it, so no root has it
     filters = Filters(
+        roots=plan.shown if root is None else None,
+        root=root,
         state=state,
         kind=kind,
         base=base,
@@ -79,7 +86,7 @@ def list_models(
         print_duplicates(rows, limit, as_json=as_json)
         return 0
     form = _Form.TROUBLES if trouble else _Form.UPDATES if updates else _Form.PLAIN
-    _print_rows(context, rows, form, as_json=as_json)
+    _print_rows(context, plan, rows, form, as_json=as_json)
     return 0
 
 
@@ -92,9 +99,10 @@ def search(context: Context, *, words: tuple[str, ...], limit: int | None, as_js
     """Find files whose path, name, trigger words, tags or creator hold all WORDS."""
     if not all(is_text(word) for word in words):
         return 0  # no store can hold it, so no file has it
+    plan = context.known_roots()
     with context.catalog() as catalog:
-        rows = catalog.reports.search(words, limit)
-    _print_rows(context, rows, _Form.PLAIN, as_json=as_json)
+        rows = catalog.reports.search(words, limit, roots=plan.shown)
+    _print_rows(context, plan, rows, _Form.PLAIN, as_json=as_json)
     return 0
 
 
@@ -126,9 +134,10 @@ class _Form(Enum):
     UPDATES = auto()
 
 
-def _print_rows(context: Context, rows: Sequence[FileRow], form: _Form, *, as_json: bool) -> None:
+def _print_rows(
+    context: Context, plan: RootPlan, rows: Sequence[FileRow], form: _Form, *, as_json: bool
+) -> None:
     if as_json:
-        plan = context.known_roots()
         print_json_lines(card_json(row, plan.path_of(row.root, row.relpath)) for row in rows)
         return
     now = context.clock.now()
@@ -143,7 +152,7 @@ def _print_rows(context: Context, rows: Sequence[FileRow], form: _Form, *, as_js
             columns = ["state", "file", "model", "base model", "size"]
             columns += ["known by", "availability", "last check", "next check"]
             table = [_plain(row, now) for row in rows]
-    print_table(columns, table)
+    print_table(columns, table, whole=("why", "what you can do", "page"))
 
 
 def _plain(row: FileRow, now: datetime) -> list[object]:
@@ -206,12 +215,15 @@ def _print_one(context: Context, catalog: Catalog, plan: RootPlan, row: FileRow)
     history = catalog.reports.history(row)
     if history.sidecars:
         click.echo("written:")
-        print_table(["writer", "file"], [[item.writer, item.relpath] for item in history.sidecars])
+        print_table(
+            ["writer", "file"], [[item.writer, item.relpath] for item in history.sidecars], whole=("file",)
+        )
     if history.events:
         click.echo("story:")
         print_table(
             ["when", "what", "why"],
             [[moment_in_words(told.at, now), told.name, _reason(told)] for told in history.events],
+            whole=("why",),
         )
 
 

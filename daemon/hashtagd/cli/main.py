@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 import click
 
 from hashtagd import __version__
+from hashtagd.cli.importing import UNWANTED, imports_without
+from hashtagd.cli.streams import OutputLostError, drop_output, told_output
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.settings import SettingsMistakes
@@ -49,7 +51,8 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        with imports_without(*UNWANTED):
+            command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - the signature is click's
@@ -57,8 +60,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # what is still in the buffer must not complain a second time at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_output()
             return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
@@ -72,7 +74,7 @@ class LazyGroup(click.Group):
 )
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="The settings file; without it the usual places are looked at.",
 )
 @click.option("--verbose", "volume", flag_value="verbose", help="Log at debug level.")
@@ -89,7 +91,8 @@ def cli(ctx: click.Context, config: Path | None, volume: str | None) -> None:
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and end the process with one of the documented exit codes."""
     try:
-        code: Any = cli.main(args=argv, prog_name="hashtagd", standalone_mode=False)
+        with told_output():
+            code: Any = cli.main(args=argv, prog_name="hashtagd", standalone_mode=False)
     except click.exceptions.Abort:
         code = 130
     except click.exceptions.Exit as stop:
@@ -102,6 +105,10 @@ def main(argv: list[str] | None = None) -> NoReturn:
         code = exit_code_for(trouble)
     except Stopping:
         code = 0
+    except OutputLostError as lost:
+        drop_output()
+        click.echo(f"hashtagd: the output could not be written: {lost}", err=True)
+        code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else 0)
 
 

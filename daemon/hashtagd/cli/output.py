@@ -6,11 +6,14 @@ Text from strangers (model names, tags, paths) never reaches the terminal with c
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
+
+#: a cell of a table on a terminal is not wider
+CELL_WIDTH: Final = 60
 
 
 def safe(value: object) -> str:
@@ -19,6 +22,31 @@ def safe(value: object) -> str:
     if text.isprintable():  # nearly always, and much quicker than looking at each
         return text
     return "".join(char if _is_printable(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def cut(text: str, width: int = CELL_WIDTH) -> str:
+    """Shorten a text in its middle: the end of a path, or of a version's name, tells it from its neighbours.
+
+    Wide characters count twice, and those without width once: a letter may carry thousands of them.
+    """
+    if sum(map(_cells, text[: width + 1])) <= width:
+        return text
+    tail = _fitting(reversed(text[-width:]), width // 3)
+    return f"{_fitting(text[:width], width - 1 - width // 3)}…{tail[::-1]}"
+
+
+def _fitting(text: Iterable[str], width: int) -> str:
+    kept = []
+    for char in text:
+        width -= _cells(char)
+        if width < 0:
+            break
+        kept.append(char)
+    return "".join(kept)
+
+
+def _cells(char: str) -> int:
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def is_text(text: str) -> bool:
@@ -42,9 +70,16 @@ def print_json_lines(rows: Iterable[object]) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str | None = None,
+    whole: Collection[str] = (),
 ) -> None:
-    """Print rows as a table on a terminal, as tab-separated lines in a pipe."""
+    """Print rows as a table on a terminal, as tab-separated lines in a pipe.
+
+    On a terminal long cells are cut, but for those of the columns named in `whole`.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(safe(cell) for cell in row))
@@ -58,8 +93,19 @@ def print_table(
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(safe(cell)) for cell in row))
+        table.add_row(
+            *(
+                Text(safe(cell) if column in whole else cut(safe(cell)))
+                for column, cell in zip(columns, row, strict=False)
+            )
+        )
     Console(markup=False, emoji=False, highlight=False).print(table)
+
+
+def print_trouble(trouble: Mapping[str, Any], when: str = "") -> None:
+    """Print where something is wrong, and the three clauses."""
+    click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}{when}")
+    click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}")
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

@@ -16,10 +16,11 @@ from structlog.stdlib import BoundLogger
 
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
-from hashtagd.cli.output import bytes_in_words, print_json, safe
+from hashtagd.cli.output import bytes_in_words, print_json, print_trouble, safe
 from hashtagd.cli.progress import progress, wants_progress
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.assemble import Process, assemble
+from hashtagd.service.checking import check_settings
 from hashtagd.service.clock import StopPause
 from hashtagd.service.events import EventLevel, level_of
 from hashtagd.service.logs import Level, configure, events
@@ -41,7 +42,7 @@ _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, readable=False))
 @click.option("--once", is_flag=True, help="Work until nothing is due, print a summary, and end.")
 @click.option(
     "--background",
@@ -58,6 +59,7 @@ def run(context: Context, *, folders: tuple[Path, ...], once: bool, background: 
     if not once and (as_json or background):
         flag = "--json" if as_json else "--background"
         raise click.UsageError(f"{flag} needs --once: a daemon has no end")
+    check_settings(context.loaded, context.environ, with_roots=not folders)
     plan = context.roots(folders)
     if not plan.folders:
         raise _no_roots()
@@ -139,7 +141,9 @@ def _print(summary: Summary) -> None:
     )
     for origin, words in summary.closed_gates.items():
         click.echo(f"closed: {safe(origin)}: {safe(words)}")
-    if summary.parked or summary.waiting:
+    for trouble in summary.troubles:
+        print_trouble(trouble)
+    if summary.troubled_files:
         click.echo("`hashtagd list --trouble` says which files wait, and why")
 
 

@@ -1,17 +1,28 @@
 """`hashtagd status`: roots, counts, gates, troubles, and what is next."""
 
+import shlex
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.reports import RootCount
 from hashtagd.cli.cards import CONFIDENCE
 from hashtagd.cli.context import Context, pass_context
-from hashtagd.cli.output import bytes_in_words, moment_in_words, print_json, print_table, safe
+from hashtagd.cli.output import (
+    bytes_in_words,
+    moment_in_words,
+    print_json,
+    print_table,
+    print_trouble,
+    safe,
+)
 from hashtagd.core.work import Stage
 from hashtagd.service.lock import running_pid
-from hashtagd.service.presence import read_presence
+from hashtagd.service.presence import SeenRoot, read_presence, seen_roots, told_troubles
+from hashtagd.service.roots import RootPlan
 
 #: how many troubles are printed; all are in the JSON
 _SHOWN = 20
@@ -25,7 +36,7 @@ def status(context: Context, *, as_json: bool) -> int:
     presence = read_presence(context.lock_folder)
     pid = running_pid(context.lock_folder)
     with context.catalog() as catalog:
-        facts = _facts(catalog, context, presence if pid is not None else {}, pid)
+        facts = _facts(catalog, context, presence, pid)
     if as_json:
         print_json(facts)
     else:
@@ -34,31 +45,35 @@ def status(context: Context, *, as_json: bool) -> int:
 
 
 def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: int | None) -> dict[str, Any]:
-    questions, matches = catalog.reports.questions(), catalog.reports.matches()
-    roots = _roots(catalog, context, presence)
+    plan = context.known_roots()
+    running = presence if pid is not None else {}
+    questions, matches = catalog.reports.questions(), catalog.reports.matches(roots=plan.shown)
+    seen = _seen(plan, presence, running=pid is not None)
     troubles = [
         {"scope": item.trouble["scope"], "where": item.where, **_clauses(item.trouble)}
-        for item in catalog.reports.troubles()
+        for item in catalog.reports.troubles(roots=plan.shown)
     ]
     troubles += [
-        {"scope": "root", "where": root["name"], **_clauses(root["trouble"])}
-        for root in roots
-        if root["trouble"]
+        {**told, **_when(root)}
+        for name, root in sorted(seen.items())
+        for told in told_troubles(name, root.trouble, root.remarks)
     ]
-    troubles += [
-        {"scope": remark["scope"], "where": name, **_clauses(remark)}
-        for name, remarks in presence.get("remarks", {}).items()
-        for remark in remarks
-    ]
+    counts = {count.name: count for count in catalog.reports.roots()}
+    names = sorted({folder.name for folder in plan.folders} | (counts.keys() if plan.shared else set()))
     return {
         "daemon": {
             "running": pid is not None,
             "pid": pid or None,
-            "well": presence.get("well") if pid is not None else None,
-            "reasons": presence.get("reasons", []),
+            "well": running.get("well"),
+            "reasons": running.get("reasons", []),
         },
-        "roots": roots,
-        "states": catalog.reports.states(),
+        "roots": [
+            _root(name, counts.get(name), plan, seen.get(name), running.get("watch", {})) for name in names
+        ],
+        "unwatched_roots": [
+            {"name": count.name, "files": count.files} for count in counts.values() if count.name not in names
+        ],
+        "states": catalog.reports.states(roots=plan.shown),
         "questions": {"due": questions.due, "waiting": questions.waiting, "background": questions.background},
         "matches": dict(matches.confidence),
         "availability": dict(matches.availability),
@@ -74,7 +89,7 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
             for gate in catalog.reports.gates()
         ],
         "troubles": troubles,
-        "next_due_at": _next_due(catalog, context, [root["name"] for root in roots]),
+        "next_due_at": _next_due(catalog, context, names),
     }
 
 
@@ -94,24 +109,34 @@ def _next_due(catalog: Catalog, context: Context, roots: list[str]) -> datetime 
     return min((moment for moment in due if moment is not None), default=None)
 
 
-def _roots(catalog: Catalog, context: Context, presence: dict[str, Any]) -> list[dict[str, Any]]:
-    counts = {count.name: count for count in catalog.reports.roots()}
-    paths = {
-        **{folder.name: str(folder.path) for folder in context.known_roots().folders},
-        **presence.get("paths", {}),
+def _seen(plan: RootPlan, presence: dict[str, Any], *, running: bool) -> dict[str, SeenRoot]:
+    """Give what is, or was, wrong with the roots; what was seen under another path says nothing any more."""
+    paths = {folder.name: folder.path for folder in plan.folders}
+    return {
+        name: seen
+        for name, seen in seen_roots(presence, running=running).items()
+        if name in paths and (seen.seen_at is None or seen.path == str(paths[name]))
     }
-    troubles, watch = presence.get("roots", {}), presence.get("watch", {})
-    return [
-        {
-            "name": name,
-            "path": paths.get(name),
-            "watch": watch.get(name),
-            "files": counts[name].files if name in counts else 0,
-            "bytes": counts[name].bytes if name in counts else 0,
-            "trouble": troubles.get(name),
-        }
-        for name in sorted({*counts, *paths})
-    ]
+
+
+def _root(
+    name: str, count: RootCount | None, plan: RootPlan, seen: SeenRoot | None, watch: Mapping[str, str]
+) -> dict[str, Any]:
+    trouble = seen.trouble if seen else None
+    path = plan.path_of(name, ".")
+    return {
+        "name": name,
+        "path": None if path is None else str(path),
+        "watch": watch.get(name),
+        "files": count.files if count else 0,
+        "bytes": count.bytes if count else 0,
+        "trouble": {**trouble, **_when(seen)} if seen and trouble else None,
+    }
+
+
+def _when(seen: SeenRoot) -> dict[str, Any]:
+    """Give when something was seen; nothing where it is so now."""
+    return {} if seen.seen_at is None else {"seen_at": seen.seen_at}
 
 
 def _clauses(trouble: dict[str, Any]) -> dict[str, Any]:
@@ -137,19 +162,30 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
                 ]
                 for root in facts["roots"]
             ],
+            whole=("path",),
         )
+    if facts["unwatched_roots"]:
+        click.echo(_unwatched_in_words(facts["unwatched_roots"]))
     _print_known(facts, now)
     for gate in facts["gates"]:
         if not gate["open"]:
             opens = moment_in_words(gate["opens_at"], now)
             click.echo(f"closed: {safe(gate['origin'])} opens {opens}: {safe(gate['reason'])}")
     for trouble in facts["troubles"][:_SHOWN]:
-        click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}")
-        click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}")
+        seen = moment_in_words(trouble["seen_at"], now) if "seen_at" in trouble else None
+        print_trouble(trouble, f" (as of {seen}, when hashtagd ran last)" if seen else "")
     if len(facts["troubles"]) > _SHOWN:
         click.echo(f"and {len(facts['troubles']) - _SHOWN} more: `hashtagd list --trouble`")
     if facts["next_due_at"] is not None:
         click.echo(f"next work: {moment_in_words(facts['next_due_at'], now)}")
+
+
+def _unwatched_in_words(roots: Sequence[Mapping[str, Any]]) -> str:
+    """Say how many files are not shown, and where they are."""
+    names = ", ".join(
+        f"{safe(root['name'])} (`hashtagd list --root {safe(shlex.quote(root['name']))}`)" for root in roots
+    )
+    return f"{sum(root['files'] for root in roots)} files of roots that are not watched any more: {names}"
 
 
 def _daemon_line(daemon: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from hashtagd.watch.roots import RootFolder, Roots
 
 
 @click.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, readable=False))
 @pass_context
 def retry(context: Context, files: tuple[Path, ...]) -> int:
     """Wake parked and waiting FILES; without FILES everything that waits, and closed gates are opened."""

@@ -29,7 +29,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _previews(value: object) -> tuple[Preview, ...]:
-    return tuple(Preview(**item) for item in value) if isinstance(value, list) else ()
+    return tuple(Preview(**item) for item in value) if isinstance(value, list | tuple) else ()
 
 
 #: the names stand in the contract with users

@@ -102,6 +102,11 @@ class Provider(Protocol):
         ...
 
     @property
+    def reads_headers(self) -> bool:
+        """Tell whether it looks at `Subject.header`; else thousands of them need not be fetched."""
+        ...
+
+    @property
     def batch_limit(self) -> int:
         """How many subjects one `ask` may hold."""
         ...

@@ -102,8 +102,9 @@ class HeaderProvider:
     ) -> None:
         self.name = "header"
         self.slow = False
+        self.reads_headers = True
         self.origin: str | None = None
-        self.batch_limit = 10_000
+        self.batch_limit = 500
 
     def close(self) -> None:
         """Let go of nothing: there is nothing."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.questions import Wanted
 from hashtagd.core import schedule
 from hashtagd.core.ports import Clock, Closed, Gatekeeper, Provider, Stopping
 from hashtagd.core.troubles import Trouble
@@ -104,7 +105,10 @@ class AskWork:
         probe = gate is not None and gate.probe
         limit = 1 if probe or background else self._size(waiting.due)
         with self._leases.at_work():
-            claims = self._catalog.claim_questions(name, limit, kind)
+            headers = self._provider.reads_headers
+            claims = self._catalog.claim_questions(
+                Wanted(provider=name, kind=kind, limit=limit, headers=headers)
+            )
             if claims:
                 self._round(claims)
                 return 0.0

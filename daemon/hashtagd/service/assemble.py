@@ -141,6 +141,7 @@ class Service:
             roots=self._names,
             verdict=self._judge.judge(),
             troubled_roots=self._board.troubles(),
+            remarks=self._board.remarks(),
             tally=self._tally,
             took_s=self._process.clock.monotonic_s() - self._started_s,
         )

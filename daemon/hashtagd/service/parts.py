@@ -21,6 +21,7 @@ from hashtagd.settings import Loaded, Settings, WriterEntry, find_api_key, valid
 from hashtagd.stages.digest import DigestOptions
 from hashtagd.stages.settle import SettleOptions
 from hashtagd.watch.roots import RootFolder
+from hashtagd.writers import WriterClass
 
 #: requests a minute to hosts the settings say nothing of: image hosts, built to serve a page full of
 #: pictures at once
@@ -86,14 +87,21 @@ def check_providers(loaded: Loaded) -> list[tuple[ProviderClass, BaseModel]]:
     Raises:
         SettingsMistakes: an option is wrong.
     """
-    checked: list[tuple[ProviderClass, BaseModel]] = []
-    for index, entry in enumerate(loaded.settings.providers):
-        cls = providers.provider_class(entry.kind)
-        options = validate_options(
-            cls.Options, entry.options, ("providers", index), lines=loaded.lines, source=loaded.source
-        )
-        checked.append((cls, options))
-    return checked
+    return [provider_options(loaded, index) for index in range(len(loaded.settings.providers))]
+
+
+def provider_options(loaded: Loaded, index: int) -> tuple[ProviderClass, BaseModel]:
+    """Check the options of one provider.
+
+    Raises:
+        SettingsMistakes: an option is wrong.
+    """
+    entry = loaded.settings.providers[index]
+    cls = providers.provider_class(entry.kind)
+    options = validate_options(
+        cls.Options, entry.options, ("providers", index), lines=loaded.lines, source=loaded.source
+    )
+    return cls, options
 
 
 def make_writers(loaded: Loaded) -> dict[str | None, Sequence[Writer]]:
@@ -108,6 +116,19 @@ def make_writers(loaded: Loaded) -> dict[str | None, Sequence[Writer]]:
         if root.writers is not None:
             made[root.name] = _writers(loaded, root.writers, ("roots", index, "writers"))
     return made
+
+
+def writer_options(
+    loaded: Loaded, entry: WriterEntry, where: tuple[str | int, ...]
+) -> tuple[WriterClass, BaseModel]:
+    """Check the options of one writer, which stand at `where`.
+
+    Raises:
+        SettingsMistakes: an option is wrong.
+    """
+    cls = writers.writer_class(entry.name)
+    options = {**_common_options(loaded.settings, cls.Options.model_fields), **entry.options}
+    return cls, validate_options(cls.Options, options, where, lines=loaded.lines, source=loaded.source)
 
 
 def writers_fingerprint(loaded: Loaded, root: str) -> str:
@@ -148,12 +169,8 @@ def digest_options(settings: Settings) -> DigestOptions:
 def _writers(loaded: Loaded, entries: Sequence[WriterEntry], path: tuple[str | int, ...]) -> list[Writer]:
     made: list[Writer] = []
     for index, entry in enumerate(entries):
-        cls = writers.writer_class(entry.name)
-        options = {**_common_options(loaded.settings, cls.Options.model_fields), **entry.options}
-        where = (*path, index, entry.name)
-        made.append(
-            cls(validate_options(cls.Options, options, where, lines=loaded.lines, source=loaded.source))
-        )
+        cls, options = writer_options(loaded, entry, (*path, index, entry.name))
+        made.append(cls(options))
     return made
 
 

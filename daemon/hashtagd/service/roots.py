@@ -23,6 +23,13 @@ class RootPlan:
 
     folders: tuple[RootFolder, ...]
     warnings: tuple[str, ...] = ()
+    #: the catalog may hold roots of other machines, which are none of our business but no leftovers either
+    shared: bool = False
+
+    @property
+    def shown(self) -> tuple[str, ...] | None:
+        """The roots whose files are shown; None: those of the whole catalog."""
+        return None if self.shared else tuple(folder.name for folder in self.folders)
 
     def with_paths(self, paths: Mapping[str, Path], *, moved: bool) -> "RootPlan":
         """Add roots that a daemon is known to watch; `moved`: its paths win over those planned here."""
@@ -46,10 +53,12 @@ def plan_roots(
     environ: Mapping[str, str],
     state_folder: Path | None,
     known: Mapping[str, Path] | None = None,
+    look: bool = True,
 ) -> RootPlan:
     """Plan the roots of this process; folders of the command line replace the configured roots for this run.
 
     `known` tells what names have meant on this machine: folders of the command line get names of their own.
+    Without `look` the configured folders are not looked at, which may hang as long as a dead share does.
 
     Raises:
         AskOperator: scope `daemon`: a folder of the command line is none.
@@ -61,7 +70,7 @@ def plan_roots(
     home = home_folder(environ)
     findings = [
         check_roots(settings.roots, home=home, state_folder=state_folder, lines=loaded.lines),
-        look_at_roots(settings.roots, lines=loaded.lines),
+        look_at_roots(settings.roots if look else (), lines=loaded.lines),
     ]
     mistakes = [mistake for finding in findings for mistake in finding.mistakes]
     if mistakes:

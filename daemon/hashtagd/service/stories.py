@@ -3,7 +3,7 @@
 from typing import Any
 
 from hashtagd.core.place import Place
-from hashtagd.core.troubles import Trouble
+from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.core.work import (
     Absent,
     Advance,
@@ -11,7 +11,6 @@ from hashtagd.core.work import (
     Claim,
     Defer,
     Digested,
-    Forget,
     Found,
     Outcome,
     Park,
@@ -30,25 +29,32 @@ def tell_outcome(tell: Tell, claim: Claim, outcome: Outcome) -> None:
     """Log how the work on a file ended."""
     where = _where(claim.place)
     match outcome:
-        case Advance(facts=Settled()):
-            tell("file_settled", **where, size_bytes=claim.stamp.size_bytes)
-        case Advance(facts=Digested() as facts):
-            tell("file_digested", **where, size_bytes=claim.stamp.size_bytes, sha256=facts.digests.sha256)
-        case Advance(facts=Published() as facts):
-            tell("file_published", **where, artifacts=len(facts.publications), **_why(facts.trouble))
-        case Advance(facts=Swept(publications=left)):
-            swept = len(claim.publications) - len(left)
-            if swept:
-                tell("artifacts_swept", **where, artifacts=swept)
+        case Advance(facts=facts):
+            _tell_facts(tell, claim, facts)
         case Defer(trouble=None) | Release(trouble=None):
             pass
+        case Release(trouble=Trouble(scope=Scope.ROOT)):
+            pass  # told once for the root, as `root_paused`: its files may be thousands
         case Defer() | Release() | Park():
             tell(_NAMES[type(outcome)], **where, stage=claim.stage.value, **_why(outcome.trouble))
         case Restart():
             tell("file_changed", **where, stage=claim.stage.value)
-        case Forget():
+        case _:  # Forget
             tell("file_gone", **where)
-        case _:  # no stage of a file ends with an answer
+
+
+def _tell_facts(tell: Tell, claim: Claim, facts: object) -> None:
+    where = _where(claim.place)
+    match facts:
+        case Settled():
+            tell("file_settled", **where, size_bytes=claim.stamp.size_bytes)
+        case Digested(digests=digests):
+            tell("file_digested", **where, size_bytes=claim.stamp.size_bytes, sha256=digests.sha256)
+        case Published(publications=publications, trouble=trouble):
+            tell("file_published", **where, artifacts=len(publications), **_why(trouble))
+        case Swept(publications=left) if len(left) < len(claim.publications):
+            tell("artifacts_swept", **where, artifacts=len(claim.publications) - len(left))
+        case _:  # nothing was there to sweep
             pass
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.core.troubles import Trouble
+from hashtagd.catalog.filters import Filters
+from hashtagd.core.troubles import AskOperator, Trouble
 from hashtagd.service.counting import Tally
 from hashtagd.service.once import Verdict
+from hashtagd.service.presence import told_troubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +35,17 @@ class Summary:
     growing: int
     #: something waits for a person: a parked file, a copy that died half-way, a root that needs a look
     for_a_person: bool
+    #: what is wrong with roots and in them, with the keys that `status --json` has
+    troubles: Sequence[Mapping[str, Any]]
+    #: files that a trouble of their own keeps waiting
+    troubled_files: bool
 
     def to_json(self) -> dict[str, Any]:
         """Give the documented keys."""
         data = asdict(self)
         data["requests"] = dict(self.requests)
         data["closed_gates"] = dict(self.closed_gates)
+        del data["troubled_files"]
         data["took_s"] = round(self.took_s, 3)
         return data
 
@@ -50,6 +58,7 @@ def sum_up(
     troubled_roots: Mapping[str, Trouble],
     tally: Tally,
     took_s: float,
+    remarks: Mapping[str, Sequence[Trouble]] = MappingProxyType({}),
 ) -> Summary:
     """Join what the catalog knows of these roots with what this run did."""
     states: dict[str, int] = {}
@@ -61,6 +70,16 @@ def sum_up(
         for origin, closed in verdict.gates.items()
         if verdict.questions_waiting and closed.trouble is not None
     }
+    troubles = [
+        told
+        for root in roots
+        for told in told_troubles(
+            root,
+            troubled_roots[root].to_json() if root in troubled_roots else None,
+            [remark.to_json() for remark in remarks.get(root, ())],
+        )
+    ]
+    asks = any(isinstance(remark, AskOperator) for some in remarks.values() for remark in some)
     return Summary(
         files=sum(states.values()) - states.get("gone", 0),
         named=states.get("published", 0),
@@ -73,5 +92,9 @@ def sum_up(
         took_s=took_s,
         closed_gates=gates,
         growing=verdict.growing,
-        for_a_person=bool(states.get("parked") or verdict.stalled or troubled_roots),
+        for_a_person=bool(states.get("parked") or verdict.stalled or troubled_roots or asks),
+        troubles=troubles,
+        troubled_files=any(
+            catalog.reports.list_files(Filters(root=root, trouble=True, limit=1)) for root in roots
+        ),
     )

@@ -224,4 +224,5 @@ class Supervisor:
         ]
         crew.observer.stop()
         crew.notifier.close()
+        crew.presence.end(crew.board.troubles(), crew.board.remarks())
         crew.tell("daemon_stopped", stuck_lanes=[lane.work.name for lane in stuck])

@@ -1,5 +1,6 @@
 """The settings: a YAML file and a few environment variables, checked as a whole before anything starts."""
 
+from hashtagd.settings.draft import Draft
 from hashtagd.settings.keys import find_api_key, read_key_file
 from hashtagd.settings.load import Loaded, load, load_with_lines, validate_options
 from hashtagd.settings.mistakes import Lines, Mistake, SettingsMistakes
@@ -8,6 +9,7 @@ from hashtagd.settings.roots import RootFindings, check_roots, look_at_roots
 from hashtagd.settings.schema import ProviderEntry, Root, Settings, WriterEntry
 
 __all__ = [
+    "Draft",
     "Lines",
     "Loaded",
     "Mistake",

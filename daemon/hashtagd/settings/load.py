@@ -1,6 +1,6 @@
 """YAML text and environment -> Settings; all mistakes at once, each with its line. Reads no file."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from hashtagd.settings.checking import check, model_of
 from hashtagd.settings.document import Document, read_document
+from hashtagd.settings.draft import Draft, draft_of
 from hashtagd.settings.entries import Tree, check_entries
 from hashtagd.settings.keys import key_mistake
 from hashtagd.settings.mistakes import KeyPath, Lines, Mistake, SettingsMistakes
@@ -56,8 +57,12 @@ def load_with_lines(
     source: str,
     known_providers: Collection[str],
     known_writers: Collection[str],
+    further: Callable[[Draft, Lines], Iterable[Mistake]] = lambda _draft, _lines: (),
 ) -> Loaded:
     """Do what `load` does, and keep the line numbers for `validate_options`.
+
+    `further` finds what takes more than the shape; it is asked only where there are mistakes already, so that
+    all are told in one go.
 
     Raises:
         SettingsMistakes: as `load`.
@@ -73,8 +78,11 @@ def load_with_lines(
     if tree is not None:
         mistakes += check_entries(tree, lines, frozenset(known_providers), frozenset(known_writers))
         mistakes += _fill_in(tree, environ, lines)
-        settings, found = check(Settings, tree, (), lines, {"home": home_folder(environ)})
+        context = {"home": home_folder(environ)}
+        settings, found = check(Settings, tree, (), lines, context)
         mistakes += found
+        if mistakes and (draft := draft_of(tree, context)) is not None:
+            mistakes += further(draft, lines)
     if mistakes or settings is None:
         raise SettingsMistakes(source, _once(mistakes))
     return Loaded(settings=settings, source=source, lines=lines)

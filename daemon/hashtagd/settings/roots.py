@@ -19,19 +19,22 @@ class RootFindings:
 
 
 def check_roots(
-    roots: Sequence[Root], *, home: Path | None, state_folder: Path | None, lines: Lines | None = None
+    roots: Sequence[Root | None], *, home: Path | None, state_folder: Path | None, lines: Lines | None = None
 ) -> RootFindings:
     """Judge the roots by their paths alone, without touching a disk that may hang.
 
     Refused: `/`, the home folder or a folder around it, the state folder or a folder in it, a path given
     twice, a root inside another one (each file has one root). Warned of: a root around the state folder.
+    None stands for a root that could not be understood.
     """
     known = lines or Lines()
     mistakes: list[Mistake] = []
     warnings: list[Mistake] = []
     for index, root in enumerate(roots):
+        if root is None:
+            continue
         at = ("roots", index, "path")
-        rules = [*_forbidden(root.path, home, state_folder), *_overlaps(root.path, roots[:index])]
+        rules = [*_forbidden(root.path, home, state_folder)] or [*_overlaps(root.path, roots[:index])]
         mistakes += [known.mistake(at, rule) for rule in rules]
         if not rules and state_folder is not None and root.path in state_folder.parents:
             warnings.append(
@@ -40,7 +43,7 @@ def check_roots(
     return RootFindings(mistakes=tuple(mistakes), warnings=tuple(warnings))
 
 
-def look_at_roots(roots: Sequence[Root], *, lines: Lines | None = None) -> RootFindings:
+def look_at_roots(roots: Sequence[Root | None], *, lines: Lines | None = None) -> RootFindings:
     """Look at the folders themselves; may hang as long as a dead network share does.
 
     Refused: what is no folder, one folder under two names. Warned of: what is missing; a disk may be away.
@@ -50,6 +53,8 @@ def look_at_roots(roots: Sequence[Root], *, lines: Lines | None = None) -> RootF
     warnings: list[Mistake] = []
     seen: dict[tuple[int, int], int] = {}
     for index, root in enumerate(roots):
+        if root is None:
+            continue
         at = ("roots", index, "path")
         try:
             found = root.path.stat()
@@ -75,8 +80,10 @@ def _forbidden(path: Path, home: Path | None, state_folder: Path | None) -> Iter
         yield "must not be hashtagd's own state folder"
 
 
-def _overlaps(path: Path, earlier: Sequence[Root]) -> Iterator[str]:
+def _overlaps(path: Path, earlier: Sequence[Root | None]) -> Iterator[str]:
     for index, other in enumerate(earlier):
+        if other is None or other.path == Path(other.path.anchor):
+            continue  # what is / itself is told so; that it holds all others is no news
         if path == other.path:
             yield f"is the path of roots[{index}] too"
         elif other.path in path.parents:

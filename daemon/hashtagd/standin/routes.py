@@ -52,7 +52,9 @@ class Asked:
 
 def as_json(value: object, status: int = 200) -> Reply:
     """Answer with a JSON document."""
-    return Reply(status=status, body=json.dumps(value, ensure_ascii=False).encode())
+    # half a surrogate pair, which a title may hold, has no UTF-8; the way Python escapes it is JSON's own
+    body = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
+    return Reply(status=status, body=body)
 
 
 class Routes:

@@ -50,6 +50,7 @@ class ArchiveDb:
     def __init__(self, options: ArchiveDbOptions, surroundings: Surroundings) -> None:
         self.name = "archive-db"
         self.slow = False
+        self.reads_headers = False
         self.origin: str | None = "archive-db"
         self.batch_limit = 1_000
         self._path = options.path

@@ -66,6 +66,7 @@ class CivArchive:
         self._places = Places(options.base_url)
         self.name = "civarchive"
         self.slow = True
+        self.reads_headers = False
         self.batch_limit = _BATCH_LIMIT
         self.origin: str | None = self._client.origin
         #: questions in a row, over all rounds, that the site failed to answer

@@ -55,6 +55,7 @@ class Civitai:
         self._api = Api(self._client)
         self.name = "civitai"
         self.slow = False
+        self.reads_headers = False
         self.batch_limit = IDS_LIMIT
         self.origin: str | None = self._client.origin
         #: how much the site knew of what it was asked, begun with a guess that a few hundred answers outweigh

@@ -18,6 +18,8 @@ from hashtagd.providers.civitai.updates import remembered
 
 Spoke = tuple[str, Found | Absent | Trouble]
 _Version = Mapping[str, Any]
+#: None: the site does not show the model; a trouble: it fails for this one
+_Model = Mapping[str, Any] | Trouble | None
 #: how many versions of one hash are looked for when the batch shows none of them
 _MOST_VERSIONS = 3
 
@@ -47,8 +49,10 @@ class Round:
         self._addresses = addresses
         self._now = now
         self._share_known = share_known
-        #: slim documents; None: the site does not show the model; a trouble: it fails for this one
-        self._models: dict[int, Mapping[str, Any] | Trouble | None] = {}
+        #: slim documents of one hundred hashes: those of ten thousand would fill the memory
+        self._models: dict[int, _Model] = {}
+        #: those that were asked for alone, kept to the end: each cost a request
+        self._lone: dict[int, _Model] = {}
         #: versions found inside model documents, for hashes that the batch routes do not show
         self._sparse: dict[int, _Version] = {}
 
@@ -131,33 +135,38 @@ class Round:
         return None
 
     def _learn_models(self, model_ids: Sequence[int]) -> None:
-        unknown = [number for number in dict.fromkeys(model_ids) if number not in self._models]
+        wanted = list(dict.fromkeys(model_ids))
+        self._models = {number: self._models[number] for number in wanted if number in self._models}
+        unknown = [number for number in wanted if number not in self._models and number not in self._lone]
         for start in range(0, len(unknown), MODELS_LIMIT):
             part = unknown[start : start + MODELS_LIMIT]
             shown = self._api.models(part)
             for number in part:
-                self._remember(number, shown[number] if number in shown else self._lone_model(number))
+                if number in shown:
+                    self._models[number] = self._kept(number, shown[number])
+                else:
+                    self._lone[number] = self._kept(number, self._lone_model(number))
 
-    def _lone_model(self, model_id: int) -> Mapping[str, Any] | Trouble | None:
+    def _lone_model(self, model_id: int) -> _Model:
         try:
             return self._api.model(model_id)
         except Unanswered as unanswered:
             return unanswered.trouble
 
-    def _remember(self, model_id: int, model: Mapping[str, Any] | Trouble | None) -> None:
+    def _kept(self, model_id: int, model: _Model) -> _Model:
+        """Give what is remembered of a model."""
         if not isinstance(model, Mapping):
-            self._models[model_id] = model
-            return
-        self._models[model_id] = {"id": model_id, **slim(model), "modelVersions": remembered(model)}
+            return model
         if model.get("mode") is not None:
             # hidden versions of archived models stand nowhere else
             for version in mappings(model.get("modelVersions")):
                 self._sparse[identity(version.get("id")) or 0] = version
+        return {"id": model_id, **slim(model), "modelVersions": remembered(model)}
 
     def _found(
         self, text: str, version: _Version | None, model_id: int | None, rows: Sequence[Row] | None
     ) -> Found | Trouble:
-        model = self._models.get(model_id) if model_id else None
+        model = self._models.get(model_id, self._lone.get(model_id)) if model_id else None
         if isinstance(model, Trouble):
             return model
         if version is None:

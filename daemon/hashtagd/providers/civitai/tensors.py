@@ -30,6 +30,7 @@ class CivitaiTensors:
     def __init__(self, api: Api, addresses: Addresses, now: Callable[[], datetime]) -> None:
         self.name = "civitai"
         self.slow = False
+        self.reads_headers = True
         self.batch_limit = 20
         self.origin: str | None = api.origin
         self._api = api

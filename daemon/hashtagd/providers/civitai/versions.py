@@ -27,6 +27,7 @@ class CivitaiVersions:
     def __init__(self, api: Api, addresses: Addresses, now: Callable[[], datetime]) -> None:
         self.name = "owner"
         self.slow = False
+        self.reads_headers = False
         self.batch_limit = 20
         self.origin: str | None = api.origin
         self._api = api

@@ -1,0 +1,84 @@
+"""Which files a list holds: twins, those with a newer version, those whose answers contradict each other."""
+
+import pytest
+from sqlalchemy import update
+
+from hashtagd.catalog.filters import Filters
+from hashtagd.catalog.tables import file
+from hashtagd.core.card import Confidence, Update
+from hashtagd.core.digests import SHA256_OF_NOTHING, Digests
+from hashtagd.core.work import Advance, Answered, Digested, Found, Stage
+from support.library import Library, card, place, put, question, sha256
+
+
+def listed(library: Library, **filters: bool) -> list[str]:
+    return [row.relpath for row in library.catalog.reports.list_files(Filters(**filters))]
+
+
+def hashed(library: Library, name: str, known: Digests) -> None:
+    library.note(name)
+    library.settle()
+    facts = Digested(digests=known, questions=put(question(name)))
+    library.catalog.apply([(library.claim_one(Stage.DIGEST), Advance(facts=facts))])
+
+
+def test_files_with_the_same_bytes_or_the_same_tensors_are_twins(library: Library) -> None:
+    for name, whole, tensors in (
+        ("a", "one", "t"),
+        ("copy of a", "one", "t"),
+        ("edited a", "two", "t"),
+        ("alone", "three", "u"),
+    ):
+        hashed(library, name, Digests(sha256=sha256(whole), tensors_sha256=sha256(tensors)))
+    for name in ("empty", "empty, too"):
+        hashed(library, name, Digests(sha256=sha256(name), tensors_sha256=SHA256_OF_NOTHING))
+    assert listed(library, duplicates=True) == ["a", "copy of a", "edited a"]
+
+
+def test_a_newer_version_is_listed_until_a_file_has_it_or_the_owner_ignores_it(library: Library) -> None:
+    library.publish_whole("old", card(version_id=1, update=Update(version_id=2)))
+    library.publish_whole("current", card(version_id=5, model_id=8))
+    assert listed(library, updates=True) == ["old"]
+    library.catalog.wishes.ignore_updates(7, ignore=True)
+    assert listed(library, updates=True) == []
+    library.catalog.wishes.ignore_updates(7, ignore=False)
+    assert listed(library, updates=True) == ["old"]
+    library.publish_whole("new", card(version_id=2))
+    assert listed(library, updates=True) == []
+    library.lose("new")
+    assert listed(library, updates=True) == ["old"]
+
+
+def test_answers_that_name_different_models_are_to_be_reviewed_until_the_owner_decides(
+    library: Library,
+) -> None:
+    hashed(library, "x", Digests(sha256=sha256("x")))
+    claims = card("Its own word", confidence=Confidence.CLAIMED, provider="header", model_id=5)
+    (claim,) = library.ask()
+    found = Answered(answer=Found(card=claims), again_in_s=9e5, then=put(question("x", "archive")))
+    library.catalog.apply_answers([(claim, Advance(facts=found))])
+    assert listed(library, review=True) == []
+    library.answer(card("The archive says"), "archive")
+    assert listed(library, review=True) == ["x"]
+    library.catalog.wishes.match(sha256("x"), card(confidence=Confidence.OWNER), again_in_s=9e5)
+    assert listed(library, review=True) == []
+
+
+def test_matches_are_counted_by_how_sure_they_are_and_what_can_be_had(library: Library) -> None:
+    library.publish_whole("known", card())
+    library.publish_whole("claimed", card(confidence=Confidence.CLAIMED))
+    library.publish_whole("nobody")
+    matches = library.catalog.reports.matches()
+    assert matches.confidence == {"owner": 0, "exact": 1, "tensors": 0, "claimed": 1}
+    assert matches.availability == {"public": 2}
+    assert matches.last_check_at == library.clock.now()
+    assert matches.next_check_at is not None
+
+
+@pytest.mark.parametrize("name", ["x"])
+def test_a_header_that_another_machine_spoiled_counts_as_none(library: Library, name: str) -> None:
+    """F98."""
+    library.publish_whole(name, card())
+    library.catalog.database.write(lambda it, _now: it.execute(update(file).values(header={"evil": 1})))
+    (row,) = library.catalog.reports.show(place(name))
+    assert row.header is None

@@ -1,0 +1,93 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from hashtagd.core.card import Availability, Card, Confidence, Download, DownloadUrl, Preview, Update
+from hashtagd.core.joining import as_claim, joined, vanished
+
+NOW = datetime(2026, 3, 4, tzinfo=UTC)
+PICTURE = Preview(url="https://images.example/1", media="image", width_px=4, height_px=5, nsfw_level=1)
+
+
+def file(sha256: str | None, *urls: str) -> Download:
+    return Download(
+        file_id=1,
+        name="x.safetensors",
+        type="Model",
+        primary=True,
+        size_bytes=9,
+        sha256=sha256,
+        autov3=None,
+        urls=tuple(DownloadUrl(url=url, source="somebody") for url in urls),
+    )
+
+
+SITE = Card(
+    provider="civitai",
+    by="sha256",
+    confidence=Confidence.EXACT,
+    availability=Availability.PUBLIC,
+    model_name="Known",
+    downloads=(file("a" * 64, "https://site.example/1"), file("b" * 64, "https://site.example/2")),
+    update=Update(version_id=9),
+)
+ARCHIVE = replace(
+    SITE,
+    provider="civarchive",
+    model_name="As the archive spells it",
+    downloads=(file("a" * 64, "https://mirror.example/1"), file(None, "https://mirror.example/3")),
+    previews=(PICTURE,),
+)
+
+
+def test_nobody_said_anything() -> None:
+    assert joined([]) is None
+
+
+def test_what_its_site_gives_out_needs_nobody_else() -> None:
+    weaker = replace(ARCHIVE, confidence=Confidence.CLAIMED)
+    assert joined([weaker, SITE, ARCHIVE]) == SITE
+
+
+@pytest.mark.parametrize("gone", [Availability.ARCHIVED, Availability.TAKEN_DOWN, Availability.DELETED])
+def test_what_its_site_does_not_give_out_gets_the_addresses_of_those_who_have_it(gone: Availability) -> None:
+    card = replace(SITE, availability=gone, not_downloadable_because="it is gone")
+    seen = joined([card, ARCHIVE])
+    assert seen is not None
+    assert (seen.model_name, seen.availability, seen.downloadable) == ("Known", gone, True)
+    assert [[url.url for url in item.urls] for item in seen.downloads] == [
+        ["https://mirror.example/1", "https://site.example/1"],
+        ["https://mirror.example/3"],
+        ["https://site.example/2"],
+    ]
+    assert seen.previews == (PICTURE,)
+
+
+def test_a_picture_of_its_own_stays() -> None:
+    own = replace(PICTURE, url="https://images.example/own")
+    card = replace(SITE, availability=Availability.DELETED, previews=(own,))
+    seen = joined([card, ARCHIVE])
+    assert seen is not None
+    assert seen.previews == (own,)
+
+
+def test_only_those_who_know_the_same_bytes_lend_their_addresses() -> None:
+    card = replace(SITE, availability=Availability.DELETED, not_downloadable_because="it is gone")
+    others = [
+        replace(ARCHIVE, confidence=Confidence.TENSORS),
+        replace(ARCHIVE, not_downloadable_because="every copy is gone", previews=()),
+    ]
+    assert joined([card, *others]) == card
+
+
+def test_a_model_that_vanished_is_marked_once_and_keeps_the_rest() -> None:
+    marked = vanished(SITE, NOW)
+    assert (marked.model_name, marked.downloads) == (SITE.model_name, SITE.downloads)
+    assert (marked.availability, marked.update, marked.downloadable) == (Availability.DELETED, None, False)
+    assert "2026-03-04" in str(marked.not_downloadable_because)
+    assert vanished(marked, NOW.replace(year=2027)) is marked
+
+
+def test_before_a_hash_was_compared_every_card_is_a_claim() -> None:
+    assert as_claim(SITE) == replace(SITE, confidence=Confidence.CLAIMED)
