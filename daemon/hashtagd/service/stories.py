@@ -80,8 +80,10 @@ def tell_answer(tell: Tell, claim: QuestionClaim, outcome: Outcome) -> None:
             tell("model_found", **about, model_id=card.model_id, version_id=card.version_id)
             if card.update is not None and card.update.version_id != claim.update_version_id:
                 tell("update_found", **about, model_id=card.model_id, version_id=card.update.version_id)
+        case Advance(facts=Answered(answer=Absent())) if claim.was_found:
+            tell("model_vanished", **about)
         case Advance(facts=Answered(answer=Absent())):
-            tell("model_vanished" if claim.was_found else "model_absent", **about)
+            tell("model_absent", **about)
         case Defer(trouble=Trouble()) | Park():
             tell(f"question_{_ENDS[type(outcome)]}", **about, **_why(outcome.trouble))
         case _:
