@@ -82,3 +82,14 @@ def test_a_header_that_another_machine_spoiled_counts_as_none(library: Library, 
     library.catalog.database.write(lambda it, _now: it.execute(update(file).values(header={"evil": 1})))
     (row,) = library.catalog.reports.show(place(name))
     assert row.header is None
+
+
+@pytest.mark.parametrize("page,limit", [(1, None), (2, None), (3, 2), (2, 4), (500, None), (2, 3)])
+def test_a_long_list_is_read_a_page_at_a_time(library: Library, page: int, limit: int | None) -> None:
+    names = ["a", "b/c", "b/d", "ä", "z"]
+    library.note(*names)
+    library.note("other", root="another")
+    everything = [(row.root, row.relpath) for row in library.catalog.reports.list_files()]
+    rows = library.catalog.reports.each_file(Filters(limit=limit), page)
+    assert [(row.root, row.relpath) for row in rows] == everything[:limit]
+    assert len(everything) == len(names) + 1

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, tuple_
 
 from hashtagd.catalog.rows import ABOUT_FILE
 from hashtagd.catalog.states import IS_NAMED, STATE
@@ -40,6 +40,8 @@ class Filters:
     #: ROOT/PATH may end with it, with or without a suffix; the caller looks closer
     tail: str | None = None
     file_id: int | None = None
+    #: only what stands behind this (root, path) in the list
+    after: tuple[str, str] | None = None
     limit: int | None = None
 
 
@@ -76,6 +78,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         wanted.append(_ends_with(filters.tail))
     if filters.trouble:
         wanted.append(file.c.trouble.is_not(None))
+    if filters.after is not None:
+        wanted.append(tuple_(file.c.root, file.c.relpath) > tuple_(*map(literal, filters.after)))
     return wanted + _about_cards(filters)
 
 

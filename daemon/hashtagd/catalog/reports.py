@@ -5,8 +5,8 @@ blocks the writers' commits.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -22,6 +22,8 @@ from hashtagd.catalog.tables import file, gate, question
 from hashtagd.core.card import Confidence
 from hashtagd.core.place import Place
 
+#: how many files are read, and held in memory, at a time
+_PAGE: Final = 500
 #: how many troubled rows a report names; the rest are counted by state
 _TROUBLES: Final = 200
 
@@ -125,15 +127,24 @@ class Reports:
         ]
 
     def list_files(self, filters: Filters | None = None) -> list[FileRow]:
-        """List files by root and path."""
+        """List files by root and path, all in memory: for lists that are known to be short."""
         return self._database.read(lambda it, _now: pick(it, filters or Filters()))
 
-    def search(
-        self, words: Sequence[str], limit: int | None = None, *, roots: Collection[str] | None = None
-    ) -> list[FileRow]:
-        """List live files whose path or card holds all the words, whatever their case."""
-        filters = Filters(words=tuple(words), limit=limit, roots=None if roots is None else tuple(roots))
-        return self._database.read(lambda it, _now: pick(it, filters))
+    def each_file(self, filters: Filters, page: int = _PAGE) -> Iterator[FileRow]:
+        """Give files by root and path, a page at a time, each read in a transaction of its own.
+
+        A library of 70,000 cards does not fit into memory at once. What changes between two pages may be
+        seen on neither of them, as in any list of things that move.
+        """
+        left = filters.limit
+        while left is None or left > 0:
+            limit = page if left is None else min(page, left)
+            rows = self.list_files(replace(filters, limit=limit))
+            yield from rows
+            if len(rows) < limit:
+                return
+            filters = replace(filters, after=(rows[-1].root, rows[-1].relpath))
+            left = None if left is None else left - limit
 
     def show(self, wanted: Place | str | int) -> list[FileRow]:
         """List the files at a place, with a hash (whole, AutoV2 or AutoV3), or of a model or version."""

@@ -1,6 +1,6 @@
 """`hashtagd list`, `search` and `show`: what the catalog knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum, auto
 
@@ -80,13 +80,13 @@ def list_models(
         duplicates=duplicates,
         limit=None if duplicates else limit,
     )
-    with context.catalog() as catalog:
-        rows = catalog.reports.list_files(filters)
-    if duplicates:
-        print_duplicates(rows, limit, as_json=as_json)
-        return 0
     form = _Form.TROUBLES if trouble else _Form.UPDATES if updates else _Form.PLAIN
-    _print_rows(context, plan, rows, form, as_json=as_json)
+    with context.catalog() as catalog:
+        rows = catalog.reports.each_file(filters)
+        if duplicates:
+            print_duplicates(rows, limit, as_json=as_json)
+        else:
+            _print_rows(context, plan, rows, form, as_json=as_json)
     return 0
 
 
@@ -100,9 +100,10 @@ def search(context: Context, *, words: tuple[str, ...], limit: int | None, as_js
     if not all(is_text(word) for word in words):
         return 0  # no store can hold it, so no file has it
     plan = context.known_roots()
+    roots = None if plan.shown is None else tuple(plan.shown)
     with context.catalog() as catalog:
-        rows = catalog.reports.search(words, limit, roots=plan.shown)
-    _print_rows(context, plan, rows, _Form.PLAIN, as_json=as_json)
+        rows = catalog.reports.each_file(Filters(words=words, limit=limit, roots=roots))
+        _print_rows(context, plan, rows, _Form.PLAIN, as_json=as_json)
     return 0
 
 
@@ -135,7 +136,7 @@ class _Form(Enum):
 
 
 def _print_rows(
-    context: Context, plan: RootPlan, rows: Sequence[FileRow], form: _Form, *, as_json: bool
+    context: Context, plan: RootPlan, rows: Iterable[FileRow], form: _Form, *, as_json: bool
 ) -> None:
     if as_json:
         print_json_lines(card_json(row, plan.path_of(row.root, row.relpath)) for row in rows)
