@@ -60,8 +60,12 @@ def test_answers_that_name_different_models_are_to_be_reviewed_until_the_owner_d
     assert listed(library, review=True) == []
     library.answer(card("The archive says"), "archive")
     assert listed(library, review=True) == ["x"]
+    (row,) = library.catalog.reports.show(place("x"))
+    assert [rival.model_id for rival in row.rivals] == [5]
     library.catalog.wishes.match(sha256("x"), card(confidence=Confidence.OWNER), again_in_s=9e5)
     assert listed(library, review=True) == []
+    (row,) = library.catalog.reports.show(place("x"))
+    assert row.rivals == ()
 
 
 def test_matches_are_counted_by_how_sure_they_are_and_what_can_be_had(library: Library) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from hashtagd.catalog import gates
+from hashtagd.catalog.asked import HAS_A_FILE
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.filters import BEST, BEST_ID, Filters, in_roots
 from hashtagd.catalog.pages import FileRow, History, find, history, pick
@@ -122,13 +123,13 @@ class Reports:
         filters = Filters(tail=tail, roots=None if roots is None else tuple(roots))
         return [
             row
-            for row in self._database.read(lambda it, _now: pick(it, filters))
+            for row in self._database.read(lambda it, now: pick(it, now, filters))
             if _is_called(f"/{row.root}/{row.relpath}", f"/{tail}")
         ]
 
     def list_files(self, filters: Filters | None = None) -> list[FileRow]:
         """List files by root and path, all in memory: for lists that are known to be short."""
-        return self._database.read(lambda it, _now: pick(it, filters or Filters()))
+        return self._database.read(lambda it, now: pick(it, now, filters or Filters()))
 
     def each_file(self, filters: Filters, page: int = _PAGE) -> Iterator[FileRow]:
         """Give files by root and path, a page at a time, each read in a transaction of its own.
@@ -148,11 +149,11 @@ class Reports:
 
     def show(self, wanted: Place | str | int) -> list[FileRow]:
         """List the files at a place, with a hash (whole, AutoV2 or AutoV3), or of a model or version."""
-        return self._database.read(lambda it, _now: find(it, wanted))
+        return self._database.read(lambda it, now: find(it, now, wanted))
 
     def file(self, file_id: int) -> FileRow | None:
         """Give one file by the catalog's own number."""
-        found = self._database.read(lambda it, _now: pick(it, Filters(file_id=file_id)))
+        found = self._database.read(lambda it, now: pick(it, now, Filters(file_id=file_id)))
         return found[0] if found else None
 
     def history(self, row: FileRow) -> History:
@@ -225,7 +226,7 @@ def _matches(connection: Connection, roots: Collection[str] | None) -> Matches:
         confidence[sure] += count
         availability[had] += count
     last, following = connection.execute(
-        select(func.max(question.c.answered_at), func.min(question.c.due_at))
+        select(func.max(question.c.answered_at), func.min(case((HAS_A_FILE, question.c.due_at))))
     ).one()
     return Matches(
         confidence={it.value: confidence[it.value] for it in Confidence},

@@ -15,6 +15,7 @@ from hashtagd.cli.cards import (
     availability_in_words,
     card_facts,
     card_json,
+    rival_in_words,
     told_training,
     training_facts,
 )
@@ -80,7 +81,8 @@ def list_models(
         duplicates=duplicates,
         limit=None if duplicates else limit,
     )
-    form = _Form.TROUBLES if trouble else _Form.UPDATES if updates else _Form.PLAIN
+    chosen = ((_Form.TROUBLES, trouble), (_Form.UPDATES, updates), (_Form.REVIEW, review))
+    form = next((form for form, asked in chosen if asked), _Form.PLAIN)
     with context.catalog() as catalog:
         rows = catalog.reports.each_file(filters)
         if duplicates:
@@ -133,6 +135,7 @@ class _Form(Enum):
     PLAIN = auto()
     TROUBLES = auto()
     UPDATES = auto()
+    REVIEW = auto()
 
 
 def _print_rows(
@@ -149,6 +152,9 @@ def _print_rows(
         case _Form.UPDATES:
             columns = ["file", "model", "version", "newer version", "published", "page"]
             table = [[f"{row.root}/{row.relpath}", *_newer(row)] for row in rows]
+        case _Form.REVIEW:
+            columns = ["file", "shown as", "but", "what you can do"]
+            table = [[f"{row.root}/{row.relpath}", *_contradicted(row)] for row in rows]
         case _Form.PLAIN:
             columns = ["state", "file", "model", "base model", "size"]
             columns += ["known by", "availability", "last check", "next check"]
@@ -179,6 +185,12 @@ def _newer(row: FileRow) -> list[object]:
     return [card.model_name, card.version_name, update.name, (update.published_at or "")[:10], card.page_url]
 
 
+def _contradicted(row: FileRow) -> list[object]:
+    shown = None if row.card is None else rival_in_words(row.card)
+    others = "; ".join(rival_in_words(other) for other in row.rivals)
+    return [shown, others, "`hashtagd match FILE VERSION` decides"]
+
+
 def _why(row: FileRow) -> list[object]:
     return [row.trouble["what"], row.trouble["you"]] if row.trouble else [None, None]
 
@@ -200,6 +212,7 @@ def _print_one(context: Context, catalog: Catalog, plan: RootPlan, row: FileRow)
             "size": bytes_in_words(row.size_bytes),
             "state": row.state,
             **(card_facts(card) if card else {}),
+            "contradicted by": [rival_in_words(other) for other in row.rivals],
             "locked": ", ".join(row.locked),
             "updates": "you do not want to hear of them" if row.updates_ignored else None,
             "SHA-256": row.sha256,
