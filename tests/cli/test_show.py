@@ -33,6 +33,7 @@ CARD_KEYS = [
     "downloads",
     "update",
     "trouble",
+    "contradicted_by",
     "locked",
     "updates_ignored",
     "training",
