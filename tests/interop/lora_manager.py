@@ -1,5 +1,8 @@
 """Lets the real LoRA Manager look at a published library, and checks what it shows and what it leaves alone.
 
+Then, while it runs, more models arrive: half of them it has met without sidecars, half of them it has not met.
+hashtagd publishes them and tells it; nothing is scanned, and all must be listed with their names.
+
     python tests/interop/lora_manager.py PATH [--python PYTHON] [--count 300]
 
 PATH is a checkout of ComfyUI-Lora-Manager, PYTHON one that has its requirements. The checkout is copied and
@@ -29,12 +32,15 @@ _TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TOP), str(_TOP / "daemon")]
 
 from bench.figures import Figure, exactly, finish  # noqa: E402 - the path above makes the script run by itself
-from bench.library import Manifest, Model  # noqa: E402 - same
+from bench.library import Manifest, Model, make_library  # noqa: E402 - same
 from bench.strace import model_bytes_read, tracer  # noqa: E402 - same
-from bench.trial import try_library  # noqa: E402 - same
+from bench.trial import publish, run_once, try_library, write_config  # noqa: E402 - same
 from bench.truth import stamps  # noqa: E402 - same
+from hashtagd.standin import Standin  # noqa: E402 - same
 
 _PATIENCE_S = 180
+#: how long a change may take to show after the run that told of it has ended
+_SHOWN_WITHIN_S = 5
 _PAGE = 100
 
 
@@ -182,7 +188,7 @@ def _sha256(path: Path) -> str:
 
 
 def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
-    """Publish a library, let LoRA Manager read it, compare."""
+    """Publish a library, let LoRA Manager read it, compare; then let more models arrive."""
     with tempfile.TemporaryDirectory(prefix="hashtagd-interop-") as name:
         folder = Path(name)
         (folder / "ours").mkdir()
@@ -196,9 +202,10 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
             pictures = pictures_shown(server, rows)
             server.get("loras/scan", full_rebuild="true")
             mistakes += list(untrue(manifest, server.models()))
-        after = contents(manifest.folder)
-        trace, log = folder / "trace.txt", (folder / "lora-manager.log").read_text(errors="replace")
-        read = model_bytes_read(trace.read_text(errors="replace")) if trace.exists() else None
+            after = contents(manifest.folder)
+            trace, log = folder / "trace.txt", (folder / "lora-manager.log").read_text(errors="replace")
+            read = model_bytes_read(trace.read_text(errors="replace")) if trace.exists() else None
+            arrivals = after_nudges(server, folder / "ours", manifest, max(2, count // 2))
     for line in mistakes[:20]:
         print(f"untrue: {line}", file=sys.stderr)
     touched = sum(before.get(path) != after.get(path) for path in before | after)
@@ -213,7 +220,62 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
         if read is None
         else exactly("bytes of models it read", read, 0),
         Figure(what="from its start to the full list", measured=f"{took_s:.1f} s", goal="-"),
+        *arrivals,
     ]
+
+
+def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Sequence[Figure]:
+    """Let models arrive while its cache is warm, publish them, and compare what it lists without a scan."""
+    met = make_library(old.folder / "met", count // 2, seed=8, all_known=True, broken=False)
+    server.get("loras/scan")
+    wait_until_listed(server, old.file_count + met.file_count)
+    nameless = _unnamed(met, server.models())
+    new = make_library(old.folder / "new", count - count // 2, seed=9, all_known=True, broken=False)
+    with Standin() as site:
+        for arrived in (met, new):
+            publish(site, arrived, omitted=0)
+        write_config(ours / "config.yaml", old.folder, site.url, comfyui_url=server.url)
+        started = time.monotonic()
+        run = run_once(ours, site)
+        took_s = time.monotonic() - started
+    total = old.file_count + met.file_count + new.file_count
+    listed, lag_s = _settled(server, met, new, total)
+    wrong = [*untrue(new, listed), *_unnamed(met, listed)]
+    for line in wrong[:20]:
+        print(f"untrue after nudges: {line}", file=sys.stderr)
+    return [
+        exactly("models that arrived while it ran", met.file_count + new.file_count, count),
+        exactly("  that it had met, and showed without a name", len(nameless), met.file_count),
+        exactly("after nudges, without a scan: models listed", len(listed), total),
+        exactly("  that arrived and are shown wrong", len(wrong), 0),
+        Figure(what="the run that published and told them", measured=f"{took_s:.1f} s", goal="-"),
+        exactly("  its exit code", run.exit_code, 0),
+        Figure(what="from its end until all was shown", measured=f"{lag_s:.1f} s", goal="-"),
+    ]
+
+
+def _unnamed(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Name the models that are listed without their name or their base model."""
+    return [
+        relpath
+        for model in manifest.known
+        for relpath in model.paths
+        if (row := rows.get(str(manifest.folder / relpath))) is None
+        or (row["model_name"], row["base_model"]) != (model.model_name, model.base_model)
+    ]
+
+
+def _settled(
+    server: Server, met: Manifest, new: Manifest, total: int
+) -> tuple[dict[str, Mapping[str, Any]], float]:
+    """Give what is listed once nothing more is wrong, or when that has taken too long; and how long it took."""
+    started = time.monotonic()
+    while True:
+        rows, waited_s = server.models(), time.monotonic() - started
+        done = len(rows) == total and not any(untrue(new, rows)) and not _unnamed(met, rows)
+        if done or waited_s > _SHOWN_WITHIN_S:
+            return rows, waited_s
+        time.sleep(0.25)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
