@@ -1,6 +1,6 @@
 """Lets the real LoRA Manager look at a published library, and checks what it shows and what it leaves alone.
 
-Then, while it runs, more models arrive: half of them it has met without sidecars, half of them it has not met.
+Then, while it runs, more models arrive: half of them it has met without sidecars, half of them it has not.
 hashtagd publishes them and tells it; nothing is scanned, and all must be listed with their names.
 
     python tests/interop/lora_manager.py PATH [--python PYTHON] [--count 300]
@@ -24,7 +24,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -226,14 +226,15 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
 
 def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Sequence[Figure]:
     """Let models arrive while its cache is warm, publish them, and compare what it lists without a scan."""
-    met = make_library(old.folder / "met", count // 2, seed=8, all_known=True, broken=False)
+    arriving = make_library(ours / "arriving", count, seed=8, all_known=True, broken=False)
+    met, new = _halves(arriving, old.folder / "arrived")
+    _move_in(arriving, met)
     server.get("loras/scan")
     wait_until_listed(server, old.file_count + met.file_count)
     nameless = _unnamed(met, server.models())
-    new = make_library(old.folder / "new", count - count // 2, seed=9, all_known=True, broken=False)
+    _move_in(arriving, new)
     with Standin() as site:
-        for arrived in (met, new):
-            publish(site, arrived, omitted=0)
+        publish(site, arriving, omitted=0)
         write_config(ours / "config.yaml", old.folder, site.url, comfyui_url=server.url)
         started = time.monotonic()
         run = run_once(ours, site)
@@ -254,6 +255,22 @@ def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Seque
     ]
 
 
+def _halves(arriving: Manifest, folder: Path) -> tuple[Manifest, Manifest]:
+    """Split a library in two that are to lie in another folder."""
+    middle = len(arriving.models) // 2
+    parts = (arriving.models[:middle], arriving.models[middle:])
+    first, second = (replace(arriving, folder=folder, models=models) for models in parts)
+    return first, second
+
+
+def _move_in(arriving: Manifest, part: Manifest) -> None:
+    for model in part.models:
+        for relpath in model.paths:
+            path = part.folder / relpath
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (arriving.folder / relpath).rename(path)
+
+
 def _unnamed(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Name the models that are listed without their name or their base model."""
     return [
@@ -268,7 +285,7 @@ def _unnamed(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> list[
 def _settled(
     server: Server, met: Manifest, new: Manifest, total: int
 ) -> tuple[dict[str, Mapping[str, Any]], float]:
-    """Give what is listed once nothing more is wrong, or when that has taken too long; and how long it took."""
+    """Give what is listed once nothing is wrong, or when that takes too long; and how long it took."""
     started = time.monotonic()
     while True:
         rows, waited_s = server.models(), time.monotonic() - started
