@@ -1,8 +1,7 @@
 """Tells programs that run beside us what was published.
 
-All of it is kept in memory only and given up without regret: a program that starts later reads what
-lies there.
-Whatever goes wrong here is one line in the log now and then, and no outcome of any file.
+All of it is kept in memory only and may be lost: what counts lies beside the files. Whatever goes wrong here
+is one line in the log now and then, and no outcome of any file.
 """
 
 import threading
