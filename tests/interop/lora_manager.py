@@ -11,126 +11,31 @@ never changed; everything happens in a temporary folder and on loopback. Without
 
 import argparse
 import hashlib
-import json
-import os
-import shutil
-import socket
-import subprocess
+import statistics
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 _TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TOP), str(_TOP / "daemon")]
 
+from running import Server, lora_manager, wait_until_listed  # noqa: E402 - after the path, as the others
+
 from bench.figures import Figure, exactly, finish  # noqa: E402 - the path above makes the script run by itself
 from bench.library import Manifest, Model, make_library  # noqa: E402 - same
-from bench.strace import model_bytes_read, tracer  # noqa: E402 - same
+from bench.strace import model_bytes_read  # noqa: E402 - same
 from bench.trial import publish, run_once, try_library, write_config  # noqa: E402 - same
 from bench.truth import stamps  # noqa: E402 - same
+from hashtagd.nudges import news_of, programs_at  # noqa: E402 - same
+from hashtagd.service.clock import SystemClock  # noqa: E402 - same
 from hashtagd.standin import Standin  # noqa: E402 - same
 
-_PATIENCE_S = 180
 #: how long a change may take to show after the run that told of it has ended
 _SHOWN_WITHIN_S = 5
-_PAGE = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """A running LoRA Manager."""
-
-    url: str
-
-    def get(self, path: str, **query: object) -> Any:
-        """Ask its HTTP interface; the answer is JSON."""
-        return json.loads(self.fetch(f"/api/lm/{path}?{urllib.parse.urlencode(query)}"))
-
-    def fetch(self, path: str) -> bytes:
-        """Get the bytes behind a path of the server."""
-        with urllib.request.urlopen(self.url + path, timeout=60) as answer:  # noqa: S310 - always loopback
-            return bytes(answer.read())
-
-    def models(self) -> dict[str, Mapping[str, Any]]:
-        """List all LoRAs by their absolute path, as its page would."""
-        rows: dict[str, Mapping[str, Any]] = {}
-        page, pages = 1, 1
-        while page <= pages:
-            answer = self.get("loras/list", page=page, page_size=_PAGE)
-            rows.update({item["file_path"]: item for item in answer["items"]})
-            page, pages = page + 1, answer["total_pages"]
-        return rows
-
-
-@contextmanager
-def lora_manager(checkout: Path, python: str, folder: Path, library: Path) -> Iterator[Server]:
-    """Run a copy of the checkout over the library, traced where strace is there."""
-    home, port = folder / "home", _free_port()
-    settings = home / ".config" / "ComfyUI-LoRA-Manager" / "settings.json"
-    settings.parent.mkdir(parents=True)
-    roots = {"loras": [str(library)], "checkpoints": [], "unet": [], "embeddings": []}
-    settings.write_text(json.dumps({"folder_paths": roots}), encoding="utf-8")
-    shutil.copytree(checkout, folder / "checkout", ignore=shutil.ignore_patterns(".git", "tests", "docs"))
-    words = [python, "standalone.py", "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "lora-manager.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*(tracer(folder / "trace.txt") or ()), *words],
-            cwd=folder / "checkout",
-            env={"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONUTF8": "1"},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            yield Server(url=f"http://127.0.0.1:{port}")
-        finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server; under strace it is a child of ours' child, and strace hands no signal on."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    for pid in children or [str(process.pid)]:
-        os.kill(int(pid), 15)
-    try:
-        process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        for pid in children:
-            os.kill(int(pid), 9)
-        process.kill()
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_listed(server: Server, count: int) -> float:
-    """Wait until so many models are listed; returns how long that took.
-
-    Raises:
-        TimeoutError: it did not come to that.
-    """
-    started = time.monotonic()
-    total: object = "no answer"
-    while time.monotonic() - started < _PATIENCE_S:
-        try:
-            total = server.get("loras/list", page=1, page_size=1)["total"]
-        except (OSError, ValueError, KeyError):
-            total = "no answer"
-        if total == count:
-            return time.monotonic() - started
-        time.sleep(0.25)
-    raise TimeoutError(f"LoRA Manager lists {total} models, not {count}")
 
 
 def untrue(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -256,7 +161,21 @@ def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Seque
         Figure(what="the run that published and told them", measured=f"{took_s:.1f} s", goal="-"),
         exactly("  its exit code", run.exit_code, 0),
         Figure(what="from its end until all was shown", measured=f"{lag_s:.1f} s", goal="-"),
+        Figure(what="one nudge, the median and the longest", measured=nudging_ms(server, new), goal="-"),
     ]
+
+
+def nudging_ms(server: Server, manifest: Manifest) -> str:
+    """Tell of every file once more, and say how long that takes."""
+    program, *_ = programs_at(server.url, SystemClock())
+    program.present()
+    took_ms = []
+    for model in manifest.models:
+        news = news_of(manifest.folder / model.paths[0], model.size_bytes, None)
+        started = time.monotonic()
+        program.tell(news)
+        took_ms.append(1000 * (time.monotonic() - started))
+    return f"{statistics.median(took_ms):.0f} ms, {max(took_ms):.0f} ms"
 
 
 def _halves(arriving: Manifest, folder: Path) -> tuple[Manifest, Manifest]:
