@@ -22,6 +22,7 @@ from hashtagd.service.lanes import Lane, Tell, Work, survived
 from hashtagd.service.leases import Leases
 from hashtagd.service.lock import DaemonLock, OwnerFile, dead_owners, forget_owner
 from hashtagd.service.memory import trimmer
+from hashtagd.service.nudging import Nudger
 from hashtagd.service.once import OnceJudge
 from hashtagd.service.presence import Presence
 from hashtagd.service.providers import Providers
@@ -85,8 +86,15 @@ class Service:
         self._give_back = trimmer()
         self._providers = Providers(parts.make_providers(self._outside))
         self._fetcher = parts.make_fetcher(self._outside)
+        self._nudger = Nudger(
+            programs=parts.make_programs(loaded, process.clock),
+            locator=self._roots,
+            clock=process.clock,
+            pause=process.pause,
+            tell=process.tell,
+        )
         self._works = make_works(loaded, process.plan.folders, self._providers, self._fetcher, self._shared())
-        self.works: Sequence[Work] = self._works.all
+        self.works: Sequence[Work] = [*self._works.all, *self._nudger.works]
         self._judge = OnceJudge(
             catalog=catalog,
             gates=self._gates,
@@ -179,6 +187,7 @@ class Service:
     def _file_ended(self, claim: Claim, outcome: Outcome) -> None:
         tell_outcome(self._process.tell, claim, outcome)
         count_outcome(self._tally, claim, outcome)
+        self._nudger.take(claim, outcome)
 
     def _wake_lanes(self) -> None:
         for lane in self._lanes:
@@ -216,7 +225,8 @@ class Service:
         return self._judge.finished()
 
     def _quiet(self) -> bool:
-        return self._leases.idle and all(scout.idle for scout in self._works.scouts)
+        idle = self._leases.idle and all(scout.idle for scout in self._works.scouts)
+        return idle and self._nudger.idle
 
     def _wake_republished(self, loaded: Loaded) -> None:
         """Publish roots again whose writers or their options changed since the last run."""

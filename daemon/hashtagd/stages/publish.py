@@ -217,6 +217,7 @@ def _outcome(job: Job, *, conflict: bool) -> Outcome:
             again_in_s=job.again_in_s,
             trouble=notes[0] if notes else None,
             removed=tuple(job.removed),
+            wrote=job.writes,
         )
     )
 
