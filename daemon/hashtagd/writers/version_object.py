@@ -48,6 +48,13 @@ def with_primary(version: Mapping[str, Any], sha256: str) -> dict[str, Any]:
     return {**version, "files": marked}
 
 
+def entry_of(version: Mapping[str, Any], sha256: str) -> Mapping[str, Any]:
+    """Give the entry of `files` that is the file with this SHA-256; empty where none is."""
+    files = version.get("files")
+    found = (item for item in files if isinstance(item, Mapping)) if isinstance(files, list) else ()
+    return next((item for item in found if names_sha256(item, sha256)), {})
+
+
 def names_sha256(file: Mapping[str, Any], sha256: str) -> bool:
     """Tell whether one entry of `files` is the file with this SHA-256."""
     hashes = file.get("hashes")
