@@ -30,7 +30,7 @@ def version_object(card: Card) -> dict[str, Any]:
         return {}
     raw = card.raw
     if raw.get("id") == card.version_id and isinstance(raw.get("files"), Sequence):
-        return {str(key): plain(value) for key, value in raw.items()}
+        return dict(plain(raw))
     return dict(plain(_rebuilt(card)))
 
 
