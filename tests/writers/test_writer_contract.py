@@ -46,7 +46,7 @@ def test_every_writer_is_in_the_list_of_this_test_and_three_are_on_by_default() 
         known_providers=("civitai", "civarchive", "header"),
         known_writers=known_names(),
     )
-    assert [entry.name for entry in loaded.settings.writers] == ["lora-manager", "civitai-info", "preview"]
+    assert [entry.name for entry in loaded.writers] == ["lora-manager", "civitai-info", "preview"]
 
 
 def test_every_sample_sidecar_of_lora_manager_passes_a_strict_reader() -> None:

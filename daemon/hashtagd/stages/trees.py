@@ -39,13 +39,15 @@ class Trees:
         self._calls = calls
         self._opened: dict[Path, Folder] = {}
 
-    def folder_of(self, tree: PurePath, place: Place, *, make: bool) -> Folder:
+    def folder_of(self, tree: PurePath, place: Place, *, mode: int | None) -> Folder:
         """Open the folder of a place in a tree.
 
         Args:
             tree: its path.
             place: where in it, as `in_tree` says.
-            make: make the tree's own folder and those in it; what the tree lies in has to be there.
+            mode: permission bits of the files in it. What is missing of the tree's own folder and those in it
+                is made, so that who may read the files gets there; what the tree lies in has to be there.
+                None: nothing is made.
 
         Raises:
             OSError: it is not there, or a link inside the tree leads away.
@@ -54,8 +56,8 @@ class Trees:
         path = top.joinpath(*place.folder.split("/"))
         if path in self._opened:
             return self._opened[path]
-        if make:
-            self._make(top, path)
+        if mode is not None:
+            self._make(top, path, mode | (mode & 0o444) >> 2)
         if os.path.realpath(path) != str(path):
             raise OSError(errno.ELOOP, "a link inside the tree leads away")
         folder = self._stack.enter_context(Folder.open(path, token=self._token, calls=self._calls))
@@ -66,12 +68,14 @@ class Trees:
         self._opened[path] = folder
         return folder
 
-    def _make(self, top: Path, path: Path) -> None:
+    def _make(self, top: Path, path: Path, mode: int) -> None:
         for folder in (*reversed([it for it in path.parents if it.is_relative_to(top)]), path):
             try:
                 folder.mkdir()
             except FileExistsError:
                 continue
+            # under the service's umask nobody else could look into it
+            folder.chmod(mode)
             with Folder.open(folder.parent, token=self._token, calls=self._calls) as parent:
                 if_supported(parent.flush)
 
@@ -90,7 +94,7 @@ def decide_tree_file(job: Job, writer: str, artifact: TreeFile, trees: Trees) ->
         job.notes.append(name_too_long())
         return
     try:
-        folder = trees.folder_of(artifact.tree, place, make=True)
+        folder = trees.folder_of(artifact.tree, place, mode=job.mode)
         content = folder.read(place.name, SIDECAR_LIMIT_BYTES)
         record = job.record(writer, model, sha256(artifact.content).hexdigest())
         data = content.data if isinstance(content, Content) else None
@@ -123,7 +127,7 @@ def sweep_tree_file(trees: Trees, tree: PurePath, known: Publication) -> bool:
     """
     place = in_tree(known.place)
     try:
-        folder = trees.folder_of(tree, place, make=False)
+        folder = trees.folder_of(tree, place, mode=None)
         content = folder.read(place.name, SIDECAR_LIMIT_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return True
