@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from support.readers import hexadecimal, json_object, need, texts, typed
+from support.readers import RefusedError, hexadecimal, json_object, need, texts, typed
 
 _CM_INFO = {
     "ModelId": "whole|null",
@@ -92,7 +92,11 @@ def read_a1111(content: bytes) -> dict[str, Any]:
     for key in ("description", "notes", "activation text", "negative text", "sd version"):
         typed(data, key, "text")
     need(data.get("sd version", "SD1") in _A1111_FAMILIES, data.get("sd version"))
-    need(0 <= float(data.get("preferred weight", 0)) <= 2, "weight")
+    try:
+        weight = float(data.get("preferred weight", 0))
+    except (TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from error
+    need(0 <= weight <= 2, weight)
     if "sha256" in data:
         hexadecimal(data["sha256"], 64, upper=True)
     for key in ("modelId", "modelVersionId"):

@@ -210,11 +210,11 @@ def test_a_reader_refuses_one_wrong_value(name: str, changes: dict[str, Any]) ->
     [artifact] = writer(name).render(card(), target(stamp=target().stamp))
     data = {**json.loads(content_of(artifact)), **changes}
     READERS[name](content_of(artifact))
-    with pytest.raises((RefusedError, ValueError)):
+    with pytest.raises(RefusedError):
         READERS[name](json.dumps(data).encode())
 
 
-@pytest.mark.parametrize("name", set(READERS) - {"sha256-line", "model-manager"})
+@pytest.mark.parametrize("name", sorted(set(READERS) - {"sha256-line", "model-manager"}))
 @pytest.mark.parametrize(
     "content",
     [
@@ -222,7 +222,6 @@ def test_a_reader_refuses_one_wrong_value(name: str, changes: dict[str, Any]) ->
         b"[]",
         b"{",
         b"null",
-        b"{}",
         b"\xef\xbb\xbf{}",
         b'{"a": NaN}',
         b'{"a": 1, "a": 1}',
@@ -231,10 +230,14 @@ def test_a_reader_refuses_one_wrong_value(name: str, changes: dict[str, Any]) ->
     ],
 )
 def test_a_reader_refuses_what_is_no_proper_object(name: str, content: bytes) -> None:
-    if (name, content) == ("a1111", b"{}"):
-        pytest.skip("no key of it is required")
     with pytest.raises(RefusedError):
         READERS[name](content)
+
+
+@pytest.mark.parametrize("name", sorted(set(READERS) - {"sha256-line", "model-manager", "a1111"}))
+def test_a_reader_refuses_an_object_without_what_it_needs(name: str) -> None:
+    with pytest.raises(RefusedError):
+        READERS[name](b"{}")
 
 
 def test_the_civitai_reader_refuses_what_only_some_machines_could_read() -> None:

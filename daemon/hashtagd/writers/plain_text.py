@@ -16,6 +16,9 @@ _BREAK: Final = re.compile(
     r"<(?:br|hr|/(?:p|li|div|tr|ul|ol|pre|blockquote|h[1-6]))\b[^<>]{0,200}>", re.IGNORECASE | re.ASCII
 )
 
+#: a mark that was cut through
+_HALF_MARK: Final = re.compile(r"<[^<>]{0,1000}\Z")
+
 
 def one_line(text: str | None, longest: int = LONGEST_TITLE) -> str:
     """Give a text as one line of at most so many characters."""
@@ -42,6 +45,9 @@ def tags_of(card: Card) -> tuple[str, ...]:
 
 def text_of(html: str | None) -> str:
     """Give the text of a description, its paragraphs kept apart by line breaks."""
-    text = plain(_BREAK.sub("\n", (html or "")[: _LONGEST_TEXT * _MARKS]))
+    looked_at = (html or "")[: _LONGEST_TEXT * _MARKS]
+    if len(looked_at) < len(html or ""):
+        looked_at = _HALF_MARK.sub("", looked_at)
+    text = plain(_BREAK.sub("\n", looked_at))
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)[:_LONGEST_TEXT].rstrip()
