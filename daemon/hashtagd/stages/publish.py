@@ -16,7 +16,7 @@ from typing import Final
 from hashtagd.core.artifacts import Target
 from hashtagd.core.digests import Digests
 from hashtagd.core.place import Place
-from hashtagd.core.ports import Clock, Fetcher, Ledger, Locator, Pause, Stopping, Writer
+from hashtagd.core.ports import Clock, Fetcher, Ledger, Locator, Pause, Stopping, Writer, WritesTree
 from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.core.work import (
     Advance,
@@ -25,6 +25,7 @@ from hashtagd.core.work import (
     Forget,
     Outcome,
     Park,
+    Publication,
     Published,
     Release,
     Restart,
@@ -47,6 +48,7 @@ from hashtagd.stages.opening import outcome_of, raise_if_exhausted, stamp_of
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
 from hashtagd.stages.plan import Planner
 from hashtagd.stages.sweep import sweep
+from hashtagd.stages.trees import Trees, sweep_tree_file
 
 #: somebody wrote at a final name while we prepared: look again when the dust has settled
 _CONFLICT_WAIT_S: Final = 2.0
@@ -105,13 +107,14 @@ class PublishStage:
             folders = Folders(
                 stack, clock=self._clock, is_model=self._is_model, token=self._token, calls=self._calls
             )
-            plans = [self._plan(claim, folders) for claim in claims]
+            trees = Trees(stack, clock=self._clock, token=self._token, calls=self._calls)
+            plans = [self._plan(claim, folders, trees) for claim in claims]
             fenced = self._intend([plan for plan in plans if isinstance(plan, Job) and plan.writes])
             outcomes = [self._finish(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
         raise_if_exhausted(outcomes)
         return outcomes
 
-    def _plan(self, claim: Claim, folders: Folders) -> Job | Outcome:
+    def _plan(self, claim: Claim, folders: Folders, trees: Trees) -> Job | Outcome:
         if claim.digests is None and claim.stage is not Stage.SWEEP:
             raise ValueError("a file is published before it has hashes")
         known = folders.troubles.get(claim.place.root)
@@ -120,8 +123,8 @@ class PublishStage:
         try:
             path = self._locator.locate(claim.place)
             if claim.digests is None or claim.stage is Stage.SWEEP:
-                return sweep(path, claim, folders)
-            return self._plan_at(path, claim, claim.digests, folders)
+                return sweep(path, claim, folders, partial(self._sweep_tree_file, trees))
+            return self._plan_at(path, claim, claim.digests, folders, trees)
         except Stopping:
             return Release()
         except Trouble as trouble:
@@ -129,7 +132,9 @@ class PublishStage:
         except OSError as error:
             return outcome_of(error, claim, self._locator, wait_s=WRITE_WAIT_S)
 
-    def _plan_at(self, path: Path, claim: Claim, digests: Digests, folders: Folders) -> Job | Outcome:
+    def _plan_at(
+        self, path: Path, claim: Claim, digests: Digests, folders: Folders, trees: Trees
+    ) -> Job | Outcome:
         opened = folders.at(path, claim.place)
         if opened is None:
             return Advance(facts=Published(publications=claim.publications, trouble=outside_root()))
@@ -156,8 +161,8 @@ class PublishStage:
             answered=claim.answered,
             checked_at=claim.checked_at,
         )
-        writers = self._writers.get(claim.place.root, self._writers.get(None, ()))
-        planner = Planner(self._fetcher, partial(read_elsewhere, self._locator, folders))
+        writers = self._writers_of(claim)
+        planner = Planner(self._fetcher, partial(read_elsewhere, self._locator, folders), trees)
         owner = opened.owner_of_sidecars(claim.place)
         if owner == claim.place.name:
             planner.fill(job, writers, target, opened)
@@ -167,6 +172,15 @@ class PublishStage:
             if trouble.scope is Scope.ROOT:
                 folders.troubles[claim.place.root] = trouble
         return job
+
+    def _writers_of(self, claim: Claim) -> Sequence[Writer]:
+        return self._writers.get(claim.place.root, self._writers.get(None, ()))
+
+    def _sweep_tree_file(self, trees: Trees, claim: Claim, known: Publication) -> bool:
+        """Sweep what lies in a tree; returns False for everything else, and for what is not ours."""
+        kept = {it.name: it.tree for it in self._writers_of(claim) if isinstance(it, WritesTree)}
+        mine = known.place == claim.place and known.writer in kept
+        return mine and sweep_tree_file(trees, kept[known.writer], known)
 
     def _intend(self, jobs: Sequence[Job]) -> frozenset[int]:
         """Commit what is about to be written; merges into others' files never become ours."""

@@ -11,7 +11,10 @@ from typing import Final
 from hashtagd.core.artifacts import Xattr
 
 _ABSENT: Final = frozenset({errno.ENODATA, errno.ENOTSUP})
-_UNSUPPORTED: Final = frozenset({errno.ENOTSUP, errno.E2BIG, errno.ENOSYS})
+#: a full disk and attributes that do not fit look alike (ext4), and these are not worth stopping a root for
+_UNSUPPORTED: Final = frozenset(
+    {errno.ENOTSUP, errno.E2BIG, errno.ENOSYS, errno.ENOSPC, errno.EDQUOT, errno.ERANGE}
+)
 
 
 def read_xattr(fd: int, key: str) -> bytes | None:
@@ -43,3 +46,16 @@ def write_xattr(fd: int, attribute: Xattr) -> bool:
     with suppress(OSError):
         os.fsync(fd)
     return True
+
+
+def remove_xattr(fd: int, key: str) -> None:
+    """Remove the attribute; one that is gone already is no error.
+
+    Raises:
+        OSError: as `removexattr` says.
+    """
+    try:
+        os.removexattr(fd, key)
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
