@@ -142,7 +142,9 @@ def test_a_comfyui_that_is_not_there_costs_one_line_and_no_outcome(home: Home) -
 
 
 @pytest.mark.parametrize(
-    "answer", [reply(b"<html>log in</html>"), reply(b"x" * (3 << 20)), Line.reset, Line.hang], ids=str
+    "answer",
+    [reply(b"<html>log in</html>"), reply(b"x" * (3 << 20)), Line.reset, Line.hang],
+    ids=["a web page", "a huge answer", "a reset", "silence"],
 )
 def test_a_stranger_at_the_address_costs_a_line_for_each_program_and_no_outcome(
     home: Home, answer: Any
