@@ -11,7 +11,7 @@ from typing import Any
 from hashtagd import __version__
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import Trouble
-from hashtagd.core.work import Claim, Outcome
+from hashtagd.core.work import Claim, Outcome, Stage
 from hashtagd.service import parts
 from hashtagd.service.board import RootBoard
 from hashtagd.service.clock import StopPause, SystemClock
@@ -19,13 +19,14 @@ from hashtagd.service.counting import CountingGates, Tally
 from hashtagd.service.crew import Shared, make_works
 from hashtagd.service.known_roots import remember_roots
 from hashtagd.service.lanes import Lane, Tell, Work, survived
-from hashtagd.service.leases import Leases
-from hashtagd.service.lock import DaemonLock, OwnerFile, dead_owners, forget_owner
+from hashtagd.service.leases import Leases, release_dead
+from hashtagd.service.lock import DaemonLock, OwnerFile
 from hashtagd.service.memory import trimmer
 from hashtagd.service.once import OnceJudge
 from hashtagd.service.presence import Presence
 from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance, owner_id
+from hashtagd.service.rehearsal import make_rehearsal
 from hashtagd.service.roots import RootPlan
 from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome
 from hashtagd.service.summary import Summary, sum_up
@@ -33,6 +34,7 @@ from hashtagd.service.supervisor import Crew, Supervisor
 from hashtagd.service.systemd import Notifier
 from hashtagd.service.tidy import sweep_state
 from hashtagd.settings import Loaded
+from hashtagd.stages.rehearse import Hindrance, Proposal
 from hashtagd.watch.observer import Observer
 from hashtagd.watch.roots import Roots
 
@@ -55,6 +57,8 @@ class Process:
     background: bool = False
     #: told about once a second how many files are done, and how many there are; for runs that end
     progress: Callable[[int, int], None] = lambda _done, _total: None
+    #: with `once`: told what would be written, in place of writing anything below the roots
+    rehearsed: Callable[[Proposal | Hindrance], None] | None = None
 
 
 class Service:
@@ -85,7 +89,15 @@ class Service:
         self._give_back = trimmer()
         self._providers = Providers(parts.make_providers(self._outside))
         self._fetcher = parts.make_fetcher(self._outside)
-        self._works = make_works(loaded, process.plan.folders, self._providers, self._fetcher, self._shared())
+        self._works = make_works(
+            loaded,
+            process.plan.folders,
+            self._providers,
+            self._fetcher,
+            self._shared(),
+            rehearsing=process.rehearsed is not None,
+        )
+        self._rehearsal = make_rehearsal(catalog, self._works.rehearse, self._names, process.rehearsed)
         self.works: Sequence[Work] = self._works.all
         self._judge = OnceJudge(
             catalog=catalog,
@@ -94,7 +106,7 @@ class Service:
             background=process.background,
             roots=self._names,
             clock=process.clock,
-            resting=self._board.closed_roots,
+            resting=self._resting,
             quiet=self._quiet,
         )
         self._wake_republished(loaded)
@@ -212,7 +224,16 @@ class Service:
         total = sum(sum(count.values()) - count["gone"] for count in counts)
         done = sum(count["published"] + count["unknown"] + count["parked"] for count in counts)
         self._process.progress(done, total)
-        return self._judge.finished()
+        if not self._judge.finished():
+            return False
+        if self._rehearsal is not None:
+            self._rehearsal.run()
+        return True
+
+    def _resting(self, stage: Stage) -> frozenset[str]:
+        if self._rehearsal is not None and stage in (Stage.PUBLISH, Stage.SWEEP):
+            return frozenset(self._names)
+        return self._board.closed_roots(stage)
 
     def _quiet(self) -> bool:
         return self._leases.idle and all(scout.idle for scout in self._works.scouts)
@@ -271,12 +292,3 @@ def assemble(loaded: Loaded, process: Process) -> Iterator[Service]:
             # a catalog that is away now lets the leases end by themselves
             with suppress(Trouble):
                 catalog.release_own([owner])
-
-
-def release_dead(catalog: Catalog, folder: Path) -> None:
-    """Give back at once what processes of this machine had claimed when they died."""
-    dead = dead_owners(folder)
-    if dead:
-        catalog.release_own(dead)
-        for owner in dead:
-            forget_owner(folder, owner)

@@ -110,13 +110,16 @@ def _decide_sidecar(
         prepare(job, record, artifact.content, here=None, ours=True)
         return
     if not isinstance(content, Content) or content.data is None:
-        return  # a link, a device or something huge: not ours
+        job.keep_edited(place)  # a link, a device or something huge: not ours
+        return
     if content.data == artifact.content:
         job.kept.append(record)
         return
     placeholder = artifact.is_placeholder is not None and artifact.is_placeholder(content.data)
     if placeholder or job.known(place, sha256(content.data).hexdigest()) is not None:
         prepare(job, record, artifact.content, here=content.here, ours=True)
+    else:
+        job.keep_edited(place)
 
 
 def _decide_merge(
@@ -126,6 +129,7 @@ def _decide_merge(
     if content is not None:
         if not isinstance(content, Content) or content.data is None:
             job.notes.append(foreign_sidecar(artifact.suffix, "it is no ordinary file"))
+            job.keep_edited(place)
             return
         here, data = content.here, content.data
         fingerprint = sha256(data).hexdigest()
@@ -133,6 +137,8 @@ def _decide_merge(
         ours = known is not None
         if known is not None and job.is_others(known, fingerprint):
             data = None  # every word of it is of another model: from scratch
+    if not ours:
+        job.keep_edited(place)
     result = merge(data, artifact, ours=ours, exists=os.path.exists)
     if isinstance(result, Refused):
         job.notes.append(foreign_sidecar(artifact.suffix, result.reason))

@@ -90,6 +90,17 @@ class Job:
             nsfw_level=nsfw_level,
         )
 
+    def keep_edited(self, place: Place) -> None:
+        """Keep the record of bytes of ours that somebody changed or replaced since: they may come back.
+
+        No other bytes become ours by it.
+        """
+        self.kept += [
+            replace(it, intended_sha256=None, intended_for=None)
+            for it in self.claim.publications
+            if it.place == place and it.written_sha256 is not None
+        ]
+
     def known(self, place: Place, fingerprint: str) -> Publication | None:
         """Find the record by which bytes at a place are ours, whatever model they tell of.
 

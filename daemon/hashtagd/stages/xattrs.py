@@ -43,3 +43,16 @@ def write_xattr(fd: int, attribute: Xattr) -> bool:
     with suppress(OSError):
         os.fsync(fd)
     return True
+
+
+def remove_xattr(fd: int, key: str) -> None:
+    """Take an attribute away; one that is not there is no error.
+
+    Raises:
+        OSError: as `removexattr` says.
+    """
+    try:
+        os.removexattr(fd, key)
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
