@@ -1,9 +1,22 @@
 """Taking back what was written: exactly ours and unchanged, never anything else."""
 
 import json
+import os
+from contextlib import closing
+from dataclasses import replace
 
+import pytest
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.cli.context import load_settings
+from hashtagd.service.clock import SystemClock
 from hashtagd.service.lock import DaemonLock
+from hashtagd.service.roots import plan_roots
+from hashtagd.service.sidecars import make_ground, unpublish
+from hashtagd.stages.calls import Calls
+from hashtagd.stages.effects import Folder
 from support.commands import Home
+from support.publish_fakes import PowerCut
 
 INK = "styles/ink.safetensors"
 OURS = {
@@ -165,6 +178,27 @@ def test_what_a_model_left_that_is_gone_goes_as_well(library: Home) -> None:
     library.cli("rescan")
     library.cli("unpublish")
     assert tree(library) == MODELS - {INK}
+
+
+def test_killed_in_the_middle_it_loses_nothing(library: Home) -> None:
+    """What was removed is written again by the next run; what was not is still known to be ours."""
+
+    def cut(_fd: int) -> None:
+        raise PowerCut
+
+    before = tree(library)
+    loaded = load_settings(library.config, dict(os.environ))
+    plan = plan_roots(loaded, (), environ=os.environ, state_folder=None)
+    ground = make_ground(loaded, plan, SystemClock(), Folder)
+    catalog = Catalog.open(loaded.settings.catalog.url, clock=SystemClock(), owner="test", chance=lambda: 0.0)
+    with closing(catalog), pytest.raises(PowerCut):
+        list(unpublish(catalog, replace(ground, calls=Calls(fsync=cut)), ["loras"]))
+    assert tree(library) == MODELS, "it died after the removals, and before they were known"
+    shown = library.cli("show", "--json", "ink").json["sidecars"]
+    assert {it["state"] for it in shown} == {"missing"}
+    library.cli("--quiet", "run", "--once")
+    assert tree(library) == before
+    assert library.cli("unpublish").out.startswith("4 removed")
 
 
 def test_without_a_catalog_there_is_nothing_and_none_is_made(home: Home) -> None:

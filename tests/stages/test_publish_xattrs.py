@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def world(tmp_path: Path) -> World:
 
 def tag(world: World, value: bytes) -> tuple[Publication, ...]:
     stage = world.stage()
-    stage._writers = {None: [Tagger(value)]}
+    stage._planning = replace(stage._planning, writers={None: [Tagger(value)]})
     claim = world.claim(world.folder / "wisp.safetensors")
     facts = published(stage.run([claim])[0])
     world._remember(1, facts.publications)

@@ -12,6 +12,7 @@ from hashtagd.cli.finding import chosen_roots
 from hashtagd.cli.main import EXIT_FAILED
 from hashtagd.cli.output import print_json_lines, print_trouble, safe
 from hashtagd.core.sidecars import SidecarState
+from hashtagd.core.troubles import Scope
 from hashtagd.service.sidecars import make_ground, unpublish, without_daemon, would_unpublish
 from hashtagd.stages.effects import Folder
 from hashtagd.stages.unpublish import Taken
@@ -69,16 +70,16 @@ def _counted(
             place = it.seen.place
             troubles.setdefault(
                 (place.root, it.trouble.kind),
-                {**it.trouble.to_json(), "where": place.root if _is_of_root(it) else _where(it)},
+                {
+                    **it.trouble.to_json(),
+                    "where": place.root if it.trouble.scope is Scope.ROOT else _where(it),
+                    "does": "what hashtagd wrote there stays, and is still known to be its own",
+                },
             )
         if it.seen.state is SidecarState.MISSING:
             continue
         counts[_end(it)] += 1
         yield it
-
-
-def _is_of_root(it: Taken) -> bool:
-    return it.trouble is not None and it.trouble.scope.value == "root"
 
 
 def _end(it: Taken) -> str:

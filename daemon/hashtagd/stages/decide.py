@@ -20,7 +20,7 @@ from hashtagd.stages.disk_troubles import (
 )
 from hashtagd.stages.effects import Content, Here
 from hashtagd.stages.job import Job, Pending, PendingXattr
-from hashtagd.stages.merge import Merged, Refused, merge
+from hashtagd.stages.merge import Merged, Refused, merge, merge_into_nothing
 from hashtagd.stages.xattrs import read_xattr
 
 #: no sidecar comes near it; a larger file is somebody's
@@ -116,7 +116,8 @@ def _decide_sidecar(
         job.kept.append(record)
         return
     placeholder = artifact.is_placeholder is not None and artifact.is_placeholder(content.data)
-    if placeholder or job.known(place, sha256(content.data).hexdigest()) is not None:
+    known = job.known(place, sha256(content.data).hexdigest()) is not None
+    if placeholder or known or _is_remnant(job, place, content.data, artifact.content):
         prepare(job, record, artifact.content, here=content.here, ours=True)
     else:
         job.keep_edited(place)
@@ -137,6 +138,8 @@ def _decide_merge(
         ours = known is not None
         if known is not None and job.is_others(known, fingerprint):
             data = None  # every word of it is of another model: from scratch
+        elif not ours and _is_remnant(job, place, data, merge_into_nothing(artifact)):
+            data, ours = None, True
     if not ours:
         job.keep_edited(place)
     result = merge(data, artifact, ours=ours, exists=os.path.exists)
@@ -147,3 +150,11 @@ def _decide_merge(
         prepare(job, record, result.content, here=here, ours=ours)
     elif ours:
         job.kept.append(job.record(writer, place, fingerprint))
+
+
+def _is_remnant(job: Job, place: Place, data: bytes, whole: bytes) -> bool:
+    """Tell whether bytes are what a power cut left of a file of ours: its beginning, zeros, or nothing.
+
+    No beginning of a JSON object is JSON, so this is no work of anybody.
+    """
+    return job.wrote(place) and whole.startswith(data.rstrip(b"\0"))

@@ -112,6 +112,10 @@ class Job:
         mine = [it for it in (*at, *moved) if not self.is_others(it, fingerprint)]
         return next(iter([*mine, *at]), None)
 
+    def wrote(self, place: Place) -> bool:
+        """Tell whether we wrote at a place, whatever lies there now."""
+        return any(it.place == place for it in (*self.claim.publications, *self.claim.nearby))
+
     def is_others(self, known: Publication, fingerprint: str) -> bool:
         """Tell whether bytes of ours tell of another model."""
         return known.tells_of_others(fingerprint, self.sha256)
