@@ -60,8 +60,12 @@ def test_answers_that_name_different_models_are_to_be_reviewed_until_the_owner_d
     assert listed(library, review=True) == []
     library.answer(card("The archive says"), "archive")
     assert listed(library, review=True) == ["x"]
+    (row,) = library.catalog.reports.show(place("x"))
+    assert [rival.model_id for rival in row.rivals] == [5]
     library.catalog.wishes.match(sha256("x"), card(confidence=Confidence.OWNER), again_in_s=9e5)
     assert listed(library, review=True) == []
+    (row,) = library.catalog.reports.show(place("x"))
+    assert row.rivals == ()
 
 
 def test_matches_are_counted_by_how_sure_they_are_and_what_can_be_had(library: Library) -> None:
@@ -82,3 +86,14 @@ def test_a_header_that_another_machine_spoiled_counts_as_none(library: Library, 
     library.catalog.database.write(lambda it, _now: it.execute(update(file).values(header={"evil": 1})))
     (row,) = library.catalog.reports.show(place(name))
     assert row.header is None
+
+
+@pytest.mark.parametrize("page,limit", [(1, None), (2, None), (3, 2), (2, 4), (500, None), (2, 3)])
+def test_a_long_list_is_read_a_page_at_a_time(library: Library, page: int, limit: int | None) -> None:
+    names = ["a", "b/c", "b/d", "ä", "z"]
+    library.note(*names)
+    library.note("other", root="another")
+    everything = [(row.root, row.relpath) for row in library.catalog.reports.list_files()]
+    rows = library.catalog.reports.each_file(Filters(limit=limit), page)
+    assert [(row.root, row.relpath) for row in rows] == everything[:limit]
+    assert len(everything) == len(names) + 1

@@ -161,7 +161,7 @@ def test_copies_are_listed_as_duplicates(library: Library) -> None:
     ],
 )
 def test_search_compares_words_whatever_their_case(full: Library, words: list[str], found: int) -> None:
-    assert len(full.catalog.reports.search(words)) == found
+    assert len(full.catalog.reports.list_files(Filters(words=tuple(words)))) == found
 
 
 def test_a_model_is_shown_by_place_hash_short_hash_and_number(full: Library) -> None:
@@ -238,8 +238,10 @@ def test_reports_of_some_roots_leave_all_others_out(library: Library) -> None:
     library.note("c", root="vae")
     assert library.catalog.reports.states(roots=["vae"])["waiting"] == 1
     assert library.catalog.reports.states(roots=[])["waiting"] == 0
-    assert [row.root for row in library.catalog.reports.search(["c"], roots=["vae"])] == ["vae"]
-    assert library.catalog.reports.search(["c"], roots=[ROOT]) == []
+    assert [
+        row.root for row in library.catalog.reports.list_files(Filters(words=("c",), roots=("vae",)))
+    ] == ["vae"]
+    assert library.catalog.reports.list_files(Filters(words=("c",), roots=(ROOT,))) == []
     sure = [
         library.catalog.reports.matches(roots=roots).confidence["exact"] for roots in (None, [ROOT], ["vae"])
     ]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hashtagd.core.card import Card, Confidence
+from hashtagd.catalog.filters import Filters
+from hashtagd.core.card import Card, Confidence, Update
 from hashtagd.core.work import Absent, Advance, Answered, Found, HashKind, Stage
 from support.library import Library, card, digests, place, question, sha256
 
@@ -105,3 +106,34 @@ def test_a_question_of_the_owner_about_a_tensor_hash_is_none(published: Library)
     published.catalog.wishes.match(sha256("x"), OWNERS, again_in_s=0.0)
     assert published.ask("owner", HashKind.TENSORS) == []
     assert question("x").hash == digests("x").sha256
+
+
+def test_a_word_that_the_site_could_not_confirm_changes_nothing_until_it_does(published: Library) -> None:
+    published.catalog.wishes.match_later(sha256("x"), 71)
+    assert shown(published).model_name == "As the site says"
+    (claim,) = published.ask("owner")
+    assert claim.subject.version_id == 71
+    answer = Advance(facts=Answered(answer=Found(card=OWNERS), again_in_s=9e5))
+    published.catalog.apply_answers([(claim, answer)])
+    assert shown(published).model_name == "As the owner says"
+
+
+def test_a_locked_text_is_found_by_search_and_base(published: Library) -> None:
+    published.catalog.wishes.lock(sha256("x"), {"base_model": "Mine", "tags": ["Ölfarbe"], "preview": []})
+    reports = published.catalog.reports
+    assert len(reports.list_files(Filters(base="mine"))) == 1
+    assert reports.list_files(Filters(base="Illustrious")) == []
+    assert len(reports.list_files(Filters(words=("ölfarbe",)))) == 1
+
+
+def test_of_updates_that_are_ignored_there_is_no_story(published: Library) -> None:
+    published.catalog.wishes.ignore_updates(7, ignore=True)
+    published.clock.advance(3600)
+    (claim,) = published.ask()
+    assert claim.updates_ignored
+    newer = card("As the site says", update=Update(version_id=99))
+    published.catalog.apply_answers(
+        [(claim, Advance(facts=Answered(answer=Found(card=newer), again_in_s=9e5)))]
+    )
+    (row,) = published.catalog.reports.show(place("x"))
+    assert "update_found" not in [it.name for it in published.catalog.reports.history(row).events]

@@ -244,7 +244,7 @@ def test_the_owners_word_is_kept_while_the_site_is_away_and_filled_in_later(home
     home.site.fail_next(None, status=503)
     done = home.cli("match", path, 2130994)
     assert (done.code, "as soon as the site answers" in done.out) == (0, True)
-    assert show(home, path)["version_id"] == 2130994
+    assert show(home, path)["match"]["confidence"] == "claimed"
     home.site.clear_faults()
     home.cli("retry")
     run(home, "--background")
@@ -257,11 +257,13 @@ def test_the_owners_word_is_kept_while_the_site_is_away_and_filled_in_later(home
         ("no version", "names no model"),
         ("https://civitai.com/models/1882733", "no version of it"),
         ("999", "does not know version 999"),
+        ("https://civitai.com/models/5?modelVersionId=2130994", "belongs to model 1882733, not to model 5"),
     ],
 )
 def test_what_names_no_version_changes_nothing(home: Home, named: str, words: str) -> None:
     path = put(home, "mine.safetensors", lora(1))
     run(home)
+    other_version(home)
     done = home.cli("match", path, named)
     assert (done.code, words in done.err) == (1, True)
     assert "what you can do" in done.err
@@ -330,7 +332,12 @@ def test_answers_that_contradict_each_other_are_to_be_reviewed_until_the_owner_d
     known = {"autov3": sha256(DATA)[:12], "size_bytes": len(content)}
     home.site.add(sha256="b" * 64, **known, model_id=7, version_id=8)
     run(home, "--background")
-    assert [card["path"] for card in home.cli("list", "--review", "--json").lines] == ["x.safetensors"]
+    (listed,) = home.cli("list", "--review", "--json").lines
+    assert (listed["path"], listed["model_id"]) == ("x.safetensors", 7)
+    assert [other["model_id"] for other in listed["contradicted_by"]] == [5]
+    assert "header: Edited" not in home.cli("list", "--review").out
+    assert "model 5, version 6" in home.cli("list", "--review").out
+    assert "model 5, version 6" in home.cli("show", path).out
     home.cli("match", path, 8)
     assert home.cli("list", "--review").out == ""
 
@@ -364,3 +371,42 @@ def test_what_the_file_tells_of_its_training_is_shown_with_counts(home: Home) ->
     assert (training["rank"], training["images"]) == (8, 24)
     assert training["trigger_candidates"][:2] == [["madestyle", 24], ["1girl", 12]]
     assert "madestyle (24)" in home.cli("show", path).out
+
+
+def test_a_word_of_the_owner_about_the_version_it_is_loses_nothing_while_the_site_is_away(home: Home) -> None:
+    content = lora(1)
+    path = put(home, "known.safetensors", content)
+    home.site.add(sha256=sha256(content), name="Known", trained_words=("one",), version_id=77, model_id=7)
+    run(home)
+    before = path.with_suffix(".civitai.info").read_bytes()
+    home.site.fail_next(None, status=503)
+    assert home.cli("match", path, 77).code == 0
+    card = show(home, path)
+    assert (card["model_name"], card["trained_words"]) == ("Known", ["one"])
+    assert path.with_suffix(".civitai.info").read_bytes() == before
+
+
+def test_lists_and_search_see_what_is_locked(home: Home) -> None:
+    content = lora(1)
+    path = put(home, "x.safetensors", content)
+    facts = {"sha256": sha256(content), "model_id": 7, "version_id": 77}
+    listing = home.site.add(**facts, name="Alpha", base_model="Illustrious")
+    run(home)
+    home.cli("lock", path, "all")
+    home.site.delete(listing)
+    home.site.add(**facts, name="Beta", base_model="Pony")
+    home.cli("refresh")
+    run(home)
+    assert len(home.cli("list", "--base", "illustrious", "--json").lines) == 1
+    assert home.cli("list", "--base", "Pony").out == ""
+    assert len(home.cli("search", "alpha", "--json").lines) == 1
+
+
+def test_a_pasted_token_is_not_echoed(home: Home) -> None:
+    for address in ("https://evil.example/foo?token=SECRETTOKEN", "civitai.com/models/5?token=SECRETTOKEN"):
+        done = home.cli("lookup", address)
+        assert done.code != 0
+        assert "SECRETTOKEN" not in done.out + done.err
+    other_version(home)
+    done = home.cli("lookup", "https://civitai.com/api/download/models/2130994?token=SECRETTOKEN")
+    assert (done.code, "SECRETTOKEN" in done.out + done.err) == (0, False)

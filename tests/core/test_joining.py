@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hashtagd.core.card import Availability, Card, Confidence, Download, DownloadUrl, Preview, Update
-from hashtagd.core.joining import as_claim, joined, vanished
+from hashtagd.core.joining import as_claim, as_of, joined, vanished
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 PICTURE = Preview(url="https://images.example/1", media="image", width_px=4, height_px=5, nsfw_level=1)
@@ -91,3 +91,28 @@ def test_a_model_that_vanished_is_marked_once_and_keeps_the_rest() -> None:
 
 def test_before_a_hash_was_compared_every_card_is_a_claim() -> None:
     assert as_claim(SITE) == replace(SITE, confidence=Confidence.CLAIMED)
+
+
+def test_of_equal_answers_one_that_has_a_name_is_shown() -> None:
+    nameless = replace(SITE, model_name=None, availability=Availability.UNKNOWN)
+    assert joined([nameless, ARCHIVE]) == ARCHIVE
+    assert joined([nameless]) == nameless
+    assert joined([replace(ARCHIVE, confidence=Confidence.CLAIMED), nameless]) == nameless
+
+
+def test_an_early_access_is_over_when_its_end_has_passed() -> None:
+    early = replace(
+        SITE,
+        availability=Availability.EARLY_ACCESS,
+        early_access_ends_at="2026-03-04T00:00:00Z",
+        not_downloadable_because="early access",
+    )
+    assert as_of(early, NOW.replace(day=3)) == early
+    assert as_of(SITE, NOW) == SITE
+    over = as_of(early, NOW)
+    assert (over.availability, over.early_access_ends_at, over.downloadable) == (
+        Availability.PUBLIC,
+        None,
+        True,
+    )
+    assert as_of(replace(early, downloads=()), NOW).not_downloadable_because == "no address is known"

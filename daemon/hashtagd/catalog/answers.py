@@ -21,7 +21,7 @@ from hashtagd.catalog.rows import (
     keys_of,
     write_rows,
 )
-from hashtagd.catalog.shown import CARD_COLUMNS, shown
+from hashtagd.catalog.shown import CARD_COLUMNS, ignored_models, shown
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
 from hashtagd.catalog.tables import file, question
 from hashtagd.catalog.waking import wake_publish
@@ -67,6 +67,8 @@ class _Round:
     stories: list[Story] = field(default_factory=list)
     #: rows as they were, for those whose card is another now, or that were answered for the first time
     news: dict[int, Record] = field(default_factory=dict)
+    #: models of whose newer versions the owner wants to hear nothing
+    ignored: frozenset[int] = frozenset()
     #: those of them whose Absent put a question to the next provider of the chain
     passed_on: set[int] = field(default_factory=set)
 
@@ -81,7 +83,7 @@ def apply_answers(
     """Write what was said; returns for each claim whether it still held."""
     fences = {claim.question_id: claim.fence for claim, _ in results}
     held = held_rows(connection, question, fences, _NEEDED)
-    asked = _Round(now=now)
+    asked = _Round(now=now, ignored=ignored_models(connection))
     applied = []
     for claim, outcome in results:
         row = held.pop(claim.question_id, None)  # popped: a claim ends once
@@ -148,7 +150,8 @@ def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
 def _found(asked: _Round, row: Record, card: Card) -> dict[str, Any]:
     said = found_values(card, row)
     asked.stories.append(Story(name="model_found", hash=row.hash, detail={"provider": row.provider}))
-    if card.update is not None and card.update.version_id != row.update_version_id:
+    is_news = card.update is not None and card.update.version_id != row.update_version_id
+    if card.update is not None and is_news and card.model_id not in asked.ignored:
         detail = {"provider": row.provider, **asdict(card.update)}
         asked.stories.append(Story(name="update_found", hash=row.hash, detail=detail))
     return said
@@ -185,7 +188,7 @@ def _wake_files(connection: Connection, asked: _Round) -> None:
         before: list[Record] = [asked.news.get(row.id, row) for row in after]
         is_first = all(row.verdict is None for row in before)
         # what is locked changes nothing here: it stands above both
-        if shown(before, {}).card != shown(after, {}).card:
+        if shown(before, {}, asked.now).card != shown(after, {}, asked.now).card:
             due.append(file_id)
         elif is_first:
             (due if asked.passed_on.isdisjoint(row.id for row in after) else soon).append(file_id)

@@ -203,12 +203,12 @@ class Catalog:
             return 0
         return self.database.write(lambda it, now: questions.put_missing(it, now, chain))
 
-    def pass_over_silence(self, chain: Chain) -> int:
-        """Ask the next of the chain about what a provider has been silent about for a week; returns how many.
+    def pass_on_questions(self, chain: Chain) -> int:
+        """Ask the next of the chain about what a provider does not know, or was silent about for a week.
 
-        Writes only if there are any.
+        Returns how many questions were put; writes only if there are any.
         """
-        puts = self.database.read(lambda it, now: questions.silent_puts(it, now, chain))
+        puts = self.database.read(lambda it, now: questions.puts_passed_on(it, now, chain))
         return self.database.write(lambda it, now: questions.put_questions(it, now, puts)) if puts else 0
 
     def apply_answers(self, results: Sequence[tuple[QuestionClaim, Outcome]]) -> list[bool]:

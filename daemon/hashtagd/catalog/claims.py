@@ -79,7 +79,7 @@ def take_files(
         rows = rows or _lease(connection, now, owner, and_(due, suspect), 1)
     ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
     claims = [claim for row in ordered if (claim := _read(connection, now, row)) is not None]
-    return with_answers(connection, claims) if stage is Stage.PUBLISH else claims
+    return with_answers(connection, now, claims) if stage is Stage.PUBLISH else claims
 
 
 def _lease(
@@ -238,7 +238,7 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
         return None
 
 
-def with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
+def with_answers(connection: Connection, now: datetime, claims: Sequence[Claim]) -> list[Claim]:
     """Fill claims of publish with what the providers said and what was written before."""
     keys = {claim.file_id: _keys(claim) for claim in claims}
     columns = (*CARD_COLUMNS, question.c.provider)
@@ -250,6 +250,7 @@ def with_answers(connection: Connection, claims: Sequence[Claim]) -> list[Claim]
             claim,
             [row for key in keys[claim.file_id] for row in said.get(key, ()) if row.verdict is not None],
             {} if claim.digests is None else pins.get(claim.digests.sha256, {}),
+            now,
         )
         for claim in with_written(connection, claims)
     ]
@@ -260,8 +261,8 @@ def _keys(claim: Claim) -> list[tuple[str, str]]:
     return [] if known is None else keys_of(known.sha256, known.tensors_sha256)
 
 
-def _answered(claim: Claim, rows: Sequence[Record], pins: dict[str, Any]) -> Claim:
-    seen = shown(rows, pins)
+def _answered(claim: Claim, rows: Sequence[Record], pins: dict[str, Any], now: datetime) -> Claim:
+    seen = shown(rows, pins, now)
     # the file's own header is nobody who could say "not known"
     answered = any(row.provider != HEADER_PROVIDER for row in rows)
     return replace(claim, card=seen.card, answered=answered, checked_at=seen.checked_at)

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, tuple_
 
 from hashtagd.catalog.rows import ABOUT_FILE
 from hashtagd.catalog.states import IS_NAMED, STATE
-from hashtagd.catalog.tables import file, ignored_update, question
+from hashtagd.catalog.tables import file, ignored_update, pin, question
 from hashtagd.core.card import Confidence
 from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.core.work import HashKind
@@ -40,6 +40,8 @@ class Filters:
     #: ROOT/PATH may end with it, with or without a suffix; the caller looks closer
     tail: str | None = None
     file_id: int | None = None
+    #: only what stands behind this (root, path) in the list
+    after: tuple[str, str] | None = None
     limit: int | None = None
 
 
@@ -55,6 +57,9 @@ BEST_ID = (
 )
 #: the owner wants to hear nothing of newer versions of its model
 IS_IGNORED = select(ignored_update.c.model_id).where(ignored_update.c.model_id == BEST.c.model_id).exists()
+
+#: the parts of a card that `search` looks at
+_SEARCHED = ("model_name", "version_name", "trained_words", "tags")
 
 _twin = file.alias("twin")
 _other = question.alias("other")
@@ -76,6 +81,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         wanted.append(_ends_with(filters.tail))
     if filters.trouble:
         wanted.append(file.c.trouble.is_not(None))
+    if filters.after is not None:
+        wanted.append(tuple_(file.c.root, file.c.relpath) > tuple_(*map(literal, filters.after)))
     return wanted + _about_cards(filters)
 
 
@@ -95,7 +102,9 @@ def _about_cards(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.kind is not None:
         wanted.append(func.lower(BEST.c.kind) == filters.kind.lower())
     if filters.base is not None:
-        wanted.append(func.lower(BEST.c.base_model) == filters.base.lower())
+        locked = _pinned(pin.c.field == "base_model")
+        same = _pinned(pin.c.field == "base_model", pin.c.folded == filters.base.casefold())
+        wanted.append(or_(same, and_(~locked, func.lower(BEST.c.base_model) == filters.base.lower())))
     if filters.unmatched:
         wanted.append(and_(file.c.sha256.is_not(None), ~IS_NAMED))
     if filters.duplicates:
@@ -110,9 +119,15 @@ def _about_cards(filters: Filters) -> list[ColumnElement[bool]]:
             or_(
                 file.c.folded.contains(folded, autoescape=True),
                 BEST.c.folded.contains(folded, autoescape=True),
+                _pinned(pin.c.field.in_(_SEARCHED), pin.c.folded.contains(folded, autoescape=True)),
             )
         )
     return wanted
+
+
+def _pinned(*which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Say that the owner locked such a part of the file."""
+    return select(pin.c.field).where(pin.c.sha256 == file.c.sha256, *which).correlate(file).exists()
 
 
 def _is_twin(roots: Collection[str] | None) -> ColumnElement[bool]:
@@ -130,17 +145,20 @@ def _is_twin(roots: Collection[str] | None) -> ColumnElement[bool]:
 
 def _is_outdated() -> ColumnElement[bool]:
     """Say that there is a newer version, which no file of the library is."""
+    hashes = ((HashKind.SHA256, _twin.c.sha256), (HashKind.TENSORS, _twin.c.tensors_sha256))
+    about_twin = or_(
+        *(and_(_other.c.hash_kind == kind.value, _other.c.hash == column) for kind, column in hashes)
+    )
     there = (
         select(_twin.c.id)
-        .join(_other, and_(_other.c.hash == _twin.c.sha256, _other.c.hash_kind == HashKind.SHA256.value))
+        .join(_other, about_twin)
         .where(_other.c.version_id == BEST.c.update_version_id, _twin.c.gone_at.is_(None))
     )
     return and_(BEST.c.update_version_id.is_not(None), ~there.correlate(BEST).exists(), ~IS_IGNORED)
 
 
 def _is_contradictory() -> ColumnElement[bool]:
-    """Say that an answer names another model than the card that is shown, and the owner has not decided."""
-    differing = select(question.c.id).where(
-        ABOUT_FILE, question.c.model_id != BEST.c.model_id, BEST.c.strength > Confidence.OWNER.rank
-    )
+    """Say that an answer names another model, or version, than the one shown, and the owner is silent."""
+    differs = or_(question.c.model_id != BEST.c.model_id, question.c.version_id != BEST.c.version_id)
+    differing = select(question.c.id).where(ABOUT_FILE, differs, BEST.c.strength > Confidence.OWNER.rank)
     return differing.correlate(file, BEST).exists()

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, null, or_, select
 
+from hashtagd.catalog.asked import IS_ASKED
 from hashtagd.catalog.filters import BEST, BEST_ID, IS_IGNORED, Filters, conditions
 from hashtagd.catalog.rows import ABOUT_FILE, Record, answers_by_hash, header_of, keys_of
-from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown
+from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, rivals, shown
 from hashtagd.catalog.states import STATE
 from hashtagd.catalog.tables import event, file, publication, question
 from hashtagd.core.card import Card
@@ -44,6 +45,8 @@ class FileRow:
     trouble: Mapping[str, Any] | None
     #: what the file says of itself; None before it settled, and in lists of files that were read: it is large
     header: Header | None = field(compare=False)
+    #: cards of other answers about the file that name another model or version than the one shown
+    rivals: tuple[Card, ...]
     #: names of the parts that the owner locked
     locked: tuple[str, ...]
     #: the owner wants to hear nothing of newer versions
@@ -82,7 +85,7 @@ class History:
 _HASH: Final = re.compile("[0-9a-f]{8,64}")
 _LARGEST: Final = 2**63 - 1
 
-_ASKED_AT = select(func.min(question.c.due_at)).where(ABOUT_FILE).correlate(file).scalar_subquery()
+_ASKED_AT = select(func.min(question.c.due_at)).where(ABOUT_FILE, IS_ASKED).correlate(file).scalar_subquery()
 _FACTS = (
     *(column for column in file.c if column is not file.c.header),
     STATE.label("state"),
@@ -93,13 +96,13 @@ _FACTS = (
 _UNREAD_HEADER = case((file.c.sha256.is_(None), file.c.header), else_=null()).label("header")
 
 
-def pick(connection: Connection, filters: Filters) -> list[FileRow]:
+def pick(connection: Connection, now: datetime, filters: Filters) -> list[FileRow]:
     """List the files that pass the filters, by root and path."""
     page = _page(_UNREAD_HEADER).where(*conditions(filters)).limit(filters.limit)
-    return _file_rows(connection, connection.execute(page).all())
+    return _file_rows(connection, now, connection.execute(page).all())
 
 
-def find(connection: Connection, wanted: Place | str | int) -> list[FileRow]:
+def find(connection: Connection, now: datetime, wanted: Place | str | int) -> list[FileRow]:
     """List the files at a place (a gone one too), or live ones by hash, short hash, model or version."""
     if isinstance(wanted, Place):
         which: ColumnElement[bool] = and_(file.c.root == wanted.root, file.c.relpath == wanted.relpath)
@@ -109,7 +112,7 @@ def find(connection: Connection, wanted: Place | str | int) -> list[FileRow]:
         which = false()
     else:
         which = and_(or_(BEST.c.version_id == wanted, BEST.c.model_id == wanted), file.c.gone_at.is_(None))
-    return _file_rows(connection, connection.execute(_page(file.c.header).where(which)).all())
+    return _file_rows(connection, now, connection.execute(_page(file.c.header).where(which)).all())
 
 
 def history(connection: Connection, row: FileRow) -> History:
@@ -153,7 +156,7 @@ def _has_hash(text: str) -> ColumnElement[bool]:
     )
 
 
-def _file_rows(connection: Connection, rows: Sequence[Record]) -> list[FileRow]:
+def _file_rows(connection: Connection, now: datetime, rows: Sequence[Record]) -> list[FileRow]:
     """Join each row with the answers about its bytes."""
     keys = {row.id: _keys(row) for row in rows}
     hashes = {value for some in keys.values() for _, value in some}
@@ -161,7 +164,9 @@ def _file_rows(connection: Connection, rows: Sequence[Record]) -> list[FileRow]:
     said = answers_by_hash(connection, hashes, [*columns, null().label("raw")])
     pins = pins_of(connection, (row.sha256 for row in rows))
     return [
-        _file_row(row, [it for key in keys[row.id] for it in said.get(key, ())], pins.get(row.sha256, {}))
+        _file_row(
+            row, [it for key in keys[row.id] for it in said.get(key, ())], pins.get(row.sha256, {}), now
+        )
         for row in rows
     ]
 
@@ -170,9 +175,9 @@ def _keys(row: Record) -> list[tuple[str, str]]:
     return keys_of(row.sha256, row.claimed_tensors_sha256 if row.sha256 is None else row.tensors_sha256)
 
 
-def _file_row(row: Record, said: Sequence[Record], pins: dict[str, Any]) -> FileRow:
+def _file_row(row: Record, said: Sequence[Record], pins: dict[str, Any], now: datetime) -> FileRow:
     due = [at for at in (row.due_at, row.asked_at) if at is not None]
-    seen = shown(said, pins, is_read=row.sha256 is not None)
+    seen = shown(said, pins, now, is_read=row.sha256 is not None)
     return FileRow(
         file_id=row.id,
         root=row.root,
@@ -191,6 +196,7 @@ def _file_row(row: Record, said: Sequence[Record], pins: dict[str, Any]) -> File
         checked_at=seen.checked_at,
         trouble=row.trouble,
         header=_header(row),
+        rivals=rivals(said, seen.card),
         locked=tuple(sorted(pins)),
         updates_ignored=row.updates_ignored,
     )

@@ -1,6 +1,7 @@
 """Files as claims would have them, for those who only look: nothing is leased, nothing is charged."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, tuple_
 
@@ -23,7 +24,7 @@ class Peeks:
 
         Rows that another machine filled with nonsense, and those that are not there, are left out.
         """
-        return self._database.read(lambda it, _now: _claims(it, ids))
+        return self._database.read(lambda it, now: _claims(it, now, ids))
 
     def waiting_to_publish(self, roots: Sequence[str]) -> list[int]:
         """List the files of these roots that wait to be published, or swept, by root and path."""
@@ -55,7 +56,7 @@ class Peeks:
         return self._database.read(lambda it, _now: list(it.execute(wanted).scalars()))
 
 
-def _claims(connection: Connection, ids: Sequence[int]) -> list[Claim]:
+def _claims(connection: Connection, now: datetime, ids: Sequence[int]) -> list[Claim]:
     found: dict[int, Claim] = {}
     for some in chunks(ids):
         for row in connection.execute(select(file).where(file.c.id.in_(some))).all():
@@ -63,7 +64,7 @@ def _claims(connection: Connection, ids: Sequence[int]) -> list[Claim]:
                 found[row.id] = claim_of(row)
             except (ValueError, TypeError):
                 continue
-    return with_answers(connection, [found[number] for number in ids if number in found])
+    return with_answers(connection, now, [found[number] for number in ids if number in found])
 
 
 def _forget(connection: Connection, gone: Sequence[Publication]) -> None:

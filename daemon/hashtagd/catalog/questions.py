@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, null, or_, select, update
 
+from hashtagd.catalog.asked import HAS_A_FILE
 from hashtagd.catalog.claims import claimable_at, is_free, lease_values
 from hashtagd.catalog.outcomes import question_row
 from hashtagd.catalog.rows import TENSORS_ASKED, Record, chunks, digests_of, header_of, insert_absent
+from hashtagd.catalog.shown import ignored_models
 from hashtagd.catalog.tables import file, question
 from hashtagd.core import schedule
-from hashtagd.core.card import Confidence
 from hashtagd.core.chain import Chain
 from hashtagd.core.digests import Digests
 from hashtagd.core.work import HashKind, Put, QuestionClaim, QuestionKey, Subject, Waiting
@@ -21,37 +22,6 @@ from hashtagd.core.work import HashKind, Put, QuestionClaim, QuestionKey, Subjec
 _DESCRIBED: Final = (
     *(file.c.sha256, file.c.tensors_sha256, file.c.blake3, file.c.crc32),
     file.c.size_bytes,
-)
-_SAID: Final = question.alias("said")
-#: some answer about the whole file stands: nobody needs to be asked about its tensors
-_IS_KNOWN_WHOLE: Final = (
-    select(_SAID.c.id)
-    .where(
-        _SAID.c.hash_kind == HashKind.SHA256.value,
-        _SAID.c.hash == file.c.sha256,
-        _SAID.c.strength <= Confidence.EXACT.rank,
-        _SAID.c.verdict == "found",
-    )
-    .correlate(file)
-    .exists()
-)
-#: a question nobody has a file for is kept, but not asked; nor is one whose answer could not be shown
-_HAS_A_FILE: Final = or_(
-    and_(
-        question.c.hash_kind == HashKind.SHA256.value,
-        select(file.c.id).where(file.c.sha256 == question.c.hash, file.c.gone_at.is_(None)).exists(),
-    ),
-    and_(
-        question.c.hash_kind == HashKind.TENSORS.value,
-        or_(
-            select(file.c.id)
-            .where(file.c.tensors_sha256 == question.c.hash, file.c.gone_at.is_(None), ~_IS_KNOWN_WHOLE)
-            .exists(),
-            select(file.c.id)
-            .where(file.c.claimed_tensors_sha256 == question.c.hash, file.c.gone_at.is_(None))
-            .exists(),
-        ),
-    ),
 )
 
 
@@ -80,7 +50,7 @@ def next_question_due(connection: Connection, provider: str, kind: HashKind) -> 
     """Find when the next question can be claimed; None when none is planned."""
     return connection.execute(
         select(func.min(claimable_at(question))).where(
-            question.c.due_at.is_not(None), _is_to(provider, kind), _HAS_A_FILE
+            question.c.due_at.is_not(None), _is_to(provider, kind), HAS_A_FILE
         )
     ).scalar_one()
 
@@ -104,8 +74,9 @@ def take_questions(
         .returning(question)
     ).all()
     subjects = _subjects(connection, rows, wanted)
+    ignored = ignored_models(connection)
     ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
-    return [_claim(row, subjects[row.id]) for row in ordered if row.id in subjects]
+    return [_claim(row, subjects[row.id], ignored) for row in ordered if row.id in subjects]
 
 
 def is_any_missing(connection: Connection, chain: Chain) -> bool:
@@ -125,18 +96,20 @@ def put_missing(connection: Connection, now: datetime, chain: Chain) -> int:
     return len(lacking)
 
 
-def silent_puts(connection: Connection, now: datetime, chain: Chain) -> list[Put]:
-    """List the questions to the next ones about what a provider has been silent about for a week.
+def puts_passed_on(connection: Connection, now: datetime, chain: Chain) -> list[Put]:
+    """List the questions to the next ones about what a provider does not know, or is silent about for a week.
 
-    The silent one stays due: its word counts whenever it comes.
+    Only those that were never put: to a provider that the settings named later, and behind a site that is
+    away. The silent one stays due: its word counts whenever it comes.
     """
-    silent = select(question.c.hash, question.c.provider).where(
+    silent_since = now - timedelta(seconds=schedule.SILENCE_S)
+    unanswered = and_(question.c.verdict.is_(None), question.c.due_at <= silent_since)
+    passed = select(question.c.hash, question.c.provider).where(
         question.c.hash_kind == HashKind.SHA256.value,
-        question.c.verdict.is_(None),
-        question.c.due_at <= now - timedelta(seconds=schedule.SILENCE_S),
-        _HAS_A_FILE,
+        or_(question.c.verdict == "absent", unanswered),
+        HAS_A_FILE,
     )
-    rows = connection.execute(silent).all()
+    rows = connection.execute(passed).all()
     there = {
         (row.hash, row.provider)
         for some in chunks(sorted({row.hash for row in rows}))
@@ -172,7 +145,7 @@ def _unasked(provider: str) -> Select[Any]:
 
 
 def _askable(provider: str, kind: HashKind, now: datetime) -> ColumnElement[bool]:
-    return and_(_is_to(provider, kind), is_free(question, now), _HAS_A_FILE)
+    return and_(_is_to(provider, kind), is_free(question, now), HAS_A_FILE)
 
 
 def _is_to(provider: str, kind: HashKind) -> ColumnElement[bool]:
@@ -218,7 +191,7 @@ def _subject(row: Record, asked: Record) -> Subject | None:
     )
 
 
-def _claim(row: Record, subject: Subject) -> QuestionClaim:
+def _claim(row: Record, subject: Subject, ignored: frozenset[int]) -> QuestionClaim:
     return QuestionClaim(
         question_id=row.id,
         fence=row.fence,
@@ -228,4 +201,5 @@ def _claim(row: Record, subject: Subject) -> QuestionClaim:
         times_absent=row.times_absent,
         answered_at=row.answered_at,
         update_version_id=row.update_version_id,
+        updates_ignored=row.model_id in ignored,
     )

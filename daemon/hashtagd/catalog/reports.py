@@ -5,8 +5,8 @@ blocks the writers' commits.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from hashtagd.catalog import gates
+from hashtagd.catalog.asked import HAS_A_FILE
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.filters import BEST, BEST_ID, Filters, in_roots
 from hashtagd.catalog.pages import FileRow, History, find, history, pick
@@ -22,6 +23,8 @@ from hashtagd.catalog.tables import file, gate, question
 from hashtagd.core.card import Confidence
 from hashtagd.core.place import Place
 
+#: how many files are read, and held in memory, at a time
+_PAGE: Final = 500
 #: how many troubled rows a report names; the rest are counted by state
 _TROUBLES: Final = 200
 
@@ -120,28 +123,37 @@ class Reports:
         filters = Filters(tail=tail, roots=None if roots is None else tuple(roots))
         return [
             row
-            for row in self._database.read(lambda it, _now: pick(it, filters))
+            for row in self._database.read(lambda it, now: pick(it, now, filters))
             if _is_called(f"/{row.root}/{row.relpath}", f"/{tail}")
         ]
 
     def list_files(self, filters: Filters | None = None) -> list[FileRow]:
-        """List files by root and path."""
-        return self._database.read(lambda it, _now: pick(it, filters or Filters()))
+        """List files by root and path, all in memory: for lists that are known to be short."""
+        return self._database.read(lambda it, now: pick(it, now, filters or Filters()))
 
-    def search(
-        self, words: Sequence[str], limit: int | None = None, *, roots: Collection[str] | None = None
-    ) -> list[FileRow]:
-        """List live files whose path or card holds all the words, whatever their case."""
-        filters = Filters(words=tuple(words), limit=limit, roots=None if roots is None else tuple(roots))
-        return self._database.read(lambda it, _now: pick(it, filters))
+    def each_file(self, filters: Filters, page: int = _PAGE) -> Iterator[FileRow]:
+        """Give files by root and path, a page at a time, each read in a transaction of its own.
+
+        A library of 70,000 cards does not fit into memory at once. What changes between two pages may be
+        seen on neither of them, as in any list of things that move.
+        """
+        left = filters.limit
+        while left is None or left > 0:
+            limit = page if left is None else min(page, left)
+            rows = self.list_files(replace(filters, limit=limit))
+            yield from rows
+            if len(rows) < limit:
+                return
+            filters = replace(filters, after=(rows[-1].root, rows[-1].relpath))
+            left = None if left is None else left - limit
 
     def show(self, wanted: Place | str | int) -> list[FileRow]:
         """List the files at a place, with a hash (whole, AutoV2 or AutoV3), or of a model or version."""
-        return self._database.read(lambda it, _now: find(it, wanted))
+        return self._database.read(lambda it, now: find(it, now, wanted))
 
     def file(self, file_id: int) -> FileRow | None:
         """Give one file by the catalog's own number."""
-        found = self._database.read(lambda it, _now: pick(it, Filters(file_id=file_id)))
+        found = self._database.read(lambda it, now: pick(it, now, Filters(file_id=file_id)))
         return found[0] if found else None
 
     def history(self, row: FileRow) -> History:
@@ -214,7 +226,7 @@ def _matches(connection: Connection, roots: Collection[str] | None) -> Matches:
         confidence[sure] += count
         availability[had] += count
     last, following = connection.execute(
-        select(func.max(question.c.answered_at), func.min(question.c.due_at))
+        select(func.max(question.c.answered_at), func.min(case((HAS_A_FILE, question.c.due_at))))
     ).one()
     return Matches(
         confidence={it.value: confidence[it.value] for it in Confidence},

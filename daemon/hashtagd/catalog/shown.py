@@ -8,12 +8,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from hashtagd.catalog.rows import Record, card_of, chunks
-from hashtagd.catalog.tables import pin, question
-from hashtagd.core.card import Card
-from hashtagd.core.joining import as_claim, joined
+from hashtagd.catalog.tables import ignored_update, pin, question
+from hashtagd.core.card import Card, Confidence
+from hashtagd.core.joining import as_claim, as_of, joined
 from hashtagd.core.pins import with_pins
 
-#: what `shown_card` asks of a question's row
+#: what `shown` asks of a question's row
 CARD_COLUMNS: Final = (
     question.c.id,
     question.c.verdict,
@@ -33,10 +33,11 @@ class Shown:
     checked_at: datetime | None
 
 
-def shown(rows: Sequence[Record], pins: Mapping[str, Any], *, is_read: bool = True) -> Shown:
+def shown(rows: Sequence[Record], pins: Mapping[str, Any], now: datetime, *, is_read: bool = True) -> Shown:
     """Join the answers about one file.
 
     Args:
+        now: an early access may have ended since the site was asked.
         rows: questions about its hashes, those asked first in front.
         pins: what the owner locked, by field.
         is_read: False while nobody has compared a hash of ours.
@@ -47,7 +48,29 @@ def shown(rows: Sequence[Record], pins: Mapping[str, Any], *, is_read: bool = Tr
         times = [row.answered_at for row in rows if row.answered_at is not None]
         return Shown(None, max(times, default=None))
     _, teller = min(told, key=lambda pair: pair[0].confidence.rank)
-    return Shown(with_pins(card if is_read else as_claim(card), pins), teller.answered_at)
+    current = as_of(card, now)
+    return Shown(with_pins(current if is_read else as_claim(current), pins), teller.answered_at)
+
+
+def rivals(rows: Sequence[Record], card: Card | None) -> tuple[Card, ...]:
+    """Give the cards that name another model, or another version of it, than the one that is shown."""
+    if card is None or card.confidence is Confidence.OWNER:
+        return ()  # what the owner decided is contradicted by nobody
+    others = [other for row in rows if (other := card_of(row.card, None)) is not None]
+    return tuple(
+        other
+        for other in others
+        if _differs(other.model_id, card.model_id) or _differs(other.version_id, card.version_id)
+    )
+
+
+def _differs(one: int | None, two: int | None) -> bool:
+    return one is not None and two is not None and one != two
+
+
+def ignored_models(connection: Connection) -> frozenset[int]:
+    """Fetch the models of whose newer versions the owner wants to hear nothing: a handful."""
+    return frozenset(connection.execute(select(ignored_update.c.model_id)).scalars())
 
 
 def pins_of(connection: Connection, hashes: Iterable[str | None]) -> dict[str, dict[str, Any]]:

@@ -155,6 +155,7 @@ question = Table(
 Index(
     "question_due",
     question.c.provider,
+    question.c.hash_kind,
     question.c.due_at,
     sqlite_where=question.c.due_at.is_not(None),
 )
@@ -168,6 +169,8 @@ pin = Table(
     Column("sha256", Text, primary_key=True),
     Column("field", Text, primary_key=True),
     Column("value", CleanJson),
+    #: the value as `list` and `search` compare it: case folded
+    Column("folded", CleanText, nullable=False),
     Column("pinned_at", UtcDateTime, nullable=False),
 )
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select
 
 from hashtagd.catalog.answers import found_values
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.rows import NO_LEASE, NO_TROUBLE, insert_absent, insert_or_update, write_rows
+from hashtagd.catalog.rows import NO_LEASE, NO_TROUBLE, Record, insert_absent, insert_or_update, write_rows
 from hashtagd.catalog.stories import Story, write_stories
 from hashtagd.catalog.tables import file, ignored_update, pin, question
 from hashtagd.catalog.waking import wake_publish
@@ -40,6 +40,10 @@ class Wishes:
         """
         self._database.write(lambda it, now: _match(it, now, sha256, card, again_in_s))
 
+    def match_later(self, sha256: str, version_id: int) -> None:
+        """Keep that these bytes are this version; it counts from when the site tells what the version is."""
+        self._database.write(lambda it, now: _match_later(it, now, sha256, version_id))
+
     def unmatch(self, sha256: str) -> bool:
         """Take the owner's word back; returns whether there was one."""
         return self._database.write(lambda it, now: _unmatch(it, now, sha256))
@@ -63,9 +67,7 @@ class Wishes:
 
 
 def _match(connection: Connection, now: datetime, sha256: str, card: Card, again_in_s: float) -> None:
-    key = {"hash_kind": HashKind.SHA256.value, "hash": sha256, "provider": OWNER}
-    insert_absent(connection, question, [{**key, "background": True, "due_at": now, "pull_at": now}])
-    row = connection.execute(select(question).filter_by(**key).with_for_update()).one()
+    row = _word(connection, now, sha256)
     due_at = now + timedelta(seconds=again_in_s)
     values = {
         **NO_LEASE,
@@ -80,6 +82,29 @@ def _match(connection: Connection, now: datetime, sha256: str, card: Card, again
     _tell(connection, now, sha256, "owner_matched", {"version_id": card.version_id})
 
 
+def _match_later(connection: Connection, now: datetime, sha256: str, version_id: int) -> None:
+    row = _word(connection, now, sha256)
+    values = {
+        **NO_LEASE,
+        **NO_TROUBLE,
+        "fence": row.fence + 1,
+        "version_id": version_id,
+        "due_at": now,
+        "pull_at": now,
+    }
+    write_rows(connection, question, [(row.id, values)])
+    write_stories(
+        connection, now, [Story(name="owner_matched", hash=sha256, detail={"version_id": version_id})]
+    )
+
+
+def _word(connection: Connection, now: datetime, sha256: str) -> Record:
+    """Lock the row of the owner's word, made if there is none."""
+    key = {"hash_kind": HashKind.SHA256.value, "hash": sha256, "provider": OWNER}
+    insert_absent(connection, question, [{**key, "background": True, "due_at": now, "pull_at": now}])
+    return connection.execute(select(question).filter_by(**key).with_for_update()).one()
+
+
 def _unmatch(connection: Connection, now: datetime, sha256: str) -> bool:
     theirs = delete(question).where(question.c.provider == OWNER, question.c.hash == sha256)
     there = connection.execute(theirs).rowcount > 0
@@ -90,10 +115,16 @@ def _unmatch(connection: Connection, now: datetime, sha256: str) -> bool:
 
 def _lock(connection: Connection, now: datetime, sha256: str, values: Mapping[str, Any]) -> None:
     rows = [
-        {"sha256": sha256, "field": name, "value": value, "pinned_at": now} for name, value in values.items()
+        {"sha256": sha256, "field": name, "value": value, "folded": _folded(value), "pinned_at": now}
+        for name, value in values.items()
     ]
-    insert_or_update(connection, pin, rows, ("value", "pinned_at"))
+    insert_or_update(connection, pin, rows, ("value", "folded", "pinned_at"))
     _tell(connection, now, sha256, "fields_locked", {"fields": sorted(values)})
+
+
+def _folded(value: object) -> str:
+    words = value if isinstance(value, list | tuple) else [value]
+    return "\n".join(word for word in words if isinstance(word, str)).casefold()
 
 
 def _unlock(connection: Connection, now: datetime, sha256: str, fields: Sequence[str] | None) -> list[str]:

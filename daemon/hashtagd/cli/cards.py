@@ -113,9 +113,22 @@ def card_json(row: FileRow, absolute_path: Path | None) -> dict[str, Any]:
         "hashes": hashes_json(digests),
         **model_json(card_to_show(row), checked_at=row.checked_at),
         "trouble": None if row.trouble is None else dict(row.trouble),
+        "contradicted_by": [_rival(other) for other in row.rivals],
         "locked": list(row.locked),
         "updates_ignored": row.updates_ignored,
     }
+
+
+def rival_in_words(card: Card) -> str:
+    """Say what another answer takes the file for."""
+    named = f"{card.model_name}, " if card.model_name else ""
+    sure = CONFIDENCE[card.confidence.value]
+    return f"{card.provider}: {named}model {card.model_id}, version {card.version_id} ({sure})"
+
+
+def _rival(card: Card) -> dict[str, Any]:
+    names = ("provider", "by", "model_id", "version_id", "model_name")
+    return {name: getattr(card, name) for name in names} | {"confidence": card.confidence.value}
 
 
 def told_training(row: FileRow) -> Training | None:

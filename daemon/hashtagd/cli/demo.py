@@ -13,6 +13,7 @@ import click
 
 from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.filters import Filters
 from hashtagd.cli.cards import card_facts
 from hashtagd.cli.output import bytes_in_words, print_facts, safe
 from hashtagd.core.ports import Clock
@@ -161,7 +162,7 @@ class _Demo:
             loaded.settings.catalog.url, clock=SystemClock(), owner=owner_id(), chance=chance
         )
         try:
-            rows = catalog.reports.search(("neon",))
+            rows = catalog.reports.list_files(Filters(words=("neon",)))
         finally:
             catalog.close()
         click.echo("\nThe card of the new model (`hashtagd show neon-city.safetensors`):")

@@ -1,6 +1,6 @@
 """`hashtagd list --duplicates`: which files hold the same, and what the disk would have free."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import click
 
@@ -11,7 +11,7 @@ from hashtagd.service.duplicates import Duplicates, duplicates
 _WORDS = {"sha256": "same bytes", "tensors": "same tensors, another header"}
 
 
-def print_duplicates(rows: Sequence[FileRow], limit: int | None, *, as_json: bool) -> None:
+def print_duplicates(rows: Iterable[FileRow], limit: int | None, *, as_json: bool) -> None:
     """Print the groups, those first that cost most; nothing is deleted."""
     groups = duplicates(rows)
     shown = groups if limit is None else groups[:limit]

@@ -1,6 +1,6 @@
-"""`hashtagd list`, `search` and `show`: what the catalog knows."""
+"""`hashtagd list` and `search`: what the catalog knows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum, auto
 
@@ -13,6 +13,7 @@ from hashtagd.cli.cards import (
     CONFIDENCE,
     availability_in_words,
     card_json,
+    rival_in_words,
 )
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.doubles import print_duplicates
@@ -72,13 +73,14 @@ def list_models(
         duplicates=duplicates,
         limit=None if duplicates else limit,
     )
+    chosen = ((_Form.TROUBLES, trouble), (_Form.UPDATES, updates), (_Form.REVIEW, review))
+    form = next((form for form, asked in chosen if asked), _Form.PLAIN)
     with context.catalog() as catalog:
-        rows = catalog.reports.list_files(filters)
-    if duplicates:
-        print_duplicates(rows, limit, as_json=as_json)
-        return 0
-    form = _Form.TROUBLES if trouble else _Form.UPDATES if updates else _Form.PLAIN
-    _print_rows(context, plan, rows, form, as_json=as_json)
+        rows = catalog.reports.each_file(filters)
+        if duplicates:
+            print_duplicates(rows, limit, as_json=as_json)
+        else:
+            _print_rows(context, plan, rows, form, as_json=as_json)
     return 0
 
 
@@ -92,9 +94,10 @@ def search(context: Context, *, words: tuple[str, ...], limit: int | None, as_js
     if not all(is_text(word) for word in words):
         return 0  # no store can hold it, so no file has it
     plan = context.known_roots()
+    roots = None if plan.shown is None else tuple(plan.shown)
     with context.catalog() as catalog:
-        rows = catalog.reports.search(words, limit, roots=plan.shown)
-    _print_rows(context, plan, rows, _Form.PLAIN, as_json=as_json)
+        rows = catalog.reports.each_file(Filters(words=words, limit=limit, roots=roots))
+        _print_rows(context, plan, rows, _Form.PLAIN, as_json=as_json)
     return 0
 
 
@@ -104,10 +107,11 @@ class _Form(Enum):
     PLAIN = auto()
     TROUBLES = auto()
     UPDATES = auto()
+    REVIEW = auto()
 
 
 def _print_rows(
-    context: Context, plan: RootPlan, rows: Sequence[FileRow], form: _Form, *, as_json: bool
+    context: Context, plan: RootPlan, rows: Iterable[FileRow], form: _Form, *, as_json: bool
 ) -> None:
     if as_json:
         print_json_lines(card_json(row, plan.path_of(row.root, row.relpath)) for row in rows)
@@ -120,6 +124,9 @@ def _print_rows(
         case _Form.UPDATES:
             columns = ["file", "model", "version", "newer version", "published", "page"]
             table = [[f"{row.root}/{row.relpath}", *_newer(row)] for row in rows]
+        case _Form.REVIEW:
+            columns = ["file", "shown as", "but", "what you can do"]
+            table = [[f"{row.root}/{row.relpath}", *_contradicted(row)] for row in rows]
         case _Form.PLAIN:
             columns = ["state", "file", "model", "base model", "size"]
             columns += ["known by", "availability", "last check", "next check"]
@@ -148,6 +155,12 @@ def _newer(row: FileRow) -> list[object]:
     if card is None or update is None:
         return []  # the filter lets only others through
     return [card.model_name, card.version_name, update.name, (update.published_at or "")[:10], card.page_url]
+
+
+def _contradicted(row: FileRow) -> list[object]:
+    shown = None if row.card is None else rival_in_words(row.card)
+    others = "; ".join(rival_in_words(other) for other in row.rivals)
+    return [shown, others, "`hashtagd match FILE VERSION` decides"]
 
 
 def _why(row: FileRow) -> list[object]:

@@ -66,11 +66,16 @@ def _subject(text: str, context: Context, pause: StopPause) -> Subject:
 
 
 def _named(text: str) -> ModelRef | None:
-    """Read a version by its number, AIR or address; None: it is something else."""
+    """Read a version by its number, AIR or address; None: it is something else.
+
+    Raises:
+        GiveUp: it is an address, and names no version.
+    """
     try:
         parse_model_name(text)
     except ValueError:
-        return None
+        if "://" not in text:
+            return None
     return named_version(text)
 
 
@@ -100,8 +105,12 @@ def _print(looked: Sequence[Looked]) -> None:
     for number, item in enumerate(looked):
         if number:
             click.echo("")
-        kind = "asked for" if item.subject.digests is None else "SHA-256"
-        print_facts({kind: item.subject.hash, **dict(_facts(item))})
+        if item.subject.digests is None:
+            # not as it was typed: a pasted address may hold a token
+            asked: dict[str, object] = {"version": item.subject.version_id}
+        else:
+            asked = {"SHA-256": item.subject.hash}
+        print_facts({**asked, **dict(_facts(item))})
 
 
 def _facts(item: Looked) -> Iterator[tuple[str, object]]:

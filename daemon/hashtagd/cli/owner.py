@@ -29,7 +29,11 @@ def match(context: Context, *, file: str, version: str, anyway: bool) -> int:
         row = find_one(catalog, context.known_roots(), file)
         with asked_now(context.loaded, context.environ, context.clock, StopPause(), catalog) as providers:
             matched = match_to(row, version, providers, anyway=anyway)
-        catalog.wishes.match(row.sha256 or "", matched.card, again_in_s=matched.again_in_s)
+        sha256 = row.sha256 or ""
+        if matched.card is None:
+            catalog.wishes.match_later(sha256, matched.version_id)
+        else:
+            catalog.wishes.match(sha256, matched.card, again_in_s=matched.again_in_s)
     _print(file, matched)
     return 0
 
@@ -93,10 +97,15 @@ def ignore_updates(context: Context, *, file: str, undo: bool) -> int:
 
 
 def _print(file: str, matched: Matched) -> None:
+    if matched.card is None:
+        why = matched.trouble.what if matched.trouble else "the site is silent"
+        click.echo(
+            f"{safe(why)}: version {matched.version_id} is kept, and counts as soon as the site answers"
+        )
+        click.echo(f"until then {safe(file)} stays as it is; `hashtagd unmatch` takes it back")
+        return
     click.echo(f"{safe(file)} is what you said, from now on; `hashtagd unmatch` takes it back")
     print_facts(card_facts(matched.card))
-    if matched.trouble is not None:
-        click.echo(f"{safe(matched.trouble.what)}: the rest comes as soon as the site answers")
 
 
 def _nothing_known(file: str) -> GiveUp:

@@ -7,7 +7,7 @@ import click
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.pages import FileRow, Told
-from hashtagd.cli.cards import card_facts, card_json, told_training, training_facts
+from hashtagd.cli.cards import card_facts, card_json, rival_in_words, told_training, training_facts
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.finding import found_rows
 from hashtagd.cli.output import bytes_in_words, moment_in_words, print_facts, print_json, print_table
@@ -77,6 +77,7 @@ def _print_one(
             "size": bytes_in_words(row.size_bytes),
             "state": row.state,
             **(card_facts(card) if card else {}),
+            "contradicted by": [rival_in_words(other) for other in row.rivals],
             "locked": ", ".join(row.locked),
             "updates": "you do not want to hear of them" if row.updates_ignored else None,
             "SHA-256": row.sha256,

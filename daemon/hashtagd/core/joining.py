@@ -11,16 +11,22 @@ from typing import Final
 
 from hashtagd.core.card import Availability, Card, Confidence, Download, strongest
 
-#: what a site once had and does not give out any more
-GONE: Final = frozenset({Availability.ARCHIVED, Availability.TAKEN_DOWN, Availability.DELETED})
+#: what a site knows and does not give out, or not any more
+GONE: Final = frozenset(
+    {Availability.ARCHIVED, Availability.TAKEN_DOWN, Availability.DELETED, Availability.UNKNOWN}
+)
 
 
 def joined(cards: Sequence[Card]) -> Card | None:
-    """Give the card to show: the strongest, then the earliest in the given (chain) order; None without any.
+    """Give the card to show; None without any.
 
-    Only those who know the same whole file lend it their addresses, and their pictures where it has none.
+    It is the strongest; of equals one that has a name, then the earliest in the given (chain) order. Only
+    those who know the same whole file lend it their addresses, and their pictures where it has none.
     """
-    card = strongest(cards)
+    card = strongest([card for card in cards if card.model_name is not None])
+    nameless = strongest(cards)
+    if nameless is not None and (card is None or nameless.confidence.rank < card.confidence.rank):
+        card = nameless
     if card is None or card.availability not in GONE:
         return card
     others = [other for other in cards if other is not card and other.confidence is Confidence.EXACT]
@@ -43,7 +49,27 @@ def vanished(card: Card, at: datetime) -> Card:
     if card.availability is Availability.DELETED:
         return card
     because = f"its site does not show it any more, first noticed {at:%Y-%m-%d}"
-    return replace(card, availability=Availability.DELETED, not_downloadable_because=because, update=None)
+    return replace(
+        card,
+        availability=Availability.DELETED,
+        not_downloadable_because=because,
+        early_access_ends_at=None,
+        update=None,
+    )
+
+
+def as_of(card: Card, now: datetime) -> Card:
+    """Let an early access be over whose end has passed since the site was asked."""
+    ends_at = card.early_access_ends_at
+    if ends_at is None or datetime.fromisoformat(ends_at) > now:
+        return card
+    there = any(item.urls for item in card.downloads)
+    return replace(
+        card,
+        availability=Availability.PUBLIC,
+        early_access_ends_at=None,
+        not_downloadable_because=None if there else "no address is known",
+    )
 
 
 def as_claim(card: Card) -> Card:

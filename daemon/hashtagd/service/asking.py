@@ -89,12 +89,12 @@ class AskWork:
     def turn(self) -> float:
         """Ask one round when it is time for one."""
         name, kind = self._provider.name, self._line.kind
+        if self._line.behind is not None and self._catalog.waiting(self._line.behind).due:
+            return _BEHIND_S  # the commit of the last of them wakes this lane
         waiting = self._catalog.waiting(name, kind)
         if waiting.due == 0 or waiting.oldest_due_at is None:
             self._rounds_in_a_row = 0
             return self._until(self._catalog.next_question_due(name, kind))
-        if self._line.behind is not None and self._catalog.waiting(self._line.behind).due:
-            return _BEHIND_S  # the commit of the last of them wakes this lane
         origin, background = self._provider.origin, self._line.behind is not None
         gate = self._gates.look(origin, background=background) if origin else None
         if isinstance(gate, Closed):
@@ -103,7 +103,9 @@ class AskWork:
         if wait_s > 0:
             return wait_s
         probe = gate is not None and gate.probe
-        limit = 1 if probe or background else self._size(waiting.due)
+        # a slow provider is asked one by one: nobody holds questions that its budget reaches in minutes only
+        alone = probe or background or self._provider.slow
+        limit = 1 if alone else self._size(waiting.due)
         with self._leases.at_work():
             headers = self._provider.reads_headers
             claims = self._catalog.claim_questions(

@@ -112,6 +112,7 @@ class Service:
         self._wake_republished(loaded)
         # the settings may name another one first than when these files were hashed
         catalog.put_missing_questions(self._providers.chain)
+        catalog.pass_on_questions(self._providers.chain)
 
     def run(self) -> bool:
         """Run until stopped (or, once, until done); returns False when the process should be restarted."""
@@ -204,7 +205,7 @@ class Service:
         """Do what is due about once an hour; each writes only if there is something."""
         self._catalog.trim_events()
         self._catalog.purge_gone()
-        self._catalog.pass_over_silence(self._providers.chain)
+        self._catalog.pass_on_questions(self._providers.chain)
 
     def _lane_died(self) -> None:
         self._died.set()

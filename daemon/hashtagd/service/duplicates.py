@@ -49,6 +49,9 @@ def _groups(rows: Sequence[FileRow], by: Literal["sha256", "tensors"]) -> Iterat
 
 
 def _freed_bytes(files: Sequence[FileRow]) -> int:
-    """Count each inode of a root once; an inode of 0 tells nothing, so such a file counts for itself."""
-    sizes = {(row.root, row.inode) if row.inode else (row.root, row.relpath): row.size_bytes for row in files}
+    """Count each inode once, also across roots: the same bytes under one number are a hard link.
+
+    An inode of 0 tells nothing, so such a file counts for itself.
+    """
+    sizes = {row.inode or (row.root, row.relpath): row.size_bytes for row in files}
     return sum(sizes.values()) - max(sizes.values())

@@ -10,7 +10,7 @@ from hashtagd.core.digests import Digests
 from hashtagd.core.naming import ModelRef, parse_model_name
 from hashtagd.core.ports import AsksByVersion, Provider
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble
-from hashtagd.core.work import Found, Subject
+from hashtagd.core.work import Absent, Found, Subject
 from hashtagd.service.randomness import chance
 
 
@@ -18,7 +18,9 @@ from hashtagd.service.randomness import chance
 class Matched:
     """What is kept of the owner's word."""
 
-    card: Card
+    version_id: int
+    #: None: what the site says of it is not known yet; until then everything stays as it is
+    card: Card | None
     #: when to ask the site about the version; 0: as soon as it answers
     again_in_s: float
     #: why the site could not be asked now; None: it was
@@ -32,35 +34,52 @@ def match_to(row: FileRow, named: str, providers: Sequence[Provider], *, anyway:
         row: a file whose hash is known.
         named: as `core.naming.parse_model_name` reads it.
         providers: the first that can be asked for versions is.
-        anyway: also a version that the site does not know.
+        anyway: also a version that the site does not know, or does not show.
 
     Raises:
-        GiveUp: the name cannot be read, names no single version, or the site does not know it.
+        GiveUp: the name cannot be read, names no single version, or the site does not know or show it.
         AskOperator: no provider can be asked for versions.
     """
     asked = next((it.by_version() for it in providers if isinstance(it, AsksByVersion)), None)
     if asked is None:
         raise _nobody_to_ask()
     ref = named_version(named)
+    number = ref.version_id or 0
+    answer = _answer(asked, row, number)
+    if isinstance(answer, Found):
+        _check_model(ref, answer.card)
+        again_in_s = schedule.hit_again_s(chance())
+        return Matched(version_id=number, card=answer.card, again_in_s=again_in_s)
+    if isinstance(answer, Trouble) and not isinstance(answer, GiveUp):
+        return Matched(version_id=number, card=None, again_in_s=0.0, trouble=answer)
+    if not anyway:
+        raise answer if isinstance(answer, GiveUp) else _unknown_version(ref)
+    return Matched(version_id=number, card=_bare(ref), again_in_s=schedule.hit_again_s(chance()))
+
+
+def _answer(asked: Provider, row: FileRow, version_id: int) -> Found | Absent | Trouble:
     subject = Subject(
         hash=row.sha256 or "",
         digests=Digests(sha256=row.sha256 or "", tensors_sha256=row.tensors_sha256),
         header=None,
         size_bytes=row.size_bytes,
-        version_id=ref.version_id,
+        version_id=version_id,
     )
     try:
-        answers = dict(asked.ask([subject]))
+        return dict(asked.ask([subject])).get(subject.hash, Absent())
     except Trouble as trouble:
-        return Matched(card=_bare(ref), again_in_s=0.0, trouble=trouble)
-    answer = answers.get(subject.hash)
-    if isinstance(answer, Found):
-        return Matched(card=answer.card, again_in_s=schedule.hit_again_s(chance()))
-    if isinstance(answer, Trouble):
-        return Matched(card=_bare(ref), again_in_s=0.0, trouble=answer)
-    if not anyway:
-        raise _unknown_version(ref)
-    return Matched(card=_bare(ref), again_in_s=schedule.hit_again_s(chance()))
+        return trouble
+
+
+def _check_model(ref: ModelRef, card: Card) -> None:
+    if ref.model_id is not None and card.model_id is not None and ref.model_id != card.model_id:
+        raise GiveUp(
+            f"version {ref.version_id} belongs to model {card.model_id}, not to model {ref.model_id}",
+            does="nothing was changed",
+            you="name the version alone if you mean it, or look at the model's page again",
+            scope=Scope.FILE,
+            kind="other_model",
+        )
 
 
 def named_version(named: str) -> ModelRef:
@@ -95,7 +114,7 @@ def _bare(ref: ModelRef) -> Card:
         availability=Availability.UNKNOWN,
         model_id=ref.model_id,
         version_id=ref.version_id,
-        not_downloadable_because="the site has not told anything of the version yet",
+        not_downloadable_because="the site does not show this version",
     )
 
 
@@ -113,7 +132,7 @@ def _unknown_version(ref: ModelRef) -> GiveUp:
     return GiveUp(
         f"the site does not know version {ref.version_id}",
         does="nothing was changed",
-        you="check the number; `--anyway` keeps it for a version that was deleted",
+        you="check the number; `--anyway` keeps it, for a version that was deleted",
         scope=Scope.FILE,
         kind="unknown_version",
     )

@@ -66,6 +66,8 @@ class OnceJudge:
         self._clock = clock
         self._resting = resting
         self._quiet = quiet
+        #: since when only slow providers are waited for: they are given a moment, not hours
+        self._rested_s: float | None = None
 
     def finished(self) -> bool:
         """Tell whether the run is over."""
@@ -108,11 +110,20 @@ class OnceJudge:
         """Tell whether a slow provider has something to answer and would take a request right now."""
         return any(
             line.provider.slow
+            and not self._slow_had_their_moment()
             and line.provider.origin is not None
             and isinstance(self._gates.look(line.provider.origin), Admitted)
             and self._catalog.waiting(line.provider.name, line.kind).due
             for line in self._lines
         )
+
+    def _slow_had_their_moment(self) -> bool:
+        """Tell whether slow providers were waited for long enough; their budget refills for ever."""
+        if not self._quiet():
+            return False
+        now_s = self._clock.monotonic_s()
+        self._rested_s = now_s if self._rested_s is None else self._rested_s
+        return now_s - self._rested_s >= GATE_PATIENCE_S
 
     def _closed_gates(self) -> dict[str, Closed]:
         origins = {line.provider.origin for line in self._awaited()} - {None}

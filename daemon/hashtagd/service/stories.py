@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hashtagd.core.card import Card
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.core.work import (
@@ -72,16 +73,25 @@ def count_outcome(tally: Tally, claim: Claim, outcome: Outcome) -> None:
             pass
 
 
+def _tell_update(tell: Tell, claim: QuestionClaim, card: Card) -> None:
+    """Log a newer version, once for each hash of its model."""
+    update = card.update
+    if update is None or update.version_id == claim.update_version_id or claim.updates_ignored:
+        return
+    tell("update_found", provider=claim.key.provider, model_id=card.model_id, version_id=update.version_id)
+
+
 def tell_answer(tell: Tell, claim: QuestionClaim, outcome: Outcome) -> None:
     """Log what a provider said."""
     about: dict[str, Any] = {"provider": claim.key.provider, claim.key.hash_kind.value: claim.key.hash}
     match outcome:
         case Advance(facts=Answered(answer=Found(card=card))):
             tell("model_found", **about, model_id=card.model_id, version_id=card.version_id)
-            if card.update is not None and card.update.version_id != claim.update_version_id:
-                tell("update_found", **about, model_id=card.model_id, version_id=card.update.version_id)
+            _tell_update(tell, claim, card)
+        case Advance(facts=Answered(answer=Absent())) if claim.was_found:
+            tell("model_vanished", **about)
         case Advance(facts=Answered(answer=Absent())):
-            tell("model_vanished" if claim.was_found else "model_absent", **about)
+            tell("model_absent", **about)
         case Defer(trouble=Trouble()) | Park():
             tell(f"question_{_ENDS[type(outcome)]}", **about, **_why(outcome.trouble))
         case _:

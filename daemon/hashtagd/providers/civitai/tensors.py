@@ -11,7 +11,7 @@ from typing import Any, Final
 from hashtagd.core.card import Confidence
 from hashtagd.core.digests import AUTOV3_DIGITS, SHA256_OF_NOTHING
 from hashtagd.core.header import LENGTH_BYTES, LONGEST_HEADER_BYTES
-from hashtagd.core.troubles import Trouble
+from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.core.work import Absent, Found, Subject
 from hashtagd.providers import verdicts
 from hashtagd.providers.civitai.addresses import Addresses
@@ -60,7 +60,7 @@ class CivitaiTensors:
             return Absent()
         if reply.status == _NOT_FOUND:
             # "Missing model file": the hash is known, the file is not shown; that is no no
-            return verdicts.unreachable(self._api.origin, "it knows the file but does not show it")
+            return _not_shown()
         if reply.status != _OK:
             return refusal(self._api.origin)
         version = mapping(reply.body)
@@ -95,3 +95,13 @@ def _fits(file: Mapping[str, Any], text: str, subject: Subject) -> bool:
         return True
     least_bytes = subject.size_bytes - LENGTH_BYTES - subject.header.length_bytes
     return least_bytes <= size_bytes <= least_bytes + LENGTH_BYTES + LONGEST_HEADER_BYTES
+
+
+def _not_shown() -> TryLater:
+    return TryLater(
+        "the site knows these tensors but does not show their file",
+        does="hashtagd asks again in a month",
+        you="nothing; `hashtagd match FILE VERSION` names the model if you know it",
+        scope=Scope.FILE,
+        kind="not_shown",
+    )

@@ -100,8 +100,8 @@ class CivitaiVersions:
 def _nothing_to_show() -> Trouble:
     return GiveUp(
         "the site has this version but shows no file of it",
-        does="nothing was changed",
-        you="check the number on the model's page, or name another version",
+        does="what was known stays as it is",
+        you="check the number on the model's page; `hashtagd match --anyway` keeps it all the same",
         scope=Scope.FILE,
         kind="version_hidden",
     )
