@@ -34,6 +34,7 @@ CARD_KEYS = [
     "downloads",
     "update",
     "trouble",
+    "contradicted_by",
     "locked",
     "updates_ignored",
     "training",
