@@ -82,10 +82,12 @@ def publish(site: Standin, manifest: Manifest, omitted: int) -> None:
         )
 
 
-def write_config(path: Path, library: Path, site: str, writers: Sequence[str] = WRITERS) -> None:
+def write_config(
+    path: Path, library: Path, site: str, writers: Sequence[str] = WRITERS, comfyui_url: str | None = None
+) -> None:
     """Write the settings of a machine whose only catalog on the network is the stand-in."""
     settings = {
-        "comfyui": {"path": None, "url": None},
+        "comfyui": {"path": None, "url": comfyui_url},
         "roots": [{"name": "library", "path": str(library), "quiet_s": 0}],
         "providers": [
             {"kind": "civitai", "base_url": site, "requests_per_minute": 6000},

@@ -113,9 +113,14 @@ def test_sidecars_of_other_people_in_other_encodings_and_attributes_are_one_line
     home.capsys.readouterr()
     rehearsed.tell(Proposal(action=Action.WRITE, place=place, writer="w", after=b"\xff" * 2000))
     rehearsed.tell(Proposal(action=Action.SET, place=place, writer="xattrs:user.tags", after=b"abc"))
+    rehearsed.tell(Proposal(action=Action.REMOVE, place=place, writer="xattrs:user.tags"))
     rehearsed.tell(Proposal(action=Action.WRITE, place=place, writer="w", after=b"a\x1b[2J\n"))
     lines = home.capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["would write loras/a.txt (2.0 KB)", "would set user.tags of loras/a.txt (3 B)"]
+    assert lines[:3] == [
+        "would write loras/a.txt (2.0 KB)",
+        "would set user.tags of loras/a.txt (3 B)",
+        "would remove user.tags of loras/a.txt",
+    ]
     assert lines[-1] == "+a\\x1b[2J"
 
 

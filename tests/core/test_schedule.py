@@ -26,6 +26,10 @@ def test_a_file_is_retried_after_5_s_then_doubling_up_to_a_quarter_of_an_hour() 
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900]
 
 
+def test_a_program_is_left_alone_for_a_minute_then_doubling_up_to_a_quarter_of_an_hour() -> None:
+    assert [schedule.program_rest_s(n) for n in range(1, 7)] == [60, 120, 240, 480, 900, 900]
+
+
 @given(counts, chances)
 def test_retries_are_only_ever_lengthened_and_by_a_fifth_at_most(times: int, chance: float) -> None:
     for wait in (schedule.gate_wait_s, schedule.file_retry_wait_s):

@@ -32,6 +32,7 @@ MERGES = st.builds(
     owned=st.dictionaries(st.just("a"), VALUES, max_size=1),
     fill=st.dictionaries(st.sampled_from(["b", "c"]), VALUES, max_size=2),
     absent=st.dictionaries(st.just("d"), VALUES, max_size=1),
+    renewed=st.dictionaries(st.just(""), VALUES, max_size=1),
     union=st.dictionaries(st.just("é"), st.tuples(st.text(max_size=2), st.text(max_size=2)), max_size=1),
     update=st.dictionaries(st.just("civitai"), OBJECTS, max_size=1),
     union_in=st.frozensets(st.tuples(st.just("civitai"), KEYS), max_size=2),
@@ -70,7 +71,8 @@ def test_keys_that_the_merge_does_not_name_never_change(
     result = merge(json.dumps(existing).encode(), artifact, ours=ours)
     if isinstance(result, Merged):
         after = json.loads(result.content)
-        named = {*artifact.owned, *artifact.fill, *artifact.absent, *artifact.union, *artifact.update}
+        named = {*artifact.owned, *artifact.fill, *artifact.absent, *artifact.renewed}
+        named |= {*artifact.union, *artifact.update}
         for key, value in existing.items():
             if key not in named:
                 assert json.dumps(after[key]) == json.dumps(value)
@@ -231,3 +233,31 @@ def test_half_a_surrogate_pair_of_somebody_survives() -> None:
     result = merge(b'{"notes": "\\ud83d", "more": "\\u00e9"}', small())
     assert isinstance(result, Merged)
     assert json.loads(result.content.decode("utf-8"))["notes"] == "\ud83d"
+
+
+def test_a_renewed_key_is_set_where_it_is_absent_and_anew_while_the_file_is_ours() -> None:
+    artifact = small(renewed={"words": "b"})
+    assert result_of({"name": "x"}, artifact)["words"] == "b"
+    assert result_of({"words": ""}, artifact)["words"] == ""
+    assert result_of({"words": "a"}, artifact, ours=True)["words"] == "b"
+
+
+@pytest.mark.parametrize(
+    "existing,refused",
+    [
+        ({"id": 7}, True),
+        ({"id": "7"}, True),
+        ({"id": True}, True),
+        ({"id": 1}, False),
+        ({"hash": "ABCD"}, False),
+        ({"hash": "ef"}, True),
+        ({"id": None, "hash": ""}, False),
+        ({"id": "not found"}, False),
+        ({}, False),
+    ],
+)
+def test_a_file_that_tells_of_another_model_is_refused(existing: dict[str, Any], *, refused: bool) -> None:
+    artifact = small(agrees={"id": 1, "hash": "abcd"}, empty={"id": ("not found",)})
+    result = merge(json.dumps(existing).encode(), artifact)
+    assert (result == Refused(reason="it tells of another model")) is refused
+    assert isinstance(merge(json.dumps(existing).encode(), artifact, ours=True), Merged)

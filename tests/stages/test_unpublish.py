@@ -95,14 +95,14 @@ def test_a_file_that_changes_under_our_hands_stays(world: World) -> None:
     world.publish(world.claim(model))
     stage = UnpublishStage(ground(world))
     claim = world.claim(model)
-    with stage._ground.folders() as folders:
-        beside = look_beside(stage._ground, claim, folders)
+    with stage._ground.batch() as batch:
+        beside = look_beside(stage._ground, claim, batch)
         [seen] = [it for it in beside if it.place.name == "wisp.civitai.info"]
         (world.folder / "wisp.civitai.info").write_bytes(b'{"mine": true}')
-        taken = stage._take(seen, claim, folders, [])
+        taken = stage._take(seen, claim, batch, [])
         assert (taken.goes, taken.seen.state) == (False, SidecarState.EDITED)
         (world.folder / "wisp.civitai.info").unlink()
-        taken = stage._take(seen, claim, folders, [])
+        taken = stage._take(seen, claim, batch, [])
         assert (taken.goes, taken.seen.state) == (False, SidecarState.MISSING)
 
 

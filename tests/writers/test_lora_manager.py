@@ -110,7 +110,7 @@ def test_an_archived_model_is_marked_as_deleted_and_keeps_its_facts() -> None:
 def test_a_title_from_the_header_is_used_until_somebody_knows_better() -> None:
     said = header(**{"modelspec.title": " Marsh light ", "modelspec.trigger_phrase": "wisp, fog"})
     data = written(None, target(answered=False, header=said))
-    assert (data["model_name"], data["trainedWords"]) == ("Marsh light", ["wisp, fog"])
+    assert (data["model_name"], data["trainedWords"]) == ("Marsh light", ["wisp", "fog"])
 
 
 @pytest.mark.parametrize(

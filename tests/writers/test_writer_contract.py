@@ -8,100 +8,45 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hashtagd.core.artifacts import Artifact, JsonMerge, PreviewFile, SidecarFile
-from hashtagd.core.card import Availability, Card, Confidence
-from hashtagd.stages.merge import Merged, merge
+from hashtagd.core.artifacts import TreeFile, Xattr
+from hashtagd.core.card import Confidence
+from hashtagd.settings.load import load
 from hashtagd.writers import UnknownWriterError, known_names, make_writer
 from support.metadata_reader import read_metadata
-from support.publish_fakes import card, header, preview, raw_version, target
+from support.publish_fakes import card, header, target
+from support.writer_samples import WRITERS, content_of, sample_cards, writer
 
 GOLDEN = Path(__file__).parent / "golden"
-WRITERS = ("lora-manager", "civitai-info", "preview")
-HOSTILE_TITLES = (
-    "\"quoted\" 'title' \\ back",
-    "two\nlines\r\n\tand a tab",
-    "\u202etfel ot thgir\u202c אבג",
-    "🦊👩‍👩‍👧 \u0000\u001b[31m",
-    "x" * 10_240,
-    "</script><script>alert(1)</script>",
-    "half a pair \ud83d",
-    "",
-)
-
-
-def shared_cards() -> list[Card]:
-    """Read real answers if they lie beside the repository, as the raw document of a card."""
-    for parent in Path(__file__).resolve().parents:
-        folder = parent / "shared" / "fixtures" / "civitai" / "by-hash"
-        if folder.is_dir():
-            raws = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
-            return [card(raw=raw, version_id=raw.get("id")) for raw in raws if isinstance(raw, dict)]
-    return []
-
-
-def sample_cards() -> list[Card | None]:
-    hostile = [
-        card(
-            model_name=title,
-            version_name=title,
-            description_html=title,
-            trained_words=(title, title),
-            tags=(title,),
-            base_model=title,
-            creator=title,
-            raw={**raw_version(name=title, deep=_nested(title)), title: [title, float("nan")]},
-        )
-        for title in HOSTILE_TITLES
-    ]
-    others: list[Card | None] = [
-        None,
-        card(),
-        card(confidence=Confidence.OWNER, provider="owner"),
-        card(confidence=Confidence.TENSORS),
-        card(provider="civarchive", availability=Availability.DELETED, raw={}),
-        card(raw={}, version_id=None),
-        card(previews=(preview(url="http://[broken"), preview(url=""), preview(nsfw_level=None))),
-        Card(
-            provider="header", by="header", confidence=Confidence.CLAIMED, availability=Availability.UNKNOWN
-        ),
-    ]
-    return [*others, *hostile, *shared_cards()]
-
-
-def _nested(leaf: str) -> Any:
-    value: Any = leaf
-    for _ in range(200):
-        value = {"inner": [value]}
-    return value
-
-
-def content_of(artifact: Artifact) -> bytes:
-    """Give what would be written where nothing lies yet."""
-    if isinstance(artifact, SidecarFile):
-        return artifact.content
-    if isinstance(artifact, JsonMerge):
-        merged = merge(None, artifact)
-        assert isinstance(merged, Merged)
-        return merged.content
-    assert isinstance(artifact, PreviewFile)
-    return "\n".join(artifact.urls).encode()
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_writer_renders_every_sample_card_twice_alike(name: str) -> None:
     for sample in sample_cards():
         for view in (target(), target(header=None), target(answered=False, checked_at=None)):
-            first = make_writer(name).render(sample, view)
+            first = writer(name).render(sample, view)
             assert [content_of(item) for item in first] == [
-                content_of(item) for item in make_writer(name).render(sample, view)
+                content_of(item) for item in writer(name).render(sample, view)
             ]
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_writer_names_what_it_renders_and_its_own_name(name: str) -> None:
-    writer = make_writer(name)
-    assert writer.name == name
-    assert all(item.suffix.startswith(".") for item in writer.render(card(), target()))  # type: ignore[union-attr]
+    made = writer(name)
+    assert made.name == name
+    for item in made.render(card(), target()):
+        assert isinstance(item, Xattr | TreeFile) or item.suffix.startswith(".")
+
+
+def test_every_writer_is_in_the_list_of_this_test_and_three_are_on_by_default() -> None:
+    assert set(WRITERS) == set(known_names())
+    loaded = load(
+        None,
+        {"HOME": "/home/user"},
+        source="none",
+        known_providers=("civitai", "civarchive", "header"),
+        known_writers=known_names(),
+    )
+    assert [entry.name for entry in loaded.writers] == ["lora-manager", "civitai-info", "preview"]
 
 
 def test_every_sample_sidecar_of_lora_manager_passes_a_strict_reader() -> None:
@@ -124,6 +69,18 @@ def test_every_civitai_sidecar_is_ascii_json() -> None:
         ("lora-manager", "offline.metadata.json", target(answered=False, checked_at=None)),
         ("civitai-info", "exact.civitai.info", target()),
         ("preview", "exact.preview.txt", target()),
+        ("stability-matrix", "exact.cm-info.json", target()),
+        ("swarm", "exact.swarm.json", target()),
+        ("a1111", "exact.json", target()),
+        ("rgthree", "exact.safetensors.rgthree-info.json", target()),
+        ("sha256-line", "exact.sha256", target()),
+        ("sha256-line", "unknown.sha256", target()),
+        ("model-manager", "exact.md", target()),
+        ("xattrs", "exact.xattrs.txt", target()),
+        ("xattrs", "unknown.xattrs.txt", target()),
+        ("json-tree", "exact.card.json", target()),
+        ("json-tree", "unknown.card.json", target()),
+        ("json-tree", "offline.card.json", target(answered=False, checked_at=None)),
     ],
 )
 def test_a_sidecar_equals_its_golden_file(name: str, file: str, view: Any) -> None:
@@ -135,16 +92,19 @@ def test_a_sidecar_equals_its_golden_file(name: str, file: str, view: Any) -> No
         }
     )
     sample = card() if file.startswith("exact") else None
-    [artifact] = make_writer(name).render(sample, replace(view, header=said))
-    assert content_of(artifact) == (GOLDEN / file).read_bytes()
+    artifacts = writer(name).render(sample, replace(view, header=said))
+    assert b"\n".join(map(content_of, artifacts)) == (GOLDEN / file).read_bytes()
 
 
 @pytest.mark.parametrize("confidence", [Confidence.TENSORS, Confidence.CLAIMED])
 def test_a_partial_match_never_reaches_a_sidecar(confidence: Confidence) -> None:
     """P5. Only the full SHA-256, or the owner, puts a site's facts beside a file."""
     weak = card(confidence=confidence)
-    assert make_writer("civitai-info").render(weak, target()) == []
-    assert make_writer("preview").render(weak, target()) == []
+    for name in set(WRITERS) - {"lora-manager", "sha256-line", "xattrs", "json-tree"}:
+        assert writer(name).render(weak, target()) == []
+    [hash_alone] = writer("xattrs").render(weak, target())
+    assert isinstance(hash_alone, Xattr)
+    assert hash_alone.key == "user.checksum.sha256"
     [artifact] = make_writer("lora-manager").render(weak, target())
     data = json.loads(content_of(artifact))
     assert data["civitai"] == {}
@@ -160,11 +120,15 @@ def test_an_unknown_writer_is_named_together_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     "name,options",
     [
-        ("lora-manager", {"colour": "red"}),
         ("civitai-info", {"indent": 2}),
         ("preview", {"max_bytes": "many"}),
         ("preview", {"max_nsfw_level": True}),
         ("preview", {"width_px": 0}),
+        *((name, {"colour": "red"}) for name in WRITERS),
+        ("json-tree", {}),
+        ("json-tree", {"path": "cards"}),
+        ("json-tree", {"path": "/srv/\0cards"}),
+        ("json-tree", {"path": 5}),
     ],
 )
 def test_a_wrong_option_is_refused(name: str, options: dict[str, Any]) -> None:

@@ -1,12 +1,11 @@
 """A model in words: the card as people read it, and as `show --json` gives it."""
 
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hashtagd.catalog.pages import FileRow
 from hashtagd.core.card import Card, Confidence, DownloadUrl
+from hashtagd.core.card_json import hashes_json, model_json
 from hashtagd.core.digests import Digests
 from hashtagd.core.training import Training, training_of
 from hashtagd.service.provisional import card_to_show
@@ -18,20 +17,6 @@ CONFIDENCE = {
     "tensors": "same tensors, another header",
     "claimed": "the file's own header says so",
 }
-
-#: the keys of the documented card that stand before and after whether it can be downloaded
-_FIRST = ("model_id", "version_id", "air", "model_name", "version_name", "kind")
-_LATER = (
-    "base_model",
-    "trained_words",
-    "tags",
-    "nsfw_level",
-    "creator",
-    "license",
-    "page_url",
-    "downloads",
-)
-_LISTS = frozenset({"trained_words", "tags", "downloads"})
 
 
 def card_facts(card: Card) -> dict[str, object]:
@@ -136,32 +121,3 @@ def told_training(row: FileRow) -> Training | None:
     if row.header is None:
         return None
     return training_of(row.header.metadata, tensor_rank=row.header.rank)
-
-
-def hashes_json(digests: Digests | None) -> dict[str, str | None]:
-    """Give all hashes by their names; before the file was read each is null."""
-    names = ("sha256", "autov2", "autov3", "tensors_sha256", "blake3", "crc32")
-    return {name: None if digests is None else getattr(digests, name) for name in names}
-
-
-def model_json(card: Card | None, *, checked_at: datetime | None) -> dict[str, Any]:
-    """Give what is known of the model; without a card everything is null or []."""
-    data: Mapping[str, Any] = {} if card is None else card.to_json()
-    return {
-        "match": None if card is None else _match(card, checked_at),
-        **{name: data.get(name) for name in _FIRST},
-        "downloadable": card is not None and card.downloadable,
-        "not_downloadable_because": data.get("not_downloadable_because"),
-        **{name: data.get(name, [] if name in _LISTS else None) for name in _LATER},
-        "update": data.get("update"),
-    }
-
-
-def _match(card: Card, checked_at: datetime | None) -> dict[str, Any]:
-    return {
-        "provider": card.provider,
-        "by": card.by,
-        "confidence": card.confidence.value,
-        "checked_at": checked_at,
-        "availability": card.availability.value,
-    }

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from hashtagd.cli.cards import card_facts, hashes_json, model_json
+from hashtagd.cli.cards import card_facts
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
 from hashtagd.cli.output import print_facts, print_json_lines
+from hashtagd.core.card_json import hashes_json, model_json
 from hashtagd.core.digests import Digests, is_sha256
 from hashtagd.core.naming import ModelRef, parse_model_name
 from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater

@@ -22,21 +22,22 @@ class Rehearsed:
         if self._as_json:
             self.told.append(_json(item))
         elif isinstance(item, Hindrance):
-            print_trouble({**item.trouble.to_json(), "where": _where(item)})
+            print_trouble({**item.trouble.to_json(), "where": item.where})
         else:
             for line in _lines(item):
                 click.echo(line)
 
 
 def _lines(item: Proposal) -> Iterator[str]:
-    where, size = safe(_where(item)), bytes_in_words(len(item.after))
+    where, size = safe(item.where), bytes_in_words(len(item.after))
     diff = _diff(item)
     if diff is not None:
         yield from map(safe, diff)
     elif item.action is Action.SET:
         yield f"would set {safe(item.writer.partition(':')[2])} of {where} ({size})"
     elif item.action is Action.REMOVE:
-        yield f"would remove {where}"
+        attribute = item.writer.partition(":")[2]
+        yield f"would remove {safe(attribute)} of {where}" if attribute else f"would remove {where}"
     else:
         kind = " picture" if item.is_picture else ""
         yield f"would write {where} ({size}{kind})"
@@ -50,7 +51,7 @@ def _diff(item: Proposal) -> list[str] | None:
         before, after = (item.before or b"").decode(), item.after.decode()
     except UnicodeDecodeError:
         return None
-    where = _where(item)
+    where = item.where
     old = "/dev/null" if item.before is None else where
     return list(unified_diff(before.splitlines(), after.splitlines(), old, where, lineterm=""))
 
@@ -68,7 +69,3 @@ def _json(item: Proposal | Hindrance) -> dict[str, Any]:
         "size_bytes": len(item.after),
         "diff": None if diff is None else "\n".join(diff),
     }
-
-
-def _where(item: Proposal | Hindrance) -> str:
-    return f"{item.place.root}/{item.place.relpath}"

@@ -97,7 +97,7 @@ def _why(it: Taken) -> str | None:
 
 
 def _where(it: Taken) -> str:
-    return f"{it.seen.place.root}/{it.seen.place.relpath}"
+    return it.seen.where
 
 
 def _json(it: Taken, *, dry_run: bool) -> dict[str, Any]:

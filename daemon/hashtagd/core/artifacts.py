@@ -44,6 +44,8 @@ class SidecarFile:
     content: bytes
     #: tells whether foreign content may be replaced (one that means "asked, not known"); None: never
     is_placeholder: Callable[[bytes], bool] | None = None
+    #: suffixes of files by people that its reader would show less of: beside one of them there is none
+    gives_way_to: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +80,11 @@ class JsonMerge:
     #: keys set only where the present value counts as empty (absent, None, "", [], {} or one of `empty[key]`)
     fill: Mapping[str, Any]
     #: keys set only where they are absent; the order in which all keys are written into a new file is
-    #: `owned`, `fill`, `absent`, `union`, `update`
+    #: `owned`, `fill`, `absent`, `renewed`, `union`, `update`
     absent: Mapping[str, Any] = field(default_factory=dict)
+    #: keys set only where they are absent, even where the present value is empty: somebody may have emptied
+    #: it; set anew as long as the file is ours alone
+    renewed: Mapping[str, Any] = field(default_factory=dict)
     #: keys whose list gains our elements at the end, old order kept
     union: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     #: keys whose object is updated key by key by ours (lists under `union_in` gain, all else is set)
@@ -98,6 +103,9 @@ class JsonMerge:
     other_bytes: OtherBytes | None = None
     #: an existing file with one of these keys is another document: not touched at all
     refuse_if: frozenset[str] = frozenset()
+    #: what tells the described model: a file of somebody's that says otherwise under one of these keys is not
+    #: touched, so that none ever tells of two models; letter case, and what counts as empty, do not matter
+    agrees: Mapping[str, Any] = field(default_factory=dict)
     #: how the JSON is written when something changed
     indent: int = 2
 
@@ -122,4 +130,23 @@ class Xattr:
     value: bytes
 
 
-Artifact = SidecarFile | JsonMerge | PreviewFile | Xattr
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeFile:
+    """A file in a tree elsewhere that mirrors the roots (`in_tree`). One that is not ours is left alone."""
+
+    #: absolute, or beginning with `~/`
+    tree: PurePath
+    content: bytes
+
+
+Artifact = SidecarFile | JsonMerge | PreviewFile | Xattr | TreeFile
+
+
+def in_tree(place: Place) -> Place:
+    """Say where in a tree the file of a model lies: under its root's name, by its full name and `.json`.
+
+    The result's root is a word for the tree, so that its relative path can be trusted to stay inside.
+    """
+    # a root may be called anything printable
+    root = place.root.replace(".", "%2E") if place.root in (".", "..") else place.root
+    return Place(root="tree", relpath=f"{root}/{place.relpath}.json")

@@ -101,8 +101,17 @@ def prose(value: object, longest: int) -> str | None:
     """
     if not isinstance(value, str):
         return None
-    text = _NO_CHARACTER.sub("", _TAG.sub("", value.strip()[: longest + _MARGIN]))
-    # only now: what is spelled as a character reference must not slip through
-    text = _UNWANTED.sub("", html.unescape(text))
-    text = _PRIVATE.sub(HIDDEN, text)[:longest].strip()
+    text = _PRIVATE.sub(HIDDEN, plain(value.strip()[: longest + _MARGIN]))[:longest].strip()
     return text if text.replace(HIDDEN, "").strip() else None
+
+
+def plain(text: str) -> str:
+    """Take the marks of HTML away, and what no store can hold or deceives the eye; nothing else is judged."""
+    text = _NO_CHARACTER.sub("", _TAG.sub("", text))
+    # only now: what is spelled as a character reference must not slip through
+    return visible(html.unescape(text))
+
+
+def visible(text: str) -> str:
+    """Take away what no store can hold, and what deceives the eye."""
+    return _UNWANTED.sub("", text)

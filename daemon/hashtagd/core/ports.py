@@ -6,7 +6,7 @@ Siblings never import each other: a stage knows a provider, a writer or the disk
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from hashtagd.core.artifacts import Artifact, Target
@@ -149,6 +149,16 @@ class Writer(Protocol):
 
     def render(self, card: Card | None, target: Target) -> Sequence[Artifact]:
         """Make the artifacts; pure: same inputs, same bytes. A card of None: nobody knows the file."""
+        ...
+
+
+@runtime_checkable
+class WritesTree(Protocol):
+    """A writer whose files lie in a tree of their own, not beside the models."""
+
+    @property
+    def tree(self) -> PurePath:
+        """Where the tree is; what lies at which place in it, `artifacts.in_tree` says."""
         ...
 
 

@@ -34,7 +34,15 @@ SILENCE_S: Final = 7 * _DAY_S
 #: files from this size on take so long to read that they are asked about before, where they say what to ask
 EARLY_FROM_BYTES: Final = 1 << 30
 
+#: how long a program that answered is believed to be there still
+PROGRAM_THERE_S: Final = 10 * _MINUTE_S
+#: a program that has not met a file gets so long to find it before it is told once more; it is asked to
+#: look around at most this often
+PROGRAM_LOOKS_S: Final = 5.0
+PROGRAM_LOOKS_AGAIN_S: Final = _MINUTE_S
+
 _GATE_FIRST_S: Final = 30.0
+_PROGRAM_FIRST_S: Final = _MINUTE_S
 _FILE_FIRST_S: Final = 5.0
 _RETRY_CAP_S: Final = 15 * _MINUTE_S
 _RETRY_JITTER: Final = 0.20
@@ -62,6 +70,11 @@ def gate_wait_s(failures: int, chance: float) -> float:
 def file_retry_wait_s(attempts: int, chance: float) -> float:
     """Say how long one file waits after its n-th failed attempt: 5 s, doubling up to 15 minutes."""
     return _doubled(_FILE_FIRST_S, attempts) * (1 + _RETRY_JITTER * chance)
+
+
+def program_rest_s(misses: int) -> float:
+    """Say how long a program beside us is left alone after it did not answer: 1 min, doubling up to 15."""
+    return _doubled(_PROGRAM_FIRST_S, misses)
 
 
 def miss_again_s(times_absent: int, chance: float) -> float:

@@ -208,6 +208,8 @@ class Published:
     trouble: Trouble | None = None
     #: of `Claim.nearby`: what was removed
     removed: tuple[Publication, ...] = ()
+    #: something on the disk changed, perhaps in a file of another program, of which there is no record
+    wrote: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,11 +22,13 @@ from hashtagd.service.lanes import Lane, Tell, Work, survived
 from hashtagd.service.leases import Leases, release_dead
 from hashtagd.service.lock import DaemonLock, OwnerFile
 from hashtagd.service.memory import trimmer
+from hashtagd.service.nudging import Nudger
 from hashtagd.service.once import OnceJudge
 from hashtagd.service.presence import Presence
 from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance, owner_id
 from hashtagd.service.rehearsal import make_rehearsal
+from hashtagd.service.republishing import wake_republished
 from hashtagd.service.roots import RootPlan
 from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome
 from hashtagd.service.summary import Summary, sum_up
@@ -89,6 +91,13 @@ class Service:
         self._give_back = trimmer()
         self._providers = Providers(parts.make_providers(self._outside))
         self._fetcher = parts.make_fetcher(self._outside)
+        self._nudger = Nudger(
+            programs=parts.make_programs(loaded, process.clock),
+            locator=self._roots,
+            clock=process.clock,
+            pause=process.pause,
+            tell=process.tell,
+        )
         self._works = make_works(
             loaded,
             process.plan.folders,
@@ -98,7 +107,7 @@ class Service:
             rehearsing=process.rehearsed is not None,
         )
         self._rehearsal = make_rehearsal(catalog, self._works.rehearse, self._names, process.rehearsed)
-        self.works: Sequence[Work] = self._works.all
+        self.works: Sequence[Work] = [*self._works.all, *self._nudger.works]
         self._judge = OnceJudge(
             catalog=catalog,
             gates=self._gates,
@@ -109,7 +118,7 @@ class Service:
             resting=self._resting,
             quiet=self._quiet,
         )
-        self._wake_republished(loaded)
+        wake_republished(catalog, loaded, self._names)
         # the settings may name another one first than when these files were hashed
         catalog.put_missing_questions(self._providers.chain)
         catalog.pass_on_questions(self._providers.chain)
@@ -191,6 +200,7 @@ class Service:
     def _file_ended(self, claim: Claim, outcome: Outcome) -> None:
         tell_outcome(self._process.tell, claim, outcome)
         count_outcome(self._tally, claim, outcome)
+        self._nudger.take(claim, outcome)
 
     def _wake_lanes(self) -> None:
         for lane in self._lanes:
@@ -237,18 +247,8 @@ class Service:
         return self._board.closed_roots(stage)
 
     def _quiet(self) -> bool:
-        return self._leases.idle and all(scout.idle for scout in self._works.scouts)
-
-    def _wake_republished(self, loaded: Loaded) -> None:
-        """Publish roots again whose writers or their options changed since the last run."""
-        for folder in self._process.plan.folders:
-            mark = parts.writers_fingerprint(loaded, folder.name)
-            before = self._catalog.scans.root_fingerprint(folder.name)
-            if before == mark:
-                continue
-            self._catalog.scans.keep_root(folder.name, self._catalog.scans.root_marker(folder.name), mark)
-            if before is not None:
-                self._catalog.wake_publish([folder.name])
+        idle = self._leases.idle and all(scout.idle for scout in self._works.scouts)
+        return idle and self._nudger.idle
 
     def _facts(self) -> dict[str, Any]:
         folders = self._process.plan.folders

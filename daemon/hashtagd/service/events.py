@@ -29,6 +29,7 @@ EVENTS: Final[Mapping[str, tuple[EventLevel, str]]] = MappingProxyType(
         "file_parked": ("warning", "a file is left alone until it changes or somebody acts"),
         "file_changed": ("info", "a file's bytes changed, so its work starts over"),
         "file_gone": ("info", "a file is not there any more"),
+        "nudge_failed": ("info", "a program that runs beside us could not be told of a file"),
         "artifacts_swept": ("info", "what had been written beside a file that is gone was removed"),
         "model_found": ("info", "a site knows a hash"),
         "model_absent": ("info", "a site does not know a hash"),

@@ -109,12 +109,11 @@ class OnceJudge:
     def _affordable(self) -> bool:
         """Tell whether a slow provider has something to answer and would take a request right now."""
         return any(
-            line.provider.slow
-            and not self._slow_had_their_moment()
-            and line.provider.origin is not None
+            self._catalog.waiting(line.provider.name, line.kind).due
             and isinstance(self._gates.look(line.provider.origin), Admitted)
-            and self._catalog.waiting(line.provider.name, line.kind).due
+            and not self._slow_had_their_moment()
             for line in self._lines
+            if line.provider.slow and line.provider.origin is not None
         )
 
     def _slow_had_their_moment(self) -> bool:

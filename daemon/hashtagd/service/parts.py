@@ -14,6 +14,7 @@ from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.gates import Gates
 from hashtagd.core.ports import Clock, Gatekeeper, Pause, Writer
+from hashtagd.nudges import Program, programs_at
 from hashtagd.providers import ClosableProvider, ProviderClass, Surroundings, Tell
 from hashtagd.providers.entrance import origin_of
 from hashtagd.providers.fetcher import PreviewFetcher
@@ -152,6 +153,12 @@ def make_fetcher(outside: Outside) -> PreviewFetcher:
         proxy=network.proxy,
     )
     return PreviewFetcher(surroundings, allowed_origins=network.allowed_origins)
+
+
+def make_programs(loaded: Loaded, clock: Clock) -> list[Program]:
+    """Make those that are told what was published; none where there is no address to tell them at."""
+    url = loaded.settings.comfyui.url
+    return [] if url is None else programs_at(url, clock)
 
 
 def settle_options(folders: Sequence[RootFolder]) -> dict[str, SettleOptions]:

@@ -66,9 +66,9 @@ def look_at_sidecars(catalog: Catalog, ground: Ground, row: FileRow) -> list[See
     written_at = {
         (it.root, it.relpath, it.writer): it.written_at for it in catalog.reports.history(row).sidecars
     }
-    with ground.folders() as folders:
+    with ground.batch() as batch:
         seen = [
-            it for claim in catalog.peeks.claims([row.file_id]) for it in look_beside(ground, claim, folders)
+            it for claim in catalog.peeks.claims([row.file_id]) for it in look_beside(ground, claim, batch)
         ]
     found = [
         SeenSidecar(

@@ -65,10 +65,8 @@ def count_outcome(tally: Tally, claim: Claim, outcome: Outcome) -> None:
         case Advance(facts=Digested()):
             tally.add("bytes_hashed", claim.stamp.size_bytes)
             tally.add("files_hashed", 1)
-        case Advance(facts=Published(publications=publications)):
-            before = {(item.place, item.writer, item.written_sha256) for item in claim.publications}
-            after = {(item.place, item.writer, item.written_sha256) for item in publications}
-            tally.add("written", len(after - before))
+        case Advance(facts=Published() as facts):
+            tally.add("written", newly_recorded(claim, facts))
         case _:
             pass
 
@@ -79,6 +77,13 @@ def _tell_update(tell: Tell, claim: QuestionClaim, card: Card) -> None:
     if update is None or update.version_id == claim.update_version_id or claim.updates_ignored:
         return
     tell("update_found", provider=claim.key.provider, model_id=card.model_id, version_id=update.version_id)
+
+
+def newly_recorded(claim: Claim, facts: Published) -> int:
+    """Count what of ours lies beside the file now and did not, or did with other bytes."""
+    before = {(item.place, item.writer, item.written_sha256) for item in claim.publications}
+    after = {(item.place, item.writer, item.written_sha256) for item in facts.publications}
+    return len(after - before)
 
 
 def tell_answer(tell: Tell, claim: QuestionClaim, outcome: Outcome) -> None:

@@ -49,7 +49,7 @@ class Comfyui(_Section):
 
     #: its models folder and extra_model_paths.yaml become roots; None: no ComfyUI; `load` fills it in
     path: AbsolutePath | None
-    #: asked whether it is generating, and nudged; None: never asked
+    #: programs there are told what was published; None: nobody is told
     url: HttpUrl | None = "http://127.0.0.1:8188"
 
 

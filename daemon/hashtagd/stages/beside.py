@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import PurePath
 
-from hashtagd.core.artifacts import Artifact, PreviewFile, Xattr
+from hashtagd.core.artifacts import Artifact, PreviewFile, TreeFile, Xattr
 from hashtagd.core.place import Place
 from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Claim, Publication
-from hashtagd.stages.disk_troubles import disk_trouble
-from hashtagd.stages.folders import Folders, OpenedFolder
-from hashtagd.stages.ground import Ground
+from hashtagd.stages.disk_troubles import disk_trouble, tree_trouble, tree_unknown
+from hashtagd.stages.folders import OpenedFolder
+from hashtagd.stages.ground import Batch, Ground
 from hashtagd.stages.ours import Judged, judge
 from hashtagd.stages.planning import target_of
 from hashtagd.stages.present import first_picture
+from hashtagd.stages.trees import Trees, judge_tree_file, path_in_tree
 from hashtagd.stages.xattrs import read_xattr
 
 
@@ -29,6 +31,15 @@ class Beside:
     trouble: Trouble | None = None
     #: None: nobody knows that we ever wrote there
     known: Publication | None = None
+    #: the tree that it lies in, while `place` is the model's own; None: beside the model, or attached
+    tree: PurePath | None = None
+
+    @property
+    def where(self) -> str:
+        """Say where it lies, for people."""
+        if self.tree is not None:
+            return path_in_tree(self.tree, self.place)
+        return f"{self.place.root}/{self.place.relpath}"
 
     @property
     def state(self) -> SidecarState | None:
@@ -36,23 +47,23 @@ class Beside:
         return None if self.judged is None else self.judged.state
 
 
-def look_beside(ground: Ground, claim: Claim, folders: Folders) -> list[Beside]:
+def look_beside(ground: Ground, claim: Claim, batch: Batch) -> list[Beside]:
     """List the artifacts of a file: first those that we know we wrote, then what its writers want besides."""
-    found = [_recorded(ground, claim, known, folders) for known in claim.publications]
+    found = [_recorded(ground, claim, known, batch) for known in claim.publications]
     places = {(it.place, it.writer if it.place == claim.place else None) for it in found}
     if claim.digests is None or any(it.trouble is not None for it in found):
         return found
     try:
         path = ground.locator.locate(claim.place)
-        opened = folders.at(path, claim.place)
+        opened = batch.folders.at(path, claim.place)
         if opened is None or opened.folder.here(claim.place.name) is None:
             return found
         target = target_of(claim, path, claim.digests)
         owns = opened.owner_of_sidecars(claim.place) == claim.place.name
         for writer in ground.writers_of(claim.place.root):
             for artifact in writer.render(claim.card, target):
-                if owns or isinstance(artifact, Xattr):
-                    wanted = _wanted(claim, writer.name, artifact, opened)
+                if owns or isinstance(artifact, Xattr | TreeFile):
+                    wanted = _wanted(claim, writer.name, artifact, opened, batch.trees)
                     key = (wanted.place, wanted.writer if wanted.place == claim.place else None)
                     found += [] if key in places else [wanted]
                     places.add(key)
@@ -66,10 +77,12 @@ def attribute_of(known: Publication) -> str:
     return known.writer.partition(":")[2]
 
 
-def _recorded(ground: Ground, claim: Claim, known: Publication, folders: Folders) -> Beside:
+def _recorded(ground: Ground, claim: Claim, known: Publication, batch: Batch) -> Beside:
+    if known.place == claim.place and not attribute_of(known):
+        return _in_tree(known, ground.trees_of(claim.place.root).get(known.writer), batch.trees)
     judged, trouble = None, None
     try:
-        opened = folders.at(ground.locator.locate(known.place), known.place)
+        opened = batch.folders.at(ground.locator.locate(known.place), known.place)
         if opened is None:
             judged = Judged(state=SidecarState.FOREIGN)  # links lead out of the root by now
         elif known.place == claim.place:
@@ -87,8 +100,26 @@ def _recorded(ground: Ground, claim: Claim, known: Publication, folders: Folders
     return Beside(writer=known.writer, place=known.place, judged=judged, trouble=trouble, known=known)
 
 
-def _wanted(claim: Claim, writer: str, artifact: Artifact, opened: OpenedFolder) -> Beside:
+def _in_tree(known: Publication, tree: PurePath | None, trees: Trees) -> Beside:
+    judged: Judged | None = None
+    trouble: Trouble | None = None
+    try:
+        if tree is None:
+            trouble = tree_unknown()
+        else:
+            judged = judge_tree_file(trees, tree, known.place, [known])
+    except OSError as error:
+        trouble = tree_trouble(error)
+    return Beside(
+        writer=known.writer, place=known.place, judged=judged, trouble=trouble, known=known, tree=tree
+    )
+
+
+def _wanted(claim: Claim, writer: str, artifact: Artifact, opened: OpenedFolder, trees: Trees) -> Beside:
     place = claim.place
+    if isinstance(artifact, TreeFile):
+        judged = judge_tree_file(trees, artifact.tree, place, [])
+        return Beside(writer=writer, place=place, judged=judged, tree=artifact.tree)
     if isinstance(artifact, Xattr):
         judged = _attribute(opened, place, artifact.key, [])
         return Beside(writer=f"{writer}:{artifact.key}", place=place, judged=judged)

@@ -8,6 +8,7 @@ from hashtagd.stages.decide import read
 from hashtagd.stages.effects import Content
 from hashtagd.stages.job import Job
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
+from hashtagd.stages.xattrs import read_xattr
 
 
 def carry(job: Job, writers: AbstractSet[str], *, owns_sidecars: bool) -> None:
@@ -23,6 +24,8 @@ def carry(job: Job, writers: AbstractSet[str], *, owns_sidecars: bool) -> None:
             _judge(job, known, writers)
         elif known.place != job.claim.place or known.writer.partition(":")[0] not in writers:
             job.kept.append(known)  # not for this run to judge
+        elif ":" in known.writer and known.writer not in job.attached:
+            _judge_attribute(job, known)
     for known in job.claim.nearby if owns_sidecars else ():
         if known.place not in job.decided and job.is_beside(known.place):
             _judge(job, known, writers)
@@ -40,3 +43,15 @@ def _judge(job: Job, known: Publication, writers: AbstractSet[str]) -> None:
         job.stale[known.place.name] = content.here
     else:
         job.kept.append(known)
+
+
+def _judge_attribute(job: Job, known: Publication) -> None:
+    """Let an attribute go that tells of what its writer no longer says, unless somebody changed it."""
+    try:
+        with job.folder.opened(job.claim.place.name) as fd:
+            present = read_xattr(fd, known.writer.partition(":")[2])
+    except OSError:
+        job.kept.append(known)
+        return
+    if present is not None and known.recognises(sha256(present).hexdigest()):
+        job.stale_xattrs.append(known)

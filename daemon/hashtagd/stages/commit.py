@@ -1,8 +1,11 @@
 """Make prepared artifacts visible, after the intention was committed, and note what was written."""
 
+from hashlib import sha256
+
 from hashtagd.stages.disk_troubles import disk_trouble
 from hashtagd.stages.job import Job, Pending
-from hashtagd.stages.xattrs import write_xattr
+from hashtagd.stages.trees import put_off
+from hashtagd.stages.xattrs import read_xattr, remove_xattr, write_xattr
 
 
 def commit_pending(job: Job, item: Pending) -> bool:
@@ -10,8 +13,13 @@ def commit_pending(job: Job, item: Pending) -> bool:
     try:
         if not item.prepared.commit():
             return False
+        if item.elsewhere is not None:
+            item.prepared.folder.flush()
     except OSError as error:
-        job.failures.append(disk_trouble(error))
+        if item.elsewhere is None:
+            job.failures.append(disk_trouble(error))
+        else:
+            put_off(job, error, item.elsewhere)
         return True
     if item.ours:
         job.kept.append(item.record)
@@ -31,15 +39,25 @@ def commit_rest(job: Job) -> None:
             job.failures.append(disk_trouble(error))
     # an intention left over means that a run ended before its names were known to be on the disk
     unconfirmed = any(known.intended_sha256 is not None for known in job.claim.publications)
-    if job.pending or job.stale or unconfirmed:
+    if job.stale or unconfirmed or any(item.elsewhere is None for item in job.pending):
         try:
             job.folder.flush()
         except OSError as error:
             job.failures.append(disk_trouble(error))
-    for item in job.xattrs:
-        try:
-            with job.folder.opened(job.claim.place.name) as fd:
-                if write_xattr(fd, item.attribute):
-                    job.kept.append(item.record)
-        except OSError as error:
-            job.failures.append(disk_trouble(error))
+    _attach(job)
+
+
+def _attach(job: Job) -> None:
+    """Set and remove extended attributes."""
+    if not job.xattrs and not job.stale_xattrs:
+        return
+    try:
+        with job.folder.opened(job.claim.place.name) as fd:
+            for known in job.stale_xattrs:
+                key = known.writer.partition(":")[2]
+                present = read_xattr(fd, key)
+                if present is not None and known.recognises(sha256(present).hexdigest()):
+                    remove_xattr(fd, key)
+            job.kept += [item.record for item in job.xattrs if write_xattr(fd, item.attribute)]
+    except OSError as error:
+        job.failures.append(disk_trouble(error))

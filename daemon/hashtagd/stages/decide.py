@@ -7,7 +7,7 @@ import os
 from hashlib import sha256
 from typing import Final
 
-from hashtagd.core.artifacts import Artifact, JsonMerge, PreviewFile, SidecarFile, Xattr
+from hashtagd.core.artifacts import Artifact, JsonMerge, SidecarFile, Xattr
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Publication
@@ -30,12 +30,16 @@ _NAME_LIMIT_BYTES: Final = 255
 
 
 def decide(job: Job, writer: str, artifact: Artifact) -> None:
-    """Decide on everything but pictures, of which a model has only one, whoever writes it."""
-    if isinstance(artifact, PreviewFile):
-        return
+    """Decide on what lies beside the model, but for pictures, of which it has only one, whoever writes it."""
     if isinstance(artifact, Xattr):
         decide_xattr(job, writer, artifact)
-        return
+    elif isinstance(artifact, SidecarFile | JsonMerge):
+        _decide_beside(job, writer, artifact)
+
+
+def _decide_beside(job: Job, writer: str, artifact: SidecarFile | JsonMerge) -> None:
+    if isinstance(artifact, SidecarFile) and _gives_way(job, artifact):
+        return  # and one of ours, if it lies there, is carried away as unwanted
     place = job.claim.place.sibling(job.claim.place.stem + artifact.suffix)
     job.decided.add(place)
     if not fits(place.name):
@@ -50,10 +54,22 @@ def decide(job: Job, writer: str, artifact: Artifact) -> None:
         _decide_merge(job, writer, artifact, place, content)
 
 
+def _gives_way(job: Job, artifact: SidecarFile) -> bool:
+    stem = job.claim.place.stem
+    return any(job.folder.here(stem + suffix) is not None for suffix in sorted(artifact.gives_way_to))
+
+
 def decide_xattr(job: Job, writer: str, artifact: Xattr) -> None:
-    """Set an attribute that is absent or ours; each key has a record of its own at the model's place."""
+    """Set an attribute that is absent or ours; each key has a record of its own at the model's place.
+
+    A model that is a link gets none: the file itself may lie anywhere.
+    """
     place = job.claim.place
+    here = job.folder.here(place.name)
+    if here is None or not here.regular:
+        return
     name = f"{writer}:{artifact.key}"
+    job.attached.add(name)
     record = job.record(name, place, sha256(artifact.value).hexdigest())
     try:
         with job.folder.opened(place.name) as fd:
@@ -64,7 +80,9 @@ def decide_xattr(job: Job, writer: str, artifact: Xattr) -> None:
     if present == artifact.value:
         job.kept.append(record)
         return
-    known = [item for item in job.claim.publications if item.place == place and item.writer == name]
+    # attributes move along with their file, and some copies take them along, too
+    mine = [item for item in job.claim.publications if item.place == place]
+    known = [item for item in (*mine, *job.claim.twins) if item.writer == name]
     present_sha256 = sha256(present or b"").hexdigest()
     if present is None or any(item.recognises(present_sha256) for item in known):
         job.xattrs.append(PendingXattr(attribute=artifact, record=record))

@@ -11,6 +11,8 @@ WRITE_ERROR: Final = "write_error"
 #: how soon a full or read-only disk is looked at again
 ROOT_WAIT_S: Final = 30.0
 WRITE_WAIT_S: Final = 60.0
+#: a tree elsewhere whose disk is away or full is tried again after this
+TREE_WAIT_S: Final = 900.0
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
@@ -74,6 +76,42 @@ def foreign_sidecar(suffix: str, reason: str) -> AskOperator:
         you="mend or remove that file, then `hashtagd retry FILE`",
         scope=Scope.FILE,
         kind="foreign_sidecar",
+    )
+
+
+def foreign_tree_file() -> AskOperator:
+    """Say that somebody else's file has the name of the model's card in a tree."""
+    return AskOperator(
+        "the file of this model in the tree of json-tree is left alone: it is not as hashtagd wrote it",
+        does="hashtagd keeps everything in the catalog and writes the other files",
+        you="move that file away, then `hashtagd retry FILE`",
+        scope=Scope.FILE,
+        kind="foreign_tree_file",
+    )
+
+
+def tree_trouble(error: OSError) -> TryLater:
+    """Say that the tree of cards elsewhere cannot be written to; the root has nothing to do with it."""
+    word = errno.errorcode.get(error.errno or 0, "unknown")
+    return TryLater(
+        f"the tree of json-tree cannot be written to ({word})",
+        does=f"hashtagd writes everything else, and tries again in {TREE_WAIT_S / 60:.0f} minutes",
+        you="make the folder that `path` of json-tree names, let the user hashtagd runs as write there "
+        "(for a service: `ReadWritePaths=`), and see that its disk is mounted and has room",
+        scope=Scope.FILE,
+        kind="tree_not_writable",
+        after_s=TREE_WAIT_S,
+    )
+
+
+def tree_unknown() -> AskOperator:
+    """Say that a file was written to a tree which the settings do not name any more."""
+    return AskOperator(
+        "the settings no longer say where the tree of json-tree is",
+        does="hashtagd leaves the file there alone, and remembers that it is its own",
+        you="name json-tree among the writers again, with the `path` it had, or remove the files yourself",
+        scope=Scope.FILE,
+        kind="tree_unknown",
     )
 
 

@@ -128,12 +128,12 @@ class Folder:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[int]:
-        """Open what a name leads to for reading, links followed; yields a descriptor.
+        """Open a file for reading, links not followed; yields a descriptor.
 
         Raises:
             OSError: as `open` says.
         """
-        fd = os.open(name, _READ_FLAGS & ~os.O_NOFOLLOW, dir_fd=self._fd)
+        fd = os.open(name, _READ_FLAGS, dir_fd=self._fd)
         try:
             yield fd
         finally:

@@ -17,7 +17,7 @@ from hashtagd.stages.effects import Folder, sweep_temporary
 from hashtagd.stages.pictures import PICTURE_ENDINGS, Listing
 
 #: a temporary file of this age belongs to no process at work
-_SWEEP_AGE_S: Final = 3600.0
+SWEEP_AGE_S: Final = 3600.0
 #: how the names of what lies beside models end
 _NO_MODELS: Final = (".json", ".info", *PICTURE_ENDINGS)
 
@@ -86,7 +86,7 @@ class Folders:
         if not folder.is_at(real) or os.path.realpath(real) != str(real):
             raise OSError(errno.EAGAIN, "the folder was swapped for another")
         names = folder.names()
-        sweep_temporary(folder, names, older_than_s=self._clock.now().timestamp() - _SWEEP_AGE_S)
+        sweep_temporary(folder, names, older_than_s=self._clock.now().timestamp() - SWEEP_AGE_S)
         return OpenedFolder(
             folder=folder, listing=Listing(names), namesakes=_namesakes(names), is_model=self._is_model
         )

@@ -19,6 +19,9 @@ class Pending:
     prepared: Prepared
     #: False for a merge into another program's file: that one must never count as ours
     ours: bool
+    #: of a file in a tree elsewhere: what is known of it, and stays known if this one comes to nothing; None:
+    #: it lies beside the model
+    elsewhere: tuple[Publication, ...] | None = None
 
     def intention(self) -> Publication:
         """Say what is about to be written."""
@@ -55,6 +58,8 @@ class Job:
     #: names of ours that describe something else by now, with what lay there when that was decided
     stale: dict[str, Here] = field(default_factory=dict)
     xattrs: list[PendingXattr] = field(default_factory=list)
+    #: records of attributes of ours that nobody wants any more
+    stale_xattrs: list[Publication] = field(default_factory=list)
     #: what was written for others, and is removed
     removed: list[Publication] = field(default_factory=list)
     #: what went wrong on the disk: decides the outcome
@@ -64,11 +69,13 @@ class Job:
     again_in_s: float | None = None
     #: places this run has decided on
     decided: set[Place] = field(default_factory=set)
+    #: the writers, as records name them, of what is attached to the model and was decided on
+    attached: set[str] = field(default_factory=set)
 
     @property
     def writes(self) -> bool:
         """Tell whether anything on the disk is to change."""
-        return bool(self.pending or self.stale or self.xattrs)
+        return bool(self.pending or self.stale or self.xattrs or self.stale_xattrs)
 
     def intentions(self) -> list[Publication]:
         """List what is to be recognised as ours even if the process dies before it is recorded."""

@@ -64,8 +64,9 @@ def merge(
         before = _parsed(existing)
         if isinstance(before, Refused):
             return merge(None, artifact, exists=exists) if ours else before
-        if any(key in before for key in artifact.refuse_if):
-            return Refused(reason="it is another program's document")
+        reason = _foreign(before, artifact, ours=ours)
+        if reason is not None:
+            return Refused(reason=reason)
         after = _applied(before, artifact, ours=ours, exists=exists)
         if _canonical(before) == _canonical(after):
             return Unchanged()
@@ -103,11 +104,31 @@ def _applied(
             after[key] = value
     for key, value in artifact.absent.items():
         after.setdefault(key, value)
+    for key, value in artifact.renewed.items():
+        if ours or key not in after:
+            after[key] = value
     for key, values in artifact.union.items():
         after[key] = _union(None if ours else after.get(key), values)
     for key, entries in artifact.update.items():
         after[key] = _updated({} if ours else after.get(key, {}), key, entries, artifact)
     return after
+
+
+def _foreign(before: Mapping[str, Any], artifact: JsonMerge, *, ours: bool) -> str | None:
+    """Say why a document must stay as it is; None: it need not."""
+    if any(key in before for key in artifact.refuse_if):
+        return "it is another program's document"
+    return "it tells of another model" if not ours and _contradicts(before, artifact) else None
+
+
+def _contradicts(before: Mapping[str, Any], artifact: JsonMerge) -> bool:
+    said = ((key, before.get(key), value) for key, value in artifact.agrees.items())
+    return any(
+        not _is_empty(present)
+        and not any(_canonical(present) == _canonical(item) for item in artifact.empty.get(key, ()))
+        and _folded(present) != _folded(value)
+        for key, present, value in said
+    )
 
 
 def _mend(after: dict[str, Any], other: OtherBytes) -> None:

@@ -8,16 +8,17 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
-from hashtagd.core.artifacts import Artifact, PreviewFile, Target, Xattr
+from hashtagd.core.artifacts import Artifact, PreviewFile, Target, TreeFile, Xattr
 from hashtagd.core.ports import Fetcher, Writer
 from hashtagd.core.work import Claim, Publication
 from hashtagd.stages.carry import carry
-from hashtagd.stages.decide import decide, decide_xattr, fits, prepare
+from hashtagd.stages.decide import decide, fits, prepare
 from hashtagd.stages.disk_troubles import disk_full, disk_trouble, name_too_long, shared_stem
 from hashtagd.stages.folders import OpenedFolder
 from hashtagd.stages.job import Job
 from hashtagd.stages.pictures import PICTURE_SUFFIXES, NoPicture, Picture, fetch_picture
 from hashtagd.stages.present import Former, look_for_picture
+from hashtagd.stages.trees import Trees, decide_tree_file
 
 #: a picture is not asked for where it would hardly fit
 _PICTURE_ROOM_BYTES: Final = 2 * 1024 * 1024
@@ -29,11 +30,15 @@ class Planner:
     Args:
         fetcher: gets pictures.
         elsewhere: reads what was written elsewhere; None where it does not lie there as it was written.
+        trees: opens the folders of files that lie in trees elsewhere.
     """
 
-    def __init__(self, fetcher: Fetcher, elsewhere: Callable[[Publication], bytes | None]) -> None:
+    def __init__(
+        self, fetcher: Fetcher, elsewhere: Callable[[Publication], bytes | None], trees: Trees
+    ) -> None:
         self._fetcher = fetcher
         self._elsewhere = elsewhere
+        self._trees = trees
 
     def fill(self, job: Job, writers: Sequence[Writer], target: Target, opened: OpenedFolder) -> None:
         """Fill the job: the picture first, so that sidecars can name it, then everything else.
@@ -51,18 +56,24 @@ class Planner:
             if seen is not target:
                 rendered = _render(writers, job.claim, seen)
         for name, artifact in rendered:
-            decide(job, name, artifact)
+            self._decide(job, name, artifact)
         carry(job, {writer.name for writer in writers}, owns_sidecars=True)
 
     def fill_without_sidecars(self, job: Job, writers: Sequence[Writer], target: Target, owner: str) -> None:
         """Fill the job of a model whose sidecars' names belong to another: with what needs no name."""
         rendered = _render(writers, job.claim, target)
-        attributes = [(name, item) for name, item in rendered if isinstance(item, Xattr)]
-        if len(attributes) < len(rendered):
+        free = [(name, item) for name, item in rendered if isinstance(item, Xattr | TreeFile)]
+        if len(free) < len(rendered):
             job.notes.append(shared_stem(owner))
-        for name, attribute in attributes:
-            decide_xattr(job, name, attribute)
+        for name, artifact in free:
+            self._decide(job, name, artifact)
         carry(job, {writer.name for writer in writers}, owns_sidecars=False)
+
+    def _decide(self, job: Job, writer: str, artifact: Artifact) -> None:
+        if isinstance(artifact, TreeFile):
+            decide_tree_file(job, writer, artifact, self._trees)
+        else:
+            decide(job, writer, artifact)
 
     def _picture(
         self,

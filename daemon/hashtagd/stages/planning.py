@@ -12,16 +12,27 @@ from hashtagd.core.artifacts import Target
 from hashtagd.core.digests import Digests
 from hashtagd.core.ports import Fetcher, Pause, Stopping
 from hashtagd.core.troubles import Scope, Trouble
-from hashtagd.core.work import Advance, Claim, Defer, Forget, Outcome, Published, Release, Restart, Stage
+from hashtagd.core.work import (
+    Advance,
+    Claim,
+    Defer,
+    Forget,
+    Outcome,
+    Publication,
+    Published,
+    Release,
+    Restart,
+    Stage,
+)
 from hashtagd.stages.disk_troubles import ROOT_WAIT_S, WRITE_WAIT_S, outside_root
 from hashtagd.stages.effects import sidecar_mode
 from hashtagd.stages.elsewhere import read_elsewhere
-from hashtagd.stages.folders import Folders
-from hashtagd.stages.ground import Ground
+from hashtagd.stages.ground import Batch, Ground
 from hashtagd.stages.job import Job
 from hashtagd.stages.opening import outcome_of, stamp_of
 from hashtagd.stages.plan import Planner
 from hashtagd.stages.sweep import sweep
+from hashtagd.stages.trees import Trees, sweep_tree_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +44,7 @@ class Planning(Ground):
     #: asked between files
     pause: Pause
 
-    def plan(self, claim: Claim, folders: Folders) -> Job | Outcome:
+    def plan(self, claim: Claim, batch: Batch) -> Job | Outcome:
         """Plan one model (or sweep beside one that is gone): a job, or how it ended without one.
 
         Raises:
@@ -41,14 +52,14 @@ class Planning(Ground):
         """
         if claim.digests is None and claim.stage is not Stage.SWEEP:
             raise ValueError("a file is published before it has hashes")
-        known = folders.troubles.get(claim.place.root)
+        known = batch.folders.troubles.get(claim.place.root)
         if known is not None or self.pause.stopping:
             return Release() if known is None else Defer(trouble=known, wait_s=ROOT_WAIT_S)
         try:
             path = self.locator.locate(claim.place)
             if claim.digests is None or claim.stage is Stage.SWEEP:
-                return sweep(path, claim, folders)
-            return self._plan_at(path, claim, claim.digests, folders)
+                return sweep(path, claim, batch.folders, partial(self._sweep_tree_file, batch.trees))
+            return self._plan_at(path, claim, claim.digests, batch)
         except Stopping:
             return Release()
         except Trouble as trouble:
@@ -56,8 +67,8 @@ class Planning(Ground):
         except OSError as error:
             return outcome_of(error, claim, self.locator, wait_s=WRITE_WAIT_S)
 
-    def _plan_at(self, path: Path, claim: Claim, digests: Digests, folders: Folders) -> Job | Outcome:
-        opened = folders.at(path, claim.place)
+    def _plan_at(self, path: Path, claim: Claim, digests: Digests, batch: Batch) -> Job | Outcome:
+        opened = batch.folders.at(path, claim.place)
         if opened is None:
             return Advance(facts=Published(publications=claim.publications, trouble=outside_root()))
         status = opened.folder.look(claim.place.name)
@@ -75,7 +86,7 @@ class Planning(Ground):
         )
         target = target_of(claim, path, digests)
         writers = self.writers_of(claim.place.root)
-        planner = Planner(self.fetcher, partial(read_elsewhere, self.locator, folders))
+        planner = Planner(self.fetcher, partial(read_elsewhere, self.locator, batch.folders), batch.trees)
         owner = opened.owner_of_sidecars(claim.place)
         if owner == claim.place.name:
             planner.fill(job, writers, target, opened)
@@ -83,8 +94,13 @@ class Planning(Ground):
             planner.fill_without_sidecars(job, writers, target, owner)
         for trouble in job.failures:
             if trouble.scope is Scope.ROOT:
-                folders.troubles[claim.place.root] = trouble
+                batch.folders.troubles[claim.place.root] = trouble
         return job
+
+    def _sweep_tree_file(self, trees: Trees, claim: Claim, known: Publication) -> bool:
+        """Sweep what lies in a tree; returns False for everything else, and for what is not ours."""
+        tree = self.trees_of(claim.place.root).get(known.writer)
+        return tree is not None and known.place == claim.place and sweep_tree_file(trees, tree, known)
 
 
 def target_of(claim: Claim, path: Path, digests: Digests) -> Target:

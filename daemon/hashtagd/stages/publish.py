@@ -77,8 +77,8 @@ class PublishStage:
         Repeats:
             over unchanged things: nothing is written, fetched or intended.
         """
-        with self._planning.folders() as folders:
-            plans = [self._planning.plan(claim, folders) for claim in claims]
+        with self._planning.batch() as batch:
+            plans = [self._planning.plan(claim, batch) for claim in claims]
             fenced = self._intend([plan for plan in plans if isinstance(plan, Job) and plan.writes])
             outcomes = [self._finish(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
         raise_if_exhausted(outcomes)
@@ -133,6 +133,7 @@ def _outcome(job: Job, *, conflict: bool) -> Outcome:
             again_in_s=job.again_in_s,
             trouble=notes[0] if notes else None,
             removed=tuple(job.removed),
+            wrote=job.writes,
         )
     )
 

@@ -1,8 +1,9 @@
 """Tell what publishing would do, artifact by artifact, and do none of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePath
 
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble
@@ -12,6 +13,7 @@ from hashtagd.stages.effects import Content
 from hashtagd.stages.job import Job, Pending
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
 from hashtagd.stages.planning import Planning
+from hashtagd.stages.trees import path_in_tree
 from hashtagd.stages.untouched import Proposed
 
 
@@ -37,6 +39,15 @@ class Proposal:
     #: what would lie there; empty for what goes
     after: bytes = b""
     is_picture: bool = False
+    #: the tree that it lies in, while `place` is the model's own; None: beside the model, or attached
+    tree: PurePath | None = None
+
+    @property
+    def where(self) -> str:
+        """Say where it lies, for people."""
+        if self.tree is not None:
+            return path_in_tree(self.tree, self.place)
+        return f"{self.place.root}/{self.place.relpath}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +56,11 @@ class Hindrance:
 
     place: Place
     trouble: Trouble
+
+    @property
+    def where(self) -> str:
+        """Say which model, for people."""
+        return f"{self.place.root}/{self.place.relpath}"
 
 
 class RehearseStage:
@@ -63,17 +79,23 @@ class RehearseStage:
         Raises:
             Stopping: the process was asked to stop while a picture was fetched.
         """
-        with self._planning.folders() as folders:
+        with self._planning.batch() as batch:
             for claim in claims:
-                plan = self._planning.plan(claim, folders)
-                yield from _of_job(plan) if isinstance(plan, Job) else _of_outcome(claim, plan)
+                plan = self._planning.plan(claim, batch)
+                trees = self._planning.trees_of(claim.place.root)
+                if isinstance(plan, Job):
+                    yield from _of_job(plan, trees)
+                else:
+                    yield from _of_outcome(claim, plan, trees)
 
 
-def _of_job(job: Job) -> Iterator[Proposal | Hindrance]:
+def _of_job(job: Job, trees: Mapping[str, PurePath]) -> Iterator[Proposal | Hindrance]:
     for item in job.pending:
-        yield _written(job, item)
+        yield _written(item, trees)
     for name in job.stale:
         yield Proposal(action=Action.REMOVE, place=job.claim.place.sibling(name))
+    for known in job.stale_xattrs:
+        yield Proposal(action=Action.REMOVE, place=known.place, writer=known.writer)
     for attribute in job.xattrs:
         yield Proposal(
             action=Action.SET,
@@ -86,10 +108,10 @@ def _of_job(job: Job) -> Iterator[Proposal | Hindrance]:
         yield Hindrance(place=job.claim.place, trouble=trouble)
 
 
-def _written(job: Job, item: Pending) -> Proposal:
+def _written(item: Pending, trees: Mapping[str, PurePath]) -> Proposal:
     place = item.record.place
     is_picture = place.name.endswith(PICTURE_SUFFIXES)
-    present = None if is_picture else job.folder.read(place.name, SIDECAR_LIMIT_BYTES)
+    present = None if is_picture else item.prepared.folder.read(item.prepared.name, SIDECAR_LIMIT_BYTES)
     return Proposal(
         action=Action.WRITE,
         place=place,
@@ -97,14 +119,18 @@ def _written(job: Job, item: Pending) -> Proposal:
         before=present.data if isinstance(present, Content) else None,
         after=item.prepared.content if isinstance(item.prepared, Proposed) else b"",
         is_picture=is_picture,
+        tree=None if item.elsewhere is None else trees.get(item.record.writer),
     )
 
 
-def _of_outcome(claim: Claim, outcome: Outcome) -> Iterator[Proposal | Hindrance]:
+def _of_outcome(
+    claim: Claim, outcome: Outcome, trees: Mapping[str, PurePath]
+) -> Iterator[Proposal | Hindrance]:
     if isinstance(outcome, Advance) and isinstance(outcome.facts, Swept):
         for known in claim.publications:
             if known not in outcome.facts.publications:
-                yield Proposal(action=Action.REMOVE, place=known.place, writer=known.writer)
+                tree = trees.get(known.writer)
+                yield Proposal(action=Action.REMOVE, place=known.place, writer=known.writer, tree=tree)
         return
     facts = outcome.facts if isinstance(outcome, Advance) else outcome
     trouble = getattr(facts, "trouble", None)

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.troubles import Trouble
-from hashtagd.core.work import Claim
+from hashtagd.core.work import Claim, Publication
 from hashtagd.stages.beside import Beside, attribute_of, look_beside
-from hashtagd.stages.disk_troubles import disk_trouble
-from hashtagd.stages.folders import Folders, OpenedFolder
-from hashtagd.stages.ground import Ground
+from hashtagd.stages.disk_troubles import disk_trouble, tree_trouble
+from hashtagd.stages.effects import Folder
+from hashtagd.stages.folders import OpenedFolder
+from hashtagd.stages.ground import Batch, Ground
 from hashtagd.stages.ours import Judged, remove_ours
+from hashtagd.stages.trees import sweep_tree_file
 from hashtagd.stages.xattrs import remove_xattr
 
 
@@ -47,12 +50,12 @@ class UnpublishStage:
 
         Repeats: what is gone already is told as missing.
         """
-        with self._ground.folders() as folders:
+        with self._ground.batch() as batch:
             touched: list[OpenedFolder] = []
             taken = [
-                self._take(seen, claim, folders, touched)
+                self._take(seen, claim, batch, touched)
                 for claim in claims
-                for seen in look_beside(self._ground, claim, folders)
+                for seen in look_beside(self._ground, claim, batch)
             ]
             trouble = _flush(touched)
         if trouble is None:
@@ -60,26 +63,44 @@ class UnpublishStage:
         # only what is known to be gone for good may be forgotten
         return [replace(it, goes=False, trouble=trouble) if it.goes else it for it in taken]
 
-    def _take(self, seen: Beside, claim: Claim, folders: Folders, touched: list[OpenedFolder]) -> Taken:
+    def _take(self, seen: Beside, claim: Claim, batch: Batch, touched: list[OpenedFolder]) -> Taken:
         if seen.judged is None or seen.known is None or seen.state is not SidecarState.OURS:
             return Taken(seen=seen, goes=False, trouble=seen.trouble)
+        if seen.tree is not None:
+            return _take_from_tree(seen, seen.tree, seen.known, batch)
         try:
-            opened = folders.at(self._ground.locator.locate(seen.place), seen.place)
+            opened = batch.folders.at(self._ground.locator.locate(seen.place), seen.place)
             if opened is None:
                 return Taken(seen=seen, goes=False)
             if seen.place == claim.place:
                 with opened.folder.opened(seen.place.name) as fd:
                     self._detach(fd, attribute_of(seen.known))
-            elif not remove_ours(opened.folder, seen.place.name, seen.judged):
-                here = opened.folder.here(seen.place.name)
-                state = SidecarState.MISSING if here is None else SidecarState.EDITED
-                return Taken(seen=replace(seen, judged=Judged(state=state)), goes=False)
-            touched.append(opened)
-            return Taken(seen=seen, goes=True)
+                taken = Taken(seen=seen, goes=True)
+            else:
+                taken = _take_from_folder(seen, seen.judged, opened.folder)
+            touched += [opened] if taken.goes else []
         except OSError as error:
             return Taken(seen=seen, goes=False, trouble=disk_trouble(error))
         except Trouble as trouble:
             return Taken(seen=seen, goes=False, trouble=trouble)
+        return taken
+
+
+def _take_from_folder(seen: Beside, judged: Judged, folder: Folder) -> Taken:
+    if remove_ours(folder, seen.place.name, judged):
+        return Taken(seen=seen, goes=True)
+    here = folder.here(seen.place.name)
+    state = SidecarState.MISSING if here is None else SidecarState.EDITED
+    return Taken(seen=replace(seen, judged=Judged(state=state)), goes=False)
+
+
+def _take_from_tree(seen: Beside, tree: PurePath, known: Publication, batch: Batch) -> Taken:
+    try:
+        if sweep_tree_file(batch.trees, tree, known):
+            return Taken(seen=seen, goes=True)
+    except OSError as error:
+        return Taken(seen=seen, goes=False, trouble=tree_trouble(error))
+    return Taken(seen=replace(seen, judged=Judged(state=SidecarState.EDITED)), goes=False)
 
 
 def _flush(touched: Sequence[OpenedFolder]) -> Trouble | None:

@@ -45,3 +45,17 @@ class UntouchedFolder(Folder):
 
     def flush(self) -> None:
         """Flush nothing."""
+
+
+class UnmadeFolder(UntouchedFolder):
+    """A folder that would be made: it holds nothing. What is open is the one that it would be made in."""
+
+    def names(self) -> frozenset[str]:
+        """List nothing."""
+        return frozenset()
+
+    def here(self, name: str) -> None:
+        """Find nothing."""
+
+    def read(self, name: str, limit_bytes: int) -> None:
+        """Find nothing."""

@@ -11,7 +11,10 @@ from typing import Final
 from hashtagd.core.artifacts import Xattr
 
 _ABSENT: Final = frozenset({errno.ENODATA, errno.ENOTSUP})
-_UNSUPPORTED: Final = frozenset({errno.ENOTSUP, errno.E2BIG, errno.ENOSYS})
+#: a full disk and attributes that do not fit look alike (ext4), and these are not worth stopping a root for
+_UNSUPPORTED: Final = frozenset(
+    {errno.ENOTSUP, errno.E2BIG, errno.ENOSYS, errno.ENOSPC, errno.EDQUOT, errno.ERANGE}
+)
 
 
 def read_xattr(fd: int, key: str) -> bytes | None:

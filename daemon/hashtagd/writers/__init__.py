@@ -20,6 +20,14 @@ WRITERS: Final[Mapping[str, str]] = MappingProxyType(
         "lora-manager": "hashtagd.writers.lora_manager:LoraManager",
         "civitai-info": "hashtagd.writers.civitai_info:CivitaiInfo",
         "preview": "hashtagd.writers.preview:PreviewPicture",
+        "stability-matrix": "hashtagd.writers.stability_matrix:StabilityMatrix",
+        "swarm": "hashtagd.writers.swarm:Swarm",
+        "a1111": "hashtagd.writers.a1111:A1111",
+        "rgthree": "hashtagd.writers.rgthree:Rgthree",
+        "sha256-line": "hashtagd.writers.sha256_line:Sha256Line",
+        "model-manager": "hashtagd.writers.model_manager:ModelManager",
+        "xattrs": "hashtagd.writers.xattrs:Xattrs",
+        "json-tree": "hashtagd.writers.json_tree:JsonTree",
     }
 )
 _GROUP: Final = "hashtagd.writers"

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict
 
 from hashtagd.core.artifacts import JsonMerge, OtherBytes, Target
 from hashtagd.core.card import Availability, Card, Confidence
-from hashtagd.core.digests import SHA256_OF_NOTHING
+from hashtagd.core.claimed import claimed_tensors_sha256
+from hashtagd.core.digests import AUTOV3_DIGITS, SHA256_OF_NOTHING
+from hashtagd.core.harmless import line, words
 from hashtagd.writers.version_object import clean_text, names_sha256, trusted, version_object
 
 SUFFIX: Final = ".metadata.json"
@@ -27,6 +29,9 @@ _ECHOES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "modelDescription": (("civitai", "model", "description"), ("civitai", "description")),
     "trainedWords": (("civitai", "trainedWords"),),
 }
+#: what is taken of a header
+_LONGEST_TITLE: Final = 200
+_MOST_WORDS: Final = 24
 _DIFFUSION_FOLDERS: Final = frozenset({"diffusion_models", "unet"})
 _DELETED: Final = Availability.DELETED
 #: LoRA Manager's words for who answered; everybody else speaks for Civitai
@@ -172,11 +177,12 @@ def _autov3(known: Card | None, target: Target) -> str | None:
 
     Source: LoRA Manager: the Civitai file with our SHA-256 decides, else two keys of the header.
     """
-    for value in (*_civitai_autov3(known, target.digests.sha256), *_header_autov3(target)):
+    for value in _civitai_autov3(known, target.digests.sha256):
         text = value.lower().removeprefix("0x")
-        if _AUTOV3.fullmatch(text) and not text.startswith(SHA256_OF_NOTHING[:12]):
-            return text[:12]
-    return None
+        if _AUTOV3.fullmatch(text) and not text.startswith(SHA256_OF_NOTHING[:AUTOV3_DIGITS]):
+            return text[:AUTOV3_DIGITS]
+    claimed = claimed_tensors_sha256(target.header) if target.header is not None else None
+    return claimed[:AUTOV3_DIGITS] if claimed is not None else None
 
 
 def _civitai_autov3(known: Card | None, sha256: str) -> list[str]:
@@ -186,11 +192,6 @@ def _civitai_autov3(known: Card | None, sha256: str) -> list[str]:
     values = [file["hashes"].get("AutoV3") for file in files if names_sha256(file, sha256)]
     values += [item.autov3 for item in known.downloads if (item.sha256 or "").lower() == sha256]
     return [value for value in values if isinstance(value, str)]
-
-
-def _header_autov3(target: Target) -> list[str]:
-    metadata = target.header.metadata if target.header is not None else {}
-    return [metadata[key] for key in ("sshs_model_hash", "modelspec.hash_sha256") if key in metadata]
 
 
 def _facts(card: Card | None, target: Target) -> _Facts:
@@ -208,17 +209,17 @@ def _facts(card: Card | None, target: Target) -> _Facts:
 
 
 def _header_facts(target: Target, stem: str) -> _Facts:
-    """Take what the file says of itself, for the time before anyone could be asked."""
+    """Take what the file says of itself, for the time before anyone could be asked; nothing private."""
     header = target.header
     if header is None:
         return _Facts(model_name=stem)
     spec = header.metadata
     return _Facts(
-        model_name=spec.get("modelspec.title", "").strip() or stem,
+        model_name=line(spec.get("modelspec.title"), _LONGEST_TITLE) or stem,
         base_model=header.family,
         description_html=None,
-        tags=tuple(spec.get("modelspec.tags", "").split(",")),
-        trained_words=tuple(word for word in [spec.get("modelspec.trigger_phrase", "").strip()] if word),
+        tags=words(spec.get("modelspec.tags"), _MOST_WORDS),
+        trained_words=words(spec.get("modelspec.trigger_phrase"), _MOST_WORDS),
         kind=header.kind,
     )
 

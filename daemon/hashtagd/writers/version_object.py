@@ -30,7 +30,7 @@ def version_object(card: Card) -> dict[str, Any]:
         return {}
     raw = card.raw
     if raw.get("id") == card.version_id and isinstance(raw.get("files"), Sequence):
-        return {str(key): plain(value) for key, value in raw.items()}
+        return dict(plain(raw))
     return dict(plain(_rebuilt(card)))
 
 
@@ -46,6 +46,13 @@ def with_primary(version: Mapping[str, Any], sha256: str) -> dict[str, Any]:
         {**item, "primary": names_sha256(item, sha256)} if isinstance(item, dict) else item for item in files
     ]
     return {**version, "files": marked}
+
+
+def entry_of(version: Mapping[str, Any], sha256: str) -> Mapping[str, Any]:
+    """Give the entry of `files` that is the file with this SHA-256; empty where none is."""
+    files = version.get("files")
+    found = (item for item in files if isinstance(item, Mapping)) if isinstance(files, list) else ()
+    return next((item for item in found if names_sha256(item, sha256)), {})
 
 
 def names_sha256(file: Mapping[str, Any], sha256: str) -> bool:
