@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -37,6 +38,7 @@ CARD_KEYS = [
     "locked",
     "updates_ignored",
     "training",
+    "sidecars",
 ]
 INK = "styles/ink.safetensors"
 
@@ -144,9 +146,66 @@ def test_copies_of_one_file_are_all_shown(library: Home) -> None:
 
 def test_people_see_the_model_what_was_written_and_its_story(library: Home) -> None:
     printed = library.cli("show", library.loras / INK).out
-    for words in ("trigger words  inkwash", "same SHA-256", "written:", "styles/ink.metadata.json", "story:"):
+    for words in (
+        "trigger words  inkwash",
+        "same SHA-256",
+        "sidecars:",
+        "styles/ink.metadata.json",
+        "story:",
+    ):
         assert words in printed
     assert str(library.loras / INK) in printed
+
+
+def test_each_sidecar_is_told_with_whose_it_is(library: Home) -> None:
+    """Somebody edited one, put another there, and threw one away."""
+    styles = library.loras / "styles"
+    edited = styles / "ink.metadata.json"
+    edited.write_text(json.dumps({**json.loads(edited.read_bytes()), "notes": "mine"}), "utf-8")
+    (styles / "ink.preview.png").unlink()
+    (styles / "ink.preview.png").write_bytes(b"my own picture")
+    (styles / "ink.civitai.info").unlink()
+    seen = {it["writer"]: it for it in library.cli("show", "--json", library.loras / INK).json["sidecars"]}
+    assert {writer: it["state"] for writer, it in seen.items()} == {
+        "lora-manager": "edited",
+        "preview": "edited",
+        "civitai-info": "missing",
+    }
+    assert seen["lora-manager"]["path"] == "styles/ink.metadata.json"
+    assert seen["lora-manager"]["written_at"].endswith("Z")
+    (other,) = library.cli("show", "--json", library.loras / "private.safetensors").json["sidecars"]
+    assert (other["writer"], other["state"]) == ("lora-manager", "ours")
+    printed = library.cli("show", library.loras / INK).out
+    assert "somebody changed it" in printed
+    assert "as hashtagd wrote it" in library.cli("show", library.loras / "private.safetensors").out
+
+
+def test_an_edited_sidecar_is_still_called_edited_after_it_was_published_over(library: Home) -> None:
+    """And one that was there from the start is somebody else's, also after a merge."""
+    edited = library.loras / "private.metadata.json"
+    edited.write_text(json.dumps({**json.loads(edited.read_bytes()), "sha256": "", "notes": "mine"}), "utf-8")
+    library.put("styles/theirs.safetensors")
+    (library.loras / "styles" / "theirs.metadata.json").write_text('{"notes": "theirs"}', "utf-8")
+    (library.loras / "styles" / "theirs.jpg").write_bytes(b"their picture")
+    library.settle(preview={"width_px": 300})
+    library.cli("--quiet", "run", "--once")
+    assert json.loads(edited.read_bytes())["sha256"], "it was published over"
+    (told,) = library.cli("show", "--json", library.loras / "private.safetensors").json["sidecars"]
+    assert told["state"] == "edited"
+    seen = library.cli("show", "--json", library.loras / "styles" / "theirs.safetensors").json["sidecars"]
+    assert {it["path"]: it["state"] for it in seen} == {
+        "styles/theirs.civitai.info": "ours",
+        "styles/theirs.jpg": "foreign",
+        "styles/theirs.metadata.json": "foreign",
+    }
+    assert {it["written_at"] is None for it in seen if it["state"] == "foreign"} == {True}
+
+
+def test_where_the_disk_is_away_sidecars_are_told_without_whose_they_are(library: Home) -> None:
+    library.loras.rename(library.folder / "away")
+    seen = library.cli("show", "--json", "ink").json["sidecars"]
+    assert [it["state"] for it in seen] == [None, None, None]
+    assert library.cli("show", "ink").out.count("it could not be looked at") == 3
 
 
 def test_the_story_says_why_something_did_not_work(library: Home) -> None:

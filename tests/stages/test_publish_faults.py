@@ -408,7 +408,8 @@ def test_a_writer_that_breaks_leaves_no_temporary_file(world: World) -> None:
             return ()
 
     stage = world.stage()
-    stage._writers = {None: [*stage._writers[None], Broken()]}  # type: ignore[list-item]
+    writers = {None: [*stage._planning.writers_of("loras"), Broken()]}
+    stage._planning = replace(stage._planning, writers=writers)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="a bug"):
         stage.run([world.claim(world.model())])
     assert set(world.tree()) == {"wisp.safetensors"}

@@ -10,6 +10,8 @@ import pytest
 
 from hashtagd.core.artifacts import Xattr
 from hashtagd.core.work import Publication
+from hashtagd.stages.rehearse import Action, Proposal, RehearseStage
+from hashtagd.stages.untouched import UntouchedFolder
 from support.publish_fakes import World, card, published
 
 KEY = "user.hashtagd.test"
@@ -51,7 +53,7 @@ def world(tmp_path: Path) -> World:
 
 def tag(world: World, value: bytes) -> tuple[Publication, ...]:
     stage = world.stage()
-    stage._writers = {None: [Tagger(value)]}
+    stage._planning = replace(stage._planning, writers={None: [Tagger(value)]})
     claim = world.claim(world.folder / "wisp.safetensors")
     facts = published(stage.run([claim])[0])
     world._remember(1, facts.publications)
@@ -91,7 +93,7 @@ def test_an_attribute_moves_with_its_model_and_is_still_ours(world: World) -> No
     tag(world, b"a")
     moved = model.rename(world.folder / "moved.safetensors")
     stage = world.stage()
-    stage._writers = {None: [Tagger(b"b")]}
+    stage._planning = replace(stage._planning, writers={None: [Tagger(b"b")]})
     published(stage.run([world.claim(moved, file_id=2)])[0])
     assert os.getxattr(moved, KEY) == b"b"
 
@@ -100,7 +102,7 @@ def test_an_attribute_that_nobody_says_any_more_goes_unless_it_was_changed(world
     model = world.model()
     tag(world, b"a")
     silent = world.stage()
-    silent._writers = {None: [Silent()]}
+    silent._planning = replace(silent._planning, writers={None: [Silent()]})
     facts = published(silent.run([world.claim(model)])[0])
     assert (KEY in os.listxattr(model), facts.publications) == (False, ())
     tag(world, b"a")
@@ -142,3 +144,17 @@ def test_all_four_attributes_fit_whatever_the_card_says(world: World) -> None:
     world.publish(world.claim(model, card=None))
     assert set(os.listxattr(model)) == {"user.checksum.sha256"}
     assert (model.stat().st_mtime_ns, model.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_rehearsal_tells_of_an_attribute_that_would_go_and_leaves_it(world: World) -> None:
+    model = world.model()
+    tag(world, b"a")
+    planning = replace(world.stage()._planning, writers={None: [Silent()]}, folder=UntouchedFolder)
+    [shown] = RehearseStage(planning).run([world.claim(model)])
+    assert isinstance(shown, Proposal)
+    assert (shown.action, shown.writer, shown.where) == (
+        Action.REMOVE,
+        f"{Silent.name}:{KEY}",
+        "loras/wisp.safetensors",
+    )
+    assert os.getxattr(model, KEY) == b"a"

@@ -28,6 +28,7 @@ from hashtagd.catalog.folders import ScanMemory
 from hashtagd.catalog.gates import Gates
 from hashtagd.catalog.migrations import is_made, migrate
 from hashtagd.catalog.notes import Noted
+from hashtagd.catalog.peeks import Peeks
 from hashtagd.catalog.questions import Wanted
 from hashtagd.catalog.reports import Reports
 from hashtagd.catalog.rows import chunks
@@ -62,6 +63,7 @@ class Catalog:
         self.reports = Reports(database)
         self.scans = ScanMemory(database)
         self.wishes = Wishes(database)
+        self.peeks = Peeks(database)
         self._chance = chance
         self._quiet_s = dict(quiet_s or {})
 

@@ -79,7 +79,7 @@ def take_files(
         rows = rows or _lease(connection, now, owner, and_(due, suspect), 1)
     ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
     claims = [claim for row in ordered if (claim := _read(connection, now, row)) is not None]
-    return _with_answers(connection, now, claims) if stage is Stage.PUBLISH else claims
+    return with_answers(connection, now, claims) if stage is Stage.PUBLISH else claims
 
 
 def _lease(
@@ -196,21 +196,30 @@ def is_digesting(connection: Connection, now: datetime, roots: Sequence[str]) ->
     return connection.execute(busy.limit(1)).first() is not None
 
 
+def claim_of(row: Record) -> Claim:
+    """Read a row of `file` as a claim, without what was said of it and written for it.
+
+    Raises:
+        ValueError: another machine filled the row with nonsense; so does TypeError say.
+    """
+    return Claim(
+        file_id=row.id,
+        fence=row.fence,
+        stage=Stage(row.stage),
+        place=place_of(row),
+        stamp=stamp_of(row),
+        attempts=row.attempts,
+        still_since=row.still_since,
+        first_seen_at=row.first_seen_at,
+        digests=digests_of(row),
+        header=header_of(row),
+    )
+
+
 def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
     """Read a claimed row; one that another machine filled with nonsense is parked, not obeyed."""
     try:
-        return Claim(
-            file_id=row.id,
-            fence=row.fence,
-            stage=Stage(row.stage),
-            place=place_of(row),
-            stamp=stamp_of(row),
-            attempts=row.attempts,
-            still_since=row.still_since,
-            first_seen_at=row.first_seen_at,
-            digests=digests_of(row),
-            header=header_of(row),
-        )
+        return claim_of(row)
     except (ValueError, TypeError):
         trouble = AskOperator(
             "the catalog holds a row that hashtagd did not write like this",
@@ -229,7 +238,7 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
         return None
 
 
-def _with_answers(connection: Connection, now: datetime, claims: Sequence[Claim]) -> list[Claim]:
+def with_answers(connection: Connection, now: datetime, claims: Sequence[Claim]) -> list[Claim]:
     """Fill claims of publish with what the providers said and what was written before."""
     keys = {claim.file_id: _keys(claim) for claim in claims}
     columns = (*CARD_COLUMNS, question.c.provider)

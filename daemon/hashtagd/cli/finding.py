@@ -1,6 +1,6 @@
 """Which files of the catalog a word of the command line means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -9,8 +9,9 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.pages import FileRow
 from hashtagd.cli.output import is_text
 from hashtagd.core.place import Place
-from hashtagd.core.troubles import GiveUp, Scope, TryLater
+from hashtagd.core.troubles import AskOperator, GiveUp, Scope, TryLater
 from hashtagd.service.roots import RootPlan, place_of
+from hashtagd.watch.roots import RootFolder
 
 #: fewer digits of a hash would match by chance
 _HASH_DIGITS: Final = 8
@@ -98,6 +99,24 @@ def find_one(catalog: Catalog, plan: RootPlan, wanted: str) -> FileRow:
             kind="not_hashed",
         )
     return rows[0]
+
+
+def chosen_roots(folders: Sequence[RootFolder], names: Sequence[str]) -> list[RootFolder]:
+    """Pick the roots of these names; all where none is named.
+
+    Raises:
+        AskOperator: there is no root of a name.
+    """
+    unknown = [name for name in names if name not in {folder.name for folder in folders}]
+    if unknown:
+        raise AskOperator(
+            f"there is no root called {unknown[0]}",
+            does="nothing was looked at",
+            you=f"choose from: {', '.join(folder.name for folder in folders) or 'no root is configured'}",
+            scope=Scope.ROOT,
+            kind="unknown_root",
+        )
+    return [folder for folder in folders if not names or folder.name in names]
 
 
 def unknown_to_catalog(wanted: str) -> GiveUp:

@@ -1,37 +1,29 @@
-"""`hashtagd list`, `search` and `show`: what the catalog knows."""
+"""`hashtagd list` and `search`: what the catalog knows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum, auto
 
 import click
 
-from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.filters import Filters
-from hashtagd.catalog.pages import FileRow, Told
+from hashtagd.catalog.pages import FileRow
 from hashtagd.catalog.states import STATES
 from hashtagd.cli.cards import (
     CONFIDENCE,
     availability_in_words,
-    card_facts,
     card_json,
     rival_in_words,
-    told_training,
-    training_facts,
 )
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.doubles import print_duplicates
-from hashtagd.cli.finding import found_rows
 from hashtagd.cli.output import (
     bytes_in_words,
     is_text,
     moment_in_words,
-    print_facts,
-    print_json,
     print_json_lines,
     print_table,
 )
-from hashtagd.core.digests import Digests
 from hashtagd.service.provisional import card_to_show
 from hashtagd.service.roots import RootPlan
 
@@ -109,26 +101,6 @@ def search(context: Context, *, words: tuple[str, ...], limit: int | None, as_js
     return 0
 
 
-@click.command()
-@click.argument("wanted", metavar="FILE|HASH|ID")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document; a list when several files match.")
-@pass_context
-def show(context: Context, *, wanted: str, as_json: bool) -> int:
-    """Show everything known of one model: by file, by hash, or by the site's number."""
-    plan = context.known_roots()
-    with context.catalog() as catalog:
-        rows = found_rows(catalog, plan, wanted)
-        if as_json:
-            cards = [_whole_json(row, plan) for row in rows]
-            print_json(cards[0] if len(cards) == 1 else cards)
-            return 0
-        for number, row in enumerate(rows):
-            if number:
-                click.echo("")
-            _print_one(context, catalog, plan, row)
-    return 0
-
-
 class _Form(Enum):
     """Which columns a list has."""
 
@@ -193,54 +165,3 @@ def _contradicted(row: FileRow) -> list[object]:
 
 def _why(row: FileRow) -> list[object]:
     return [row.trouble["what"], row.trouble["you"]] if row.trouble else [None, None]
-
-
-def _whole_json(row: FileRow, plan: RootPlan) -> dict[str, object]:
-    training = told_training(row)
-    return {
-        **card_json(row, plan.path_of(row.root, row.relpath)),
-        "training": None if training is None else training.to_json(),
-    }
-
-
-def _print_one(context: Context, catalog: Catalog, plan: RootPlan, row: FileRow) -> None:
-    now, card = context.clock.now(), card_to_show(row)
-    digests = None if row.sha256 is None else Digests(sha256=row.sha256, tensors_sha256=row.tensors_sha256)
-    print_facts(
-        {
-            "file": plan.path_of(row.root, row.relpath) or f"{row.root}/{row.relpath}",
-            "size": bytes_in_words(row.size_bytes),
-            "state": row.state,
-            **(card_facts(card) if card else {}),
-            "contradicted by": [rival_in_words(other) for other in row.rivals],
-            "locked": ", ".join(row.locked),
-            "updates": "you do not want to hear of them" if row.updates_ignored else None,
-            "SHA-256": row.sha256,
-            "AutoV2": digests.autov2 if digests else None,
-            "AutoV3": digests.autov3 if digests else None,
-            **training_facts(told_training(row)),
-            "last check": moment_in_words(row.checked_at, now) if row.checked_at else None,
-            "next check": moment_in_words(row.next_check_at, now) if row.next_check_at else None,
-            "trouble": [row.trouble["what"], row.trouble["does"], row.trouble["you"]]
-            if row.trouble
-            else None,
-        }
-    )
-    history = catalog.reports.history(row)
-    if history.sidecars:
-        click.echo("written:")
-        print_table(
-            ["writer", "file"], [[item.writer, item.relpath] for item in history.sidecars], whole=("file",)
-        )
-    if history.events:
-        click.echo("story:")
-        print_table(
-            ["when", "what", "why"],
-            [[moment_in_words(told.at, now), told.name, _reason(told)] for told in history.events],
-            whole=("why",),
-        )
-
-
-def _reason(told: Told) -> object:
-    trouble = (told.detail or {}).get("trouble")
-    return trouble.get("what") if isinstance(trouble, Mapping) else None

@@ -24,7 +24,7 @@ _COMMANDS = {
     "status": ("hashtagd.cli.status:status", "Say how the daemon and the library are."),
     "list": ("hashtagd.cli.library:list_models", "List the files of the catalog."),
     "search": ("hashtagd.cli.library:search", "Find files by path, name, trigger words, tags or creator."),
-    "show": ("hashtagd.cli.library:show", "Show everything known of one model."),
+    "show": ("hashtagd.cli.show:show", "Show everything known of one model."),
     "lookup": ("hashtagd.cli.lookup:lookup", "Ask the sites about files or hashes now; write nothing."),
     "match": ("hashtagd.cli.owner:match", "Say which version a file is."),
     "unmatch": ("hashtagd.cli.owner:unmatch", "Take back what `match` said."),
@@ -34,6 +34,7 @@ _COMMANDS = {
     "retry": ("hashtagd.cli.wake:retry", "Wake what is parked or waiting."),
     "refresh": ("hashtagd.cli.wake:refresh", "Ask again, also about what is known."),
     "rescan": ("hashtagd.cli.wake:rescan", "Look at the disks now."),
+    "unpublish": ("hashtagd.cli.unpublish:command", "Remove what was written beside the models."),
     "check-config": ("hashtagd.cli.check_config:check_config", "Check the settings."),
     "demo": ("hashtagd.cli.demo:demo", "Tell the whole story in ten seconds, without network."),
 }

@@ -102,10 +102,10 @@ def print_table(
     Console(markup=False, emoji=False, highlight=False).print(table)
 
 
-def print_trouble(trouble: Mapping[str, Any], when: str = "") -> None:
+def print_trouble(trouble: Mapping[str, Any], when: str = "", *, err: bool = False) -> None:
     """Print where something is wrong, and the three clauses."""
-    click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}{when}")
-    click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}")
+    click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}{when}", err=err)
+    click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}", err=err)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

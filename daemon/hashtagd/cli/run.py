@@ -18,6 +18,7 @@ from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
 from hashtagd.cli.output import bytes_in_words, print_json, print_trouble, safe
 from hashtagd.cli.progress import progress, wants_progress
+from hashtagd.cli.rehearsal import Rehearsed
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.assemble import Process, assemble
 from hashtagd.service.checking import check_settings
@@ -49,13 +50,30 @@ _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     is_flag=True,
     help="With --once: also wait for questions that are asked behind all others.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="As --once, but write nothing below the folders: show what would be written, as a diff.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --once: print the summary as one JSON document.")
 @pass_context
-def run(context: Context, *, folders: tuple[Path, ...], once: bool, background: bool, as_json: bool) -> int:
+def run(
+    context: Context,
+    *,
+    folders: tuple[Path, ...],
+    once: bool,
+    background: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Watch FOLDERS (a ComfyUI folder, a models folder, or any folder) and tag what lands in them.
 
     Folders given here need no settings file and replace the configured roots for this run.
+
+    With --dry-run files are hashed and asked about, and the catalog keeps what was learned; an ordinary run
+    after it writes.
     """
+    once = once or dry_run
     if not once and (as_json or background):
         flag = "--json" if as_json else "--background"
         raise click.UsageError(f"{flag} needs --once: a daemon has no end")
@@ -65,8 +83,14 @@ def run(context: Context, *, folders: tuple[Path, ...], once: bool, background: 
         raise _no_roots()
     share_one_arena()
     pause = StopPause()
-    drawn = wants_progress(once=once, volume=context.volume)
-    with _heeding_signals(pause), progress(shown=drawn) as report, _logging(context, drawn=drawn) as log:
+    rehearsed = Rehearsed(as_json=as_json) if dry_run else None
+    # a bar would be drawn over the diff
+    drawn = rehearsed is None and wants_progress(once=once, volume=context.volume)
+    with (
+        _heeding_signals(pause),
+        progress(shown=drawn) as report,
+        _logging(context, terse=drawn or dry_run) as log,
+    ):
         for warning in plan.warnings:
             _tell(log, "settings_warned", what=warning)
         process = Process(
@@ -80,6 +104,7 @@ def run(context: Context, *, folders: tuple[Path, ...], once: bool, background: 
             once=once,
             background=background,
             progress=report,
+            rehearsed=None if rehearsed is None else rehearsed.tell,
         )
         with assemble(context.loaded, process) as service:
             well = service.run()
@@ -87,7 +112,8 @@ def run(context: Context, *, folders: tuple[Path, ...], once: bool, background: 
     if summary is None:
         return 0 if well else EXIT_TRY_AGAIN
     if as_json:
-        print_json(summary.to_json())
+        would = {} if rehearsed is None else {"would": rehearsed.told}
+        print_json({**summary.to_json(), **would})
     else:
         _print(summary)
     return _exit_code(summary)
@@ -98,8 +124,8 @@ def _tell(log: BoundLogger, event: str, /, **values: Any) -> None:  # noqa: ANN4
 
 
 @contextmanager
-def _logging(context: Context, *, drawn: bool) -> Iterator[BoundLogger]:
-    """Send all logging through the redactor for the time of the run; under a bar only what is wrong."""
+def _logging(context: Context, *, terse: bool) -> Iterator[BoundLogger]:
+    """Send all logging through the redactor for the time of the run; terse: only what is wrong."""
     settings = context.loaded.settings
     key = find_api_key(settings, context.environ, source=context.loaded.source, lines=context.loaded.lines)
     password = context.environ.get("PGPASSWORD", "")
@@ -108,7 +134,7 @@ def _logging(context: Context, *, drawn: bool) -> Iterator[BoundLogger]:
         *([password] if len(password) >= MIN_SECRET_CHARACTERS else []),
     ]
     levels: dict[str | None, Level] = {"verbose": "debug", "quiet": "warning"}
-    ordinary: Level = "warning" if drawn else settings.log.level
+    ordinary: Level = "warning" if terse else settings.log.level
     logs = configure(
         level=levels.get(context.volume, ordinary),
         form=settings.log.format,

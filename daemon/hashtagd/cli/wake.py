@@ -7,7 +7,7 @@ import click
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.cli.context import Context, pass_context
-from hashtagd.cli.finding import found_rows
+from hashtagd.cli.finding import chosen_roots, found_rows
 from hashtagd.cli.output import safe
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble
@@ -61,7 +61,7 @@ def rescan(context: Context, names: tuple[str, ...], rehash: bool) -> int:  # no
 
     A root that suddenly looks empty is not believed, unless it is named here.
     """
-    folders = _chosen(context.known_roots().folders, names)
+    folders = chosen_roots(context.known_roots().folders, names)
     roots = Roots(folders)
     code = 0
     with context.own_catalog({folder.name: folder.quiet_s for folder in folders}) as catalog:
@@ -88,19 +88,6 @@ def _rescan(
         )
     click.echo(f"{safe(folder.name)}: {survey.report.files} files, {survey.changes} changes")
     return survey.report.troubles
-
-
-def _chosen(folders: Sequence[RootFolder], names: Sequence[str]) -> list[RootFolder]:
-    unknown = [name for name in names if name not in {folder.name for folder in folders}]
-    if unknown:
-        raise AskOperator(
-            f"there is no root called {unknown[0]}",
-            does="nothing was looked at",
-            you=f"choose from: {', '.join(folder.name for folder in folders) or 'no root is configured'}",
-            scope=Scope.ROOT,
-            kind="unknown_root",
-        )
-    return [folder for folder in folders if not names or folder.name in names]
 
 
 def _place(plan: RootPlan, path: Path) -> Place:

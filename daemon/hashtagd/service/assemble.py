@@ -11,7 +11,7 @@ from typing import Any
 from hashtagd import __version__
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import Trouble
-from hashtagd.core.work import Claim, Outcome
+from hashtagd.core.work import Claim, Outcome, Stage
 from hashtagd.service import parts
 from hashtagd.service.board import RootBoard
 from hashtagd.service.clock import StopPause, SystemClock
@@ -19,14 +19,16 @@ from hashtagd.service.counting import CountingGates, Tally
 from hashtagd.service.crew import Shared, make_works
 from hashtagd.service.known_roots import remember_roots
 from hashtagd.service.lanes import Lane, Tell, Work, survived
-from hashtagd.service.leases import Leases
-from hashtagd.service.lock import DaemonLock, OwnerFile, dead_owners, forget_owner
+from hashtagd.service.leases import Leases, release_dead
+from hashtagd.service.lock import DaemonLock, OwnerFile
 from hashtagd.service.memory import trimmer
 from hashtagd.service.nudging import Nudger
 from hashtagd.service.once import OnceJudge
 from hashtagd.service.presence import Presence
 from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance, owner_id
+from hashtagd.service.rehearsal import make_rehearsal
+from hashtagd.service.republishing import wake_republished
 from hashtagd.service.roots import RootPlan
 from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome
 from hashtagd.service.summary import Summary, sum_up
@@ -34,6 +36,7 @@ from hashtagd.service.supervisor import Crew, Supervisor
 from hashtagd.service.systemd import Notifier
 from hashtagd.service.tidy import sweep_state
 from hashtagd.settings import Loaded
+from hashtagd.stages.rehearse import Hindrance, Proposal
 from hashtagd.watch.observer import Observer
 from hashtagd.watch.roots import Roots
 
@@ -56,6 +59,8 @@ class Process:
     background: bool = False
     #: told about once a second how many files are done, and how many there are; for runs that end
     progress: Callable[[int, int], None] = lambda _done, _total: None
+    #: with `once`: told what would be written, in place of writing anything below the roots
+    rehearsed: Callable[[Proposal | Hindrance], None] | None = None
 
 
 class Service:
@@ -93,7 +98,15 @@ class Service:
             pause=process.pause,
             tell=process.tell,
         )
-        self._works = make_works(loaded, process.plan.folders, self._providers, self._fetcher, self._shared())
+        self._works = make_works(
+            loaded,
+            process.plan.folders,
+            self._providers,
+            self._fetcher,
+            self._shared(),
+            rehearsing=process.rehearsed is not None,
+        )
+        self._rehearsal = make_rehearsal(catalog, self._works.rehearse, self._names, process.rehearsed)
         self.works: Sequence[Work] = [*self._works.all, *self._nudger.works]
         self._judge = OnceJudge(
             catalog=catalog,
@@ -102,10 +115,10 @@ class Service:
             background=process.background,
             roots=self._names,
             clock=process.clock,
-            resting=self._board.closed_roots,
+            resting=self._resting,
             quiet=self._quiet,
         )
-        self._wake_republished(loaded)
+        wake_republished(catalog, loaded, self._names)
         # the settings may name another one first than when these files were hashed
         catalog.put_missing_questions(self._providers.chain)
         catalog.pass_on_questions(self._providers.chain)
@@ -222,22 +235,20 @@ class Service:
         total = sum(sum(count.values()) - count["gone"] for count in counts)
         done = sum(count["published"] + count["unknown"] + count["parked"] for count in counts)
         self._process.progress(done, total)
-        return self._judge.finished()
+        if not self._judge.finished():
+            return False
+        if self._rehearsal is not None:
+            self._rehearsal.run()
+        return True
+
+    def _resting(self, stage: Stage) -> frozenset[str]:
+        if self._rehearsal is not None and stage in (Stage.PUBLISH, Stage.SWEEP):
+            return frozenset(self._names)
+        return self._board.closed_roots(stage)
 
     def _quiet(self) -> bool:
         idle = self._leases.idle and all(scout.idle for scout in self._works.scouts)
         return idle and self._nudger.idle
-
-    def _wake_republished(self, loaded: Loaded) -> None:
-        """Publish roots again whose writers or their options changed since the last run."""
-        for folder in self._process.plan.folders:
-            mark = parts.writers_fingerprint(loaded, folder.name)
-            before = self._catalog.scans.root_fingerprint(folder.name)
-            if before == mark:
-                continue
-            self._catalog.scans.keep_root(folder.name, self._catalog.scans.root_marker(folder.name), mark)
-            if before is not None:
-                self._catalog.wake_publish([folder.name])
 
     def _facts(self) -> dict[str, Any]:
         folders = self._process.plan.folders
@@ -282,12 +293,3 @@ def assemble(loaded: Loaded, process: Process) -> Iterator[Service]:
             # a catalog that is away now lets the leases end by themselves
             with suppress(Trouble):
                 catalog.release_own([owner])
-
-
-def release_dead(catalog: Catalog, folder: Path) -> None:
-    """Give back at once what processes of this machine had claimed when they died."""
-    dead = dead_owners(folder)
-    if dead:
-        catalog.release_own(dead)
-        for owner in dead:
-            forget_owner(folder, owner)

@@ -6,7 +6,8 @@ from typing import Final
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.chain import Chain
-from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause
+from hashtagd.core.place import Place
+from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause, Writer
 from hashtagd.core.work import Claim, Outcome, QuestionClaim, Stage
 from hashtagd.service import parts
 from hashtagd.service.asking import AskWork, Line
@@ -21,9 +22,12 @@ from hashtagd.service.works import FileWork
 from hashtagd.settings import Loaded
 from hashtagd.stages.ask import AskStage
 from hashtagd.stages.digest import DigestStage
+from hashtagd.stages.planning import Planning
 from hashtagd.stages.publish import PublishStage
+from hashtagd.stages.rehearse import RehearseStage
 from hashtagd.stages.settle import SettleStage
-from hashtagd.watch.filters import Kind, companions_of
+from hashtagd.stages.untouched import UntouchedFolder
+from hashtagd.watch.filters import Kind, Names, companions_of
 from hashtagd.watch.roots import RootFolder, Roots
 
 #: how many rows one claim of each stage takes: enough to share a commit, few enough to be back soon; those
@@ -66,6 +70,8 @@ class Works:
     all: list[Work] = field(default_factory=list)
     scouts: list[ScoutWork] = field(default_factory=list)
     closers: list[Callable[[], None]] = field(default_factory=list)
+    #: stands for publishing where nothing may be written
+    rehearse: RehearseStage | None = None
 
 
 def make_works(
@@ -74,23 +80,24 @@ def make_works(
     providers: Providers,
     fetcher: Fetcher,
     shared: Shared,
+    *,
+    rehearsing: bool = False,
 ) -> Works:
-    """Make everything that lanes will do.
+    """Make everything that lanes will do; while rehearsing no lane publishes.
 
     Raises:
         SettingsMistakes: an option of a writer is wrong.
     """
     works = Works()
-    names = {folder.name: folder.names for folder in folders}
-    publish = PublishStage(
+    writing = _Writing(
         writers=parts.make_writers(loaded),
-        locator=shared.roots,
-        ledger=shared.catalog,
+        names={folder.name: folder.names for folder in folders},
         fetcher=fetcher,
-        clock=shared.clock,
-        pause=shared.pause,
-        is_model=lambda place: names[place.root].kind_of(place.relpath) is Kind.OURS,
+        shared=shared,
     )
+    if rehearsing:
+        works.rehearse = writing.rehearse()
+    publish = writing.publish()
     for number, some in enumerate(by_device(folders), start=1):
         scout = _scout(number, some, shared)
         works.scouts.append(scout)
@@ -101,10 +108,50 @@ def make_works(
         works.all += [
             _file_work(f"settle-{number}", Stage.SETTLE, some, settle.run, shared),
             _file_work(f"digest-{number}", Stage.DIGEST, some, digest.run, shared, digest.release_buffers),
-            _file_work(f"publish-{number}", Stage.PUBLISH, some, publish.run, shared),
         ]
+        if not rehearsing:
+            works.all.append(_file_work(f"publish-{number}", Stage.PUBLISH, some, publish.run, shared))
     works.all += [_asking(line, providers.chain, folders, shared) for line in providers.lines]
     return works
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Writing:
+    """What publishing, or the rehearsal of it, is made of."""
+
+    writers: Mapping[str | None, Sequence[Writer]]
+    #: by root
+    names: Mapping[str, Names]
+    fetcher: Fetcher
+    shared: Shared
+
+    def publish(self) -> PublishStage:
+        """Make the stage that writes."""
+        return PublishStage(
+            writers=self.writers,
+            locator=self.shared.roots,
+            ledger=self.shared.catalog,
+            fetcher=self.fetcher,
+            clock=self.shared.clock,
+            pause=self.shared.pause,
+            is_model=self._is_model,
+        )
+
+    def rehearse(self) -> RehearseStage:
+        """Make the stage that only tells."""
+        planning = Planning(
+            writers=self.writers,
+            locator=self.shared.roots,
+            fetcher=self.fetcher,
+            clock=self.shared.clock,
+            pause=self.shared.pause,
+            is_model=self._is_model,
+            folder=UntouchedFolder,
+        )
+        return RehearseStage(planning)
+
+    def _is_model(self, place: Place) -> bool:
+        return self.names[place.root].kind_of(place.relpath) is Kind.OURS
 
 
 def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutWork:

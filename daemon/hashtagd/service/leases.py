@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.work import Claim, QuestionClaim
+from hashtagd.service.lock import dead_owners, forget_owner
 
 
 class Leases:
@@ -64,3 +66,12 @@ class Leases:
             files, questions = list(self._files.values()), list(self._questions.values())
         if files or questions:
             catalog.renew(files, questions)
+
+
+def release_dead(catalog: Catalog, folder: Path) -> None:
+    """Give back at once what processes of this machine had claimed when they died."""
+    dead = dead_owners(folder)
+    if dead:
+        catalog.release_own(dead)
+        for owner in dead:
+            forget_owner(folder, owner)

@@ -20,7 +20,7 @@ from hashtagd.stages.disk_troubles import (
 )
 from hashtagd.stages.effects import Content, Here
 from hashtagd.stages.job import Job, Pending, PendingXattr
-from hashtagd.stages.merge import Merged, Refused, merge
+from hashtagd.stages.merge import Merged, Refused, merge, merge_into_nothing
 from hashtagd.stages.xattrs import read_xattr
 
 #: no sidecar comes near it; a larger file is somebody's
@@ -128,13 +128,17 @@ def _decide_sidecar(
         prepare(job, record, artifact.content, here=None, ours=True)
         return
     if not isinstance(content, Content) or content.data is None:
-        return  # a link, a device or something huge: not ours
+        job.keep_edited(place)  # a link, a device or something huge: not ours
+        return
     if content.data == artifact.content:
         job.kept.append(record)
         return
     placeholder = artifact.is_placeholder is not None and artifact.is_placeholder(content.data)
-    if placeholder or job.known(place, sha256(content.data).hexdigest()) is not None:
+    known = job.known(place, sha256(content.data).hexdigest()) is not None
+    if placeholder or known or _is_remnant(job, place, content.data, artifact.content):
         prepare(job, record, artifact.content, here=content.here, ours=True)
+    else:
+        job.keep_edited(place)
 
 
 def _decide_merge(
@@ -144,6 +148,7 @@ def _decide_merge(
     if content is not None:
         if not isinstance(content, Content) or content.data is None:
             job.notes.append(foreign_sidecar(artifact.suffix, "it is no ordinary file"))
+            job.keep_edited(place)
             return
         here, data = content.here, content.data
         fingerprint = sha256(data).hexdigest()
@@ -151,6 +156,10 @@ def _decide_merge(
         ours = known is not None
         if known is not None and job.is_others(known, fingerprint):
             data = None  # every word of it is of another model: from scratch
+        elif not ours and _is_remnant(job, place, data, merge_into_nothing(artifact)):
+            data, ours = None, True
+    if not ours:
+        job.keep_edited(place)
     result = merge(data, artifact, ours=ours, exists=os.path.exists)
     if isinstance(result, Refused):
         job.notes.append(foreign_sidecar(artifact.suffix, result.reason))
@@ -159,3 +168,11 @@ def _decide_merge(
         prepare(job, record, result.content, here=here, ours=ours)
     elif ours:
         job.kept.append(job.record(writer, place, fingerprint))
+
+
+def _is_remnant(job: Job, place: Place, data: bytes, whole: bytes) -> bool:
+    """Tell whether bytes are what a power cut left of a file of ours: its beginning, zeros, or nothing.
+
+    No beginning of a JSON object is JSON, so this is no work of anybody.
+    """
+    return job.wrote(place) and whole.startswith(data.rstrip(b"\0"))

@@ -104,6 +104,17 @@ def tree_trouble(error: OSError) -> TryLater:
     )
 
 
+def tree_unknown() -> AskOperator:
+    """Say that a file was written to a tree which the settings do not name any more."""
+    return AskOperator(
+        "the settings no longer say where the tree of json-tree is",
+        does="hashtagd leaves the file there alone, and remembers that it is its own",
+        you="name json-tree among the writers again, with the `path` it had, or remove the files yourself",
+        scope=Scope.FILE,
+        kind="tree_unknown",
+    )
+
+
 def shared_stem(owner: str) -> AskOperator:
     """Say that another model file has the names of this one's sidecars."""
     return AskOperator(

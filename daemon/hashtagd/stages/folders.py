@@ -54,12 +54,14 @@ class Folders:
         is_model: Callable[[Place], bool],
         token: Callable[[], str],
         calls: Calls,
+        folder: type[Folder] = Folder,
     ) -> None:
         self._stack = stack
         self._clock = clock
         self._is_model = is_model
         self._token = token
         self._calls = calls
+        self._folder = folder
         self._opened: dict[Path, OpenedFolder] = {}
         #: by root: what stops every write there; the other files of the batch need not run into it
         self.troubles: dict[str, Trouble] = {}
@@ -80,7 +82,7 @@ class Folders:
         return self._opened[real]
 
     def _open(self, real: Path) -> OpenedFolder:
-        folder = self._stack.enter_context(Folder.open(real, token=self._token, calls=self._calls))
+        folder = self._stack.enter_context(self._folder.open(real, token=self._token, calls=self._calls))
         if not folder.is_at(real) or os.path.realpath(real) != str(real):
             raise OSError(errno.EAGAIN, "the folder was swapped for another")
         names = folder.names()

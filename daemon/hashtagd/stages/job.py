@@ -97,6 +97,17 @@ class Job:
             nsfw_level=nsfw_level,
         )
 
+    def keep_edited(self, place: Place) -> None:
+        """Keep the record of bytes of ours that somebody changed or replaced since: they may come back.
+
+        No other bytes become ours by it.
+        """
+        self.kept += [
+            replace(it, intended_sha256=None, intended_for=None)
+            for it in self.claim.publications
+            if it.place == place and it.written_sha256 is not None
+        ]
+
     def known(self, place: Place, fingerprint: str) -> Publication | None:
         """Find the record by which bytes at a place are ours, whatever model they tell of.
 
@@ -107,6 +118,10 @@ class Job:
         moved = [it for it in self.claim.twins if it.recognises(fingerprint)]
         mine = [it for it in (*at, *moved) if not self.is_others(it, fingerprint)]
         return next(iter([*mine, *at]), None)
+
+    def wrote(self, place: Place) -> bool:
+        """Tell whether we wrote at a place, whatever lies there now."""
+        return any(it.place == place for it in (*self.claim.publications, *self.claim.nearby))
 
     def is_others(self, known: Publication, fingerprint: str) -> bool:
         """Tell whether bytes of ours tell of another model."""

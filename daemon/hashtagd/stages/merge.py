@@ -59,7 +59,7 @@ def merge(
         a merge of its own result is `Unchanged`.
     """
     if existing is None:
-        return Merged(content=_written(_applied({}, artifact, ours=True, exists=exists), artifact.indent))
+        return Merged(content=merge_into_nothing(artifact))
     try:
         before = _parsed(existing)
         if isinstance(before, Refused):
@@ -73,6 +73,11 @@ def merge(
         return Merged(content=_written(after, artifact.indent))
     except RecursionError:
         return Refused(reason=_TOO_DEEP)
+
+
+def merge_into_nothing(artifact: JsonMerge) -> bytes:
+    """Give the bytes of a new file."""
+    return _written(_applied({}, artifact, ours=True, exists=_everything_exists), artifact.indent)
 
 
 def _parsed(existing: bytes) -> dict[str, Any] | Refused:

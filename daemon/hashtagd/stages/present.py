@@ -1,10 +1,12 @@
 """The picture that lies beside a model already, and those of ours that show another model and must go."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
 from hashtagd.core.artifacts import Target
+from hashtagd.core.place import Place
 from hashtagd.core.work import Publication
 from hashtagd.stages.decide import read
 from hashtagd.stages.effects import Content, Here
@@ -52,16 +54,16 @@ def look_for_picture(job: Job, opened: OpenedFolder) -> Present:
     One that somebody put there, or changed, counts whatever it shows.
     """
     place = job.claim.place
-    taken = {place.sibling(name).stem for name in opened.models_like(place)} - {place.stem}
     former: list[Former] = []
     passed: set[str] = set()
     while True:
-        name = opened.listing.picture_of(place.stem, is_taken=taken.__contains__, without=passed)
+        name = first_picture(place, opened, without=passed)
         if name is None:
             return Present(name=None, former=tuple(former))
         job.decided.add(place.sibling(name))
         found = _ours(job, name)
         if found is None:
+            job.keep_edited(place.sibling(name))
             return Present(name=name, former=tuple(former))
         known, fingerprint, here = found
         if not job.is_others(known, fingerprint):
@@ -70,6 +72,12 @@ def look_for_picture(job: Job, opened: OpenedFolder) -> Present:
             return Present(name=name, nsfw_level=level, former=tuple(former))
         former.append(Former(name=name, here=here, nsfw_level=known.nsfw_level))
         passed.add(name)
+
+
+def first_picture(place: Place, opened: OpenedFolder, *, without: Collection[str] = ()) -> str | None:
+    """Name the picture beside a model, whoever put it there; None: it has none."""
+    taken = {place.sibling(name).stem for name in opened.models_like(place)} - {place.stem}
+    return opened.listing.picture_of(place.stem, is_taken=taken.__contains__, without=without)
 
 
 def _ours(job: Job, name: str) -> tuple[Publication, str, Here] | None:

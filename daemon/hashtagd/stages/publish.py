@@ -5,50 +5,21 @@ wrote or edited is never replaced. Killed at any moment, the next run comes to t
 gone, what lies beside them is swept.
 """
 
-import secrets
-import stat
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
-from pathlib import Path
 from typing import Final
 
-from hashtagd.core.artifacts import Target
-from hashtagd.core.digests import Digests
 from hashtagd.core.place import Place
-from hashtagd.core.ports import Clock, Fetcher, Ledger, Locator, Pause, Stopping, Writer, WritesTree
+from hashtagd.core.ports import Clock, Fetcher, Ledger, Locator, Pause, Writer
 from hashtagd.core.troubles import Scope, Trouble
-from hashtagd.core.work import (
-    Advance,
-    Claim,
-    Defer,
-    Forget,
-    Outcome,
-    Park,
-    Publication,
-    Published,
-    Release,
-    Restart,
-    Stage,
-)
+from hashtagd.core.work import Advance, Claim, Defer, Outcome, Park, Published, Release, Restart
 from hashtagd.stages.calls import Calls
 from hashtagd.stages.commit import commit_pending, commit_rest
-from hashtagd.stages.disk_troubles import (
-    NO_PERMISSION,
-    ROOT_WAIT_S,
-    WRITE_ERROR,
-    WRITE_WAIT_S,
-    outside_root,
-)
-from hashtagd.stages.effects import sidecar_mode
-from hashtagd.stages.elsewhere import read_elsewhere
-from hashtagd.stages.folders import Folders
+from hashtagd.stages.disk_troubles import NO_PERMISSION, ROOT_WAIT_S, WRITE_ERROR, WRITE_WAIT_S
+from hashtagd.stages.ground import new_token
 from hashtagd.stages.job import Job
 from hashtagd.stages.opening import outcome_of, raise_if_exhausted, stamp_of
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
-from hashtagd.stages.plan import Planner
-from hashtagd.stages.sweep import sweep
-from hashtagd.stages.trees import Trees, sweep_tree_file
+from hashtagd.stages.planning import Planning
 
 #: somebody wrote at a final name while we prepared: look again when the dust has settled
 _CONFLICT_WAIT_S: Final = 2.0
@@ -79,18 +50,21 @@ class PublishStage:
         clock: Clock,
         pause: Pause,
         is_model: Callable[[Place], bool],
-        token: Callable[[], str] = lambda: secrets.token_hex(8),
+        token: Callable[[], str] = new_token,
         calls: Calls | None = None,
     ) -> None:
-        self._writers = writers
-        self._locator = locator
         self._ledger = ledger
-        self._clock = clock
-        self._pause = pause
-        self._fetcher = fetcher
-        self._is_model = is_model
-        self._token = token
-        self._calls = calls or Calls()
+        self._locator = locator
+        self._planning = Planning(
+            writers=writers,
+            locator=locator,
+            fetcher=fetcher,
+            clock=clock,
+            pause=pause,
+            is_model=is_model,
+            token=token,
+            calls=calls or Calls(),
+        )
 
     def run(self, claims: Sequence[Claim]) -> list[Outcome]:
         """Publish a batch; returns one outcome per claim, same order.
@@ -103,84 +77,12 @@ class PublishStage:
         Repeats:
             over unchanged things: nothing is written, fetched or intended.
         """
-        with ExitStack() as stack:
-            folders = Folders(
-                stack, clock=self._clock, is_model=self._is_model, token=self._token, calls=self._calls
-            )
-            trees = Trees(stack, clock=self._clock, token=self._token, calls=self._calls)
-            plans = [self._plan(claim, folders, trees) for claim in claims]
+        with self._planning.batch() as batch:
+            plans = [self._planning.plan(claim, batch) for claim in claims]
             fenced = self._intend([plan for plan in plans if isinstance(plan, Job) and plan.writes])
             outcomes = [self._finish(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
         raise_if_exhausted(outcomes)
         return outcomes
-
-    def _plan(self, claim: Claim, folders: Folders, trees: Trees) -> Job | Outcome:
-        if claim.digests is None and claim.stage is not Stage.SWEEP:
-            raise ValueError("a file is published before it has hashes")
-        known = folders.troubles.get(claim.place.root)
-        if known is not None or self._pause.stopping:
-            return Release() if known is None else _deferred(known)
-        try:
-            path = self._locator.locate(claim.place)
-            if claim.digests is None or claim.stage is Stage.SWEEP:
-                return sweep(path, claim, folders, partial(self._sweep_tree_file, trees))
-            return self._plan_at(path, claim, claim.digests, folders, trees)
-        except Stopping:
-            return Release()
-        except Trouble as trouble:
-            return Release(trouble=trouble)
-        except OSError as error:
-            return outcome_of(error, claim, self._locator, wait_s=WRITE_WAIT_S)
-
-    def _plan_at(
-        self, path: Path, claim: Claim, digests: Digests, folders: Folders, trees: Trees
-    ) -> Job | Outcome:
-        opened = folders.at(path, claim.place)
-        if opened is None:
-            return Advance(facts=Published(publications=claim.publications, trouble=outside_root()))
-        status = opened.folder.look(claim.place.name)
-        if not stat.S_ISREG(status.st_mode):
-            return Forget()
-        stamp = stamp_of(status, claim.stamp)
-        if stamp != claim.stamp:
-            return Restart(stamp=stamp)
-        job = Job(
-            claim=claim,
-            sha256=digests.sha256,
-            folder=opened.folder,
-            mode=sidecar_mode(status.st_mode),
-            is_model=self._is_model,
-        )
-        target = Target(
-            place=claim.place,
-            path=path,
-            stamp=claim.stamp,
-            digests=digests,
-            header=claim.header,
-            first_seen_at=claim.first_seen_at,
-            answered=claim.answered,
-            checked_at=claim.checked_at,
-        )
-        writers = self._writers_of(claim)
-        planner = Planner(self._fetcher, partial(read_elsewhere, self._locator, folders), trees)
-        owner = opened.owner_of_sidecars(claim.place)
-        if owner == claim.place.name:
-            planner.fill(job, writers, target, opened)
-        else:
-            planner.fill_without_sidecars(job, writers, target, owner)
-        for trouble in job.failures:
-            if trouble.scope is Scope.ROOT:
-                folders.troubles[claim.place.root] = trouble
-        return job
-
-    def _writers_of(self, claim: Claim) -> Sequence[Writer]:
-        return self._writers.get(claim.place.root, self._writers.get(None, ()))
-
-    def _sweep_tree_file(self, trees: Trees, claim: Claim, known: Publication) -> bool:
-        """Sweep what lies in a tree; returns False for everything else, and for what is not ours."""
-        kept = {it.name: it.tree for it in self._writers_of(claim) if isinstance(it, WritesTree)}
-        mine = known.place == claim.place and known.writer in kept
-        return mine and sweep_tree_file(trees, kept[known.writer], known)
 
     def _intend(self, jobs: Sequence[Job]) -> frozenset[int]:
         """Commit what is about to be written; merges into others' files never become ours."""

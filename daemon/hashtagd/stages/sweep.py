@@ -6,7 +6,6 @@ kill in between repeats the look and loses nothing.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 from hashtagd.core.troubles import Scope, Trouble
@@ -20,9 +19,9 @@ from hashtagd.stages.disk_troubles import (
     is_exhausted,
     tree_trouble,
 )
-from hashtagd.stages.effects import Content, Here
+from hashtagd.stages.effects import Here
 from hashtagd.stages.folders import Folders, OpenedFolder
-from hashtagd.stages.present import PICTURE_LIMIT_BYTES
+from hashtagd.stages.ours import judge, remove_ours
 
 
 def sweep(
@@ -76,16 +75,11 @@ def _remove(opened: OpenedFolder, claim: Claim, known: Publication, twins: Seque
     in_folder = (place.root, place.folder) == (claim.place.root, claim.place.folder)
     if not in_folder or not place.name.startswith(claim.place.stem + ".") or opened.is_model(place):
         return False
-    content = folder.read(place.name, PICTURE_LIMIT_BYTES)
-    if not isinstance(content, Content) or content.data is None:
-        return False
-    if not known.recognises(sha256(content.data).hexdigest()):
+    judged = judge(folder, place.name, [known])
+    if judged.here is not None and _is_shared(opened, claim, known, twins, judged.here):
         return False
     # what somebody put there in the meantime is theirs
-    if _is_shared(opened, claim, known, twins, content.here) or folder.here(place.name) != content.here:
-        return False
-    folder.remove(place.name)
-    return True
+    return remove_ours(folder, place.name, judged)
 
 
 def _is_shared(

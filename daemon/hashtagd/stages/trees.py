@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path, PurePath
+from typing import ClassVar
 
 from hashtagd.core.artifacts import TreeFile, in_tree
 from hashtagd.core.place import Place
 from hashtagd.core.ports import Clock
+from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.work import Publication
 from hashtagd.stages.calls import Calls, if_supported
 from hashtagd.stages.decide import SIDECAR_LIMIT_BYTES, fits
@@ -27,10 +29,14 @@ from hashtagd.stages.disk_troubles import (
 from hashtagd.stages.effects import Content, Folder, sweep_temporary
 from hashtagd.stages.folders import SWEEP_AGE_S
 from hashtagd.stages.job import Job, Pending
+from hashtagd.stages.ours import Judged, judge
 
 
 class Trees:
     """Opens the folders of trees that a batch needs; the stack closes them."""
+
+    #: how folders are opened
+    kind: ClassVar[type[Folder]] = Folder
 
     def __init__(self, stack: ExitStack, *, clock: Clock, token: Callable[[], str], calls: Calls) -> None:
         self._stack = stack
@@ -52,7 +58,7 @@ class Trees:
         Raises:
             OSError: it is not there, or a link inside the tree leads away.
         """
-        top = Path(os.path.realpath(_expanded(tree)))
+        top = _top(tree)
         path = top.joinpath(*place.folder.split("/"))
         if path in self._opened:
             return self._opened[path]
@@ -60,13 +66,29 @@ class Trees:
             self._make(top, path, mode | (mode & 0o444) >> 2)
         if os.path.realpath(path) != str(path):
             raise OSError(errno.ELOOP, "a link inside the tree leads away")
-        folder = self._stack.enter_context(Folder.open(path, token=self._token, calls=self._calls))
-        if not folder.is_at(path):
-            raise OSError(errno.EAGAIN, "the folder was swapped for another")
+        folder = self._open(top, path)
         older_than_s = self._clock.now().timestamp() - SWEEP_AGE_S
         sweep_temporary(folder, folder.names(), older_than_s=older_than_s)
         self._opened[path] = folder
         return folder
+
+    def remove_empty(self, tree: PurePath, place: Place) -> None:
+        """Remove the folders around a place that hold nothing any more, and the tree itself never."""
+        path = _top(tree).joinpath(*place.folder.split("/"))
+        with suppress(OSError):  # one that still holds something stays, and so do those around it
+            for depth in range(place.folder.count("/") + 1):
+                folder = (path, *path.parents)[depth]
+                folder.rmdir()
+                self._opened.pop(folder, None)
+
+    def _open(self, _top: Path, path: Path) -> Folder:
+        folder = self._enter(self.kind, path)
+        if not folder.is_at(path):
+            raise OSError(errno.EAGAIN, "the folder was swapped for another")
+        return folder
+
+    def _enter(self, kind: type[Folder], path: Path) -> Folder:
+        return self._stack.enter_context(kind.open(path, token=self._token, calls=self._calls))
 
     def _make(self, top: Path, path: Path, mode: int) -> None:
         for folder in (*reversed([it for it in path.parents if it.is_relative_to(top)]), path):
@@ -138,15 +160,26 @@ def sweep_tree_file(trees: Trees, tree: PurePath, known: Publication) -> bool:
         return False
     folder.remove(place.name)
     folder.flush()
-    _remove_empty(Path(os.path.realpath(_expanded(tree))), place)
+    trees.remove_empty(tree, place)
     return True
 
 
-def _remove_empty(top: Path, place: Place) -> None:
-    with suppress(OSError):  # one that still holds something stays, and so do those around it
-        parts = place.folder.split("/")
-        for depth in range(len(parts), 0, -1):
-            top.joinpath(*parts[:depth]).rmdir()
+def judge_tree_file(trees: Trees, tree: PurePath, model: Place, records: Sequence[Publication]) -> Judged:
+    """Compare the file of a model in a tree with what we know we wrote there.
+
+    Raises:
+        OSError: the tree could not be looked at.
+    """
+    place = in_tree(model)
+    try:
+        return judge(trees.folder_of(tree, place, mode=None), place.name, records)
+    except (FileNotFoundError, NotADirectoryError):
+        return Judged(state=SidecarState.MISSING)
+
+
+def path_in_tree(tree: PurePath, model: Place) -> str:
+    """Say where the file of a model lies in a tree, for people."""
+    return (tree / in_tree(model).relpath).as_posix()
 
 
 def _is_ours(data: bytes, known: Sequence[Publication]) -> bool:
@@ -154,8 +187,8 @@ def _is_ours(data: bytes, known: Sequence[Publication]) -> bool:
     return any(it.recognises(fingerprint) for it in known)
 
 
-def _expanded(tree: PurePath) -> Path:
+def _top(tree: PurePath) -> Path:
     try:
-        return Path(tree).expanduser()
+        return Path(os.path.realpath(Path(tree).expanduser()))
     except RuntimeError as error:  # nobody knows where home is
         raise OSError(errno.ENOENT, "there is no home folder") from error

@@ -49,7 +49,7 @@ def write_xattr(fd: int, attribute: Xattr) -> bool:
 
 
 def remove_xattr(fd: int, key: str) -> None:
-    """Remove the attribute; one that is gone already is no error.
+    """Take an attribute away; one that is not there is no error.
 
     Raises:
         OSError: as `removexattr` says.

@@ -1,0 +1,61 @@
+"""A folder in which nothing changes: what would be written is kept in memory instead."""
+
+import errno
+import os
+from dataclasses import dataclass
+
+from hashtagd.stages.effects import Folder, Here, Prepared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed(Prepared):
+    """A file that would have been prepared."""
+
+    content: bytes
+
+
+class UntouchedFolder(Folder):
+    """Reads like any folder, and takes every change for done without making it."""
+
+    def try_out(self) -> None:
+        """Find out whether a file could be created here, as far as looking tells.
+
+        Raises:
+            OSError: no.
+        """
+        if os.fstatvfs(self._fd).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, "the file system is mounted read-only")
+        if not os.access(".", os.W_OK, dir_fd=self._fd, effective_ids=True):
+            raise OSError(errno.EACCES, "the folder may not be written to")
+
+    def prepare(self, name: str, content: bytes, *, mode: int, instead_of: Here | None) -> Proposed:  # noqa: ARG002 - as the real one
+        """Keep the content.
+
+        Raises:
+            OSError: as `try_out` says.
+        """
+        self.try_out()
+        return Proposed(folder=self, temporary="", name=name, instead_of=instead_of, content=content)
+
+    def rename(self, old: str, new: str) -> None:
+        """Change nothing."""
+
+    def remove(self, name: str) -> None:
+        """Change nothing."""
+
+    def flush(self) -> None:
+        """Flush nothing."""
+
+
+class UnmadeFolder(UntouchedFolder):
+    """A folder that would be made: it holds nothing. What is open is the one that it would be made in."""
+
+    def names(self) -> frozenset[str]:
+        """List nothing."""
+        return frozenset()
+
+    def here(self, name: str) -> None:
+        """Find nothing."""
+
+    def read(self, name: str, limit_bytes: int) -> None:
+        """Find nothing."""
