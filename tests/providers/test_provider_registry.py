@@ -37,7 +37,9 @@ def test_every_provider_answers_every_subject_once(name: str, tmp_path: Path) ->
         provider.close()
         assert provider.name == name
         assert provider.batch_limit >= 1
-        assert provider.origin == (site.url if name in NETWORK else None)
+        # a database has a gate under its own name; the file's own header can always answer
+        own = {"archive-db": "archive-db", "header": None}
+        assert provider.origin == (site.url if name in NETWORK else own[name])
         assert sorted(text for text, _ in answers) == [sha(1), sha(2)]
         assert all(isinstance(answer, Found | Absent | Trouble) for _, answer in answers)
         assert (name in NETWORK) == bool(site.requests)
