@@ -267,6 +267,8 @@ def run_once(home: Home, **environ: str) -> dict[str, Any]:
 def status_of(home: Home) -> dict[str, Any]:
     """Run `status --json`."""
     done = run_command(home, "status", "--json")
+    while "the catalog has shape" in done.stderr:  # a daemon that starts just now is making it
+        done = run_command(home, "status", "--json")
     assert done.returncode == 0, done.stderr
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
