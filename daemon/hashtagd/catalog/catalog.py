@@ -33,10 +33,12 @@ from hashtagd.catalog.questions import Wanted
 from hashtagd.catalog.reports import Reports
 from hashtagd.catalog.rows import chunks
 from hashtagd.catalog.storable import is_storable
+from hashtagd.catalog.transfers import Transfers
 from hashtagd.catalog.wishes import Wishes
 from hashtagd.core.chain import Chain
 from hashtagd.core.place import Place, Sighting
 from hashtagd.core.ports import Clock
+from hashtagd.core.transfer import TransferClaim
 from hashtagd.core.work import Claim, HashKind, Outcome, Publication, QuestionClaim, Stage, Waiting
 
 
@@ -64,6 +66,7 @@ class Catalog:
         self.scans = ScanMemory(database)
         self.wishes = Wishes(database)
         self.peeks = Peeks(database)
+        self.transfers = Transfers(database, owner)
         self._chance = chance
         self._quiet_s = dict(quiet_s or {})
 
@@ -165,9 +168,16 @@ class Catalog:
         """Commit what is about to be written; returns the ids of the files whose claim still holds."""
         return self.database.write(lambda it, _now: publications.intend(it, intentions))
 
-    def renew(self, file_claims: Sequence[Claim], question_claims: Sequence[QuestionClaim] = ()) -> None:
+    def renew(
+        self,
+        file_claims: Sequence[Claim],
+        question_claims: Sequence[QuestionClaim] = (),
+        transfer_claims: Sequence[TransferClaim] = (),
+    ) -> None:
         """Lengthen the leases of claims that still hold."""
-        self.database.write(lambda it, now: claims.renew(it, now, file_claims, question_claims))
+        self.database.write(
+            lambda it, now: claims.renew(it, now, file_claims, question_claims, transfer_claims)
+        )
 
     def release_own(self, dead_owners: Sequence[str]) -> int:
         """End the leases of processes that are known to be dead; what they tried counts."""
@@ -235,6 +245,7 @@ class Catalog:
 
     def retry(self, places: Sequence[Place] | None = None) -> int:
         """Wake parked and troubled files and their questions; None: all of them, and every gate."""
+        self.transfers.retry(places)
         return self.database.write(lambda it, now: wakes.retry(it, now, places))
 
     def rehash(self, roots: Sequence[str]) -> int:

@@ -24,13 +24,16 @@ from hashtagd.catalog.rows import (
 from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, shown
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
 from hashtagd.catalog.tables import file, question
+from hashtagd.catalog.transfer_table import transfer
 from hashtagd.catalog.written import with_written
 from hashtagd.core import schedule
+from hashtagd.core.transfer import TransferClaim
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Claim, QuestionClaim, Stage
 
 #: from so many charged attempts on, a row is suspected of killing the process
 _ALONE_FROM: Final = 2
+_LEASED: Final = (file, question, transfer)
 
 
 def _names(stages: Collection[Stage]) -> list[str]:
@@ -113,13 +116,18 @@ def lease_values(table: Table, owner: str, now: datetime) -> dict[str, Any]:
 
 
 def renew(
-    connection: Connection, now: datetime, files: Sequence[Claim], questions: Sequence[QuestionClaim]
+    connection: Connection,
+    now: datetime,
+    files: Sequence[Claim],
+    questions: Sequence[QuestionClaim],
+    transfers: Sequence[TransferClaim],
 ) -> None:
     """Lengthen leases whose fence still holds."""
     until = now + timedelta(seconds=schedule.LEASE_S)
     for table, held in (
         (file, [(claim.file_id, claim.fence) for claim in files]),
         (question, [(claim.question_id, claim.fence) for claim in questions]),
+        (transfer, [(claim.transfer_id, claim.fence) for claim in transfers]),
     ):
         statement = (
             update(table)
@@ -155,7 +163,7 @@ def held_rows(
 def release(connection: Connection, owners: Sequence[str]) -> int:
     """End the leases of owners that are dead; what they tried stays charged. Returns how many there were."""
     ended = 0
-    for table in (file, question):
+    for table in _LEASED:
         ended += connection.execute(
             update(table).where(table.c.lease_owner.in_(owners)).values(**NO_LEASE)
         ).rowcount
@@ -166,7 +174,7 @@ def lease_owners(connection: Connection) -> frozenset[str]:
     """List who holds leases, in time or not."""
     return frozenset(
         owner
-        for table in (file, question)
+        for table in _LEASED
         for owner in connection.execute(
             select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)).distinct()
         ).scalars()

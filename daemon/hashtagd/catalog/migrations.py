@@ -1,6 +1,7 @@
 """The shape of the store, step by step. Steps are only ever appended; one that was released is never changed.
 
-Each step and its number are one transaction: a kill leaves it done or not done, and the next start goes on.
+Each step and its number are one transaction, and all steps of a new store are one: a kill leaves them done or
+not done, and the next start goes on.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Table, func, inspect, select, text
 
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.tables import metadata, schema_version
+from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core.troubles import AskOperator, Scope
 
 Step = Callable[[Connection], None]
@@ -41,7 +43,15 @@ where f.gone_at is null
 
 
 def _tables(connection: Connection) -> None:
-    tables = [table for table in metadata.sorted_tables if table is not schema_version]
+    later = (schema_version, transfer)
+    _make(connection, [table for table in metadata.sorted_tables if table not in later])
+
+
+def _transfers(connection: Connection) -> None:
+    _make(connection, [transfer])
+
+
+def _make(connection: Connection, tables: Sequence[Table]) -> None:
     if connection.dialect.name == "postgresql":
         _share_conditions(tables)
     metadata.create_all(connection, tables)
@@ -62,7 +72,7 @@ def _model_view(connection: Connection) -> None:
     connection.execute(text(_MODEL_VIEW))
 
 
-STEPS: Final[tuple[Step, ...]] = (_tables, _model_view)
+STEPS: Final[tuple[Step, ...]] = (_tables, _model_view, _transfers)
 
 
 def migrate(database: Database, steps: Sequence[Step] = STEPS) -> None:
@@ -73,8 +83,10 @@ def migrate(database: Database, steps: Sequence[Step] = STEPS) -> None:
     """
     done = database.read(lambda connection, _now: _version(connection))
     _refuse_newer(done, len(steps))
-    for number in range(done + 1, len(steps) + 1):
-        database.write(partial(_take, number=number, steps=steps))
+    # nobody who looks at a store that is being made finds half of it
+    turns = [range(1, len(steps) + 1)] if done == 0 else [[it] for it in range(done + 1, len(steps) + 1)]
+    for numbers in turns:
+        database.write(partial(_take, numbers=numbers, steps=steps))
 
 
 def is_made(database: Database, steps: Sequence[Step] = STEPS) -> bool:
@@ -96,16 +108,17 @@ def is_made(database: Database, steps: Sequence[Step] = STEPS) -> bool:
     return done > 0
 
 
-def _take(connection: Connection, now: datetime, *, number: int, steps: Sequence[Step]) -> None:
+def _take(connection: Connection, now: datetime, *, numbers: Sequence[int], steps: Sequence[Step]) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     done = _version(connection)
     _refuse_newer(done, len(steps))
-    if done >= number:
-        return  # another process was faster
-    schema_version.create(connection, checkfirst=True)
-    steps[number - 1](connection)
-    connection.execute(schema_version.insert().values(version=number, applied_at=now))
+    for number in numbers:
+        if done >= number:
+            continue  # another process was faster
+        schema_version.create(connection, checkfirst=True)
+        steps[number - 1](connection)
+        connection.execute(schema_version.insert().values(version=number, applied_at=now))
 
 
 def _version(connection: Connection) -> int:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, tru
 
 from hashtagd.catalog.rows import ABOUT_FILE, NO_FACTS, NO_LEASE, NO_TROUBLE, chunks
 from hashtagd.catalog.tables import file, gate, question
+from hashtagd.catalog.transfer_table import transfer
 from hashtagd.catalog.waking import wake_publish
 from hashtagd.core import schedule
 from hashtagd.core.place import Place
@@ -92,6 +93,8 @@ def absurd_times(now: datetime) -> list[tuple[Any, ColumnElement[bool], dict[str
         (file, file.c.lease_until > held, {"lease_until": now}),
         (question, question.c.due_at > late, {"due_at": now, "pull_at": now}),
         (question, question.c.lease_until > held, {"lease_until": now}),
+        (transfer, transfer.c.due_at > late, {"due_at": now}),
+        (transfer, transfer.c.lease_until > held, {"lease_until": now}),
         (gate, gate.c.opens_at > late, {"opens_at": None}),
         (gate, gate.c.probe_until > held, {"probe_until": None}),
         (gate, gate.c.refilled_at > held, {"refilled_at": now}),

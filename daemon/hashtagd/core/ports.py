@@ -4,14 +4,16 @@ Siblings never import each other: a stage knows a provider, a writer or the disk
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from hashtagd.core.artifacts import Artifact, Target
-from hashtagd.core.card import Card
+from hashtagd.core.card import Card, DownloadUrl
 from hashtagd.core.place import Place
+from hashtagd.core.transfer import Begun
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Absent, Claim, Found, Publication, Subject
 
@@ -171,6 +173,49 @@ class Fetcher(Protocol):
         Raises:
             Trouble: TryLater with scope `provider` when the host's gate is closed or was closed by this;
                 GiveUp with scope `file` when this address will never give a picture.
+        """
+        ...
+
+
+class Incoming(Protocol):
+    """The bytes of a model file on their way to us."""
+
+    @property
+    def offset(self) -> int:
+        """Where in the file they begin: where was asked for, or 0 where the server began anew."""
+        ...
+
+    @property
+    def total_bytes(self) -> int | None:
+        """How long the whole file is by the word of the server; None: it does not say."""
+        ...
+
+    @property
+    def etag(self) -> str | None:
+        """What the server calls this form of the file; None without a strong name."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes in order; an end without a trouble is what the server calls the end.
+
+        Raises:
+            TryLater: scope `file`, kind `cut`: the connection broke; what came is good.
+        """
+        ...
+
+
+class Downloader(Protocol):
+    """Fetches model files from their sites and from strangers' mirrors, safely."""
+
+    def open(
+        self, source: DownloadUrl, *, offset: int, begun: Begun | None
+    ) -> AbstractContextManager[Incoming]:
+        """Ask for the bytes of a source from an offset on; what `begun` tells of serves as the condition.
+
+        Raises:
+            Trouble: TryLater with scope `provider` where the host's gate is closed, or was closed by this;
+                any trouble of scope `file` where it is this file that this source does not give.
+            Stopping: a stop was requested.
         """
         ...
 

@@ -25,6 +25,10 @@ class Timer(threading.local):
         finally:
             self._ends_s = None
 
+    def restart(self, total_s: float) -> None:
+        """Let what is left of the exchange take so long from now on."""
+        self._ends_s = self._clock.monotonic_s() + total_s
+
     def clip(self, timeout_s: float | None, error: type[httpcore.TimeoutException]) -> float | None:
         """Shorten a wait to what is left of the whole.
 

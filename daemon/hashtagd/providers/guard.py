@@ -1,7 +1,7 @@
 """Where a stranger's address may lead: judged before anything is connected to.
 
-Preview addresses come from people we do not know. None of them may make this machine talk to itself, to its
-neighbours or to a cloud's inner services.
+Addresses of previews and mirrors come from people we do not know. None of them may make this machine talk to
+itself, to its neighbours or to a cloud's inner services.
 """
 
 import ipaddress
@@ -96,8 +96,8 @@ def check_location(location: str) -> None:
 def refused(why: str) -> GiveUp:
     """Name an address that is not asked for."""
     return GiveUp(
-        f"a preview's address was refused: {why}",
-        does="hashtagd does not fetch it, and tries the next picture",
+        f"an address was refused: {why}",
+        does="hashtagd does not fetch it, and tries the next one, if there is one",
         you="if you trust the host, add its origin to `network.allowed_origins`",
         scope=Scope.FILE,
         kind="address_refused",
@@ -113,7 +113,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         raise refused("it is malformed") from None
     if not usable:
-        raise refused("it names no host, or no scheme that pictures come by")
+        raise refused("it names no host, or no scheme that files come by")
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
         raise refused("it carries a user name or a password")
     return parts

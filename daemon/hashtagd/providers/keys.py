@@ -20,18 +20,16 @@ class LookupKey:
     def __init__(self, origin: str, surroundings: Surroundings) -> None:
         self._origin = origin
         self._tell = surroundings.tell
-        self._value = "" if surroundings.key is None else surroundings.key.get_secret_value().strip()
+        self._value = key_for(origin, surroundings)
         self._insisted = False
-        if urlsplit(origin).scheme != "https" and urlsplit(origin).hostname not in _LOOPBACK:
-            self._value = ""  # never in clear over a network
-        if not (self._value.isascii() and self._value.isprintable()) or " " in self._value:
+        if not is_well_formed(self._value):
             self._value = ""
             self._aside(verdicts.key_malformed(origin))
 
     @property
     def headers(self) -> dict[str, str]:
         """The header to send, or nothing."""
-        return {"Authorization": f"Bearer {self._value}"} if self._value and self._insisted else {}
+        return bearer(self._value) if self._insisted else {}
 
     def refused(self) -> bool:
         """Note a refusal; returns True when the question may be put again, now with or without the key."""
@@ -46,3 +44,21 @@ class LookupKey:
 
     def _aside(self, trouble: Trouble) -> None:
         self._tell("key_put_aside", {"origin": self._origin, "reason": trouble.kind})
+
+
+def key_for(origin: str, surroundings: Surroundings) -> str:
+    """Give the key that may be shown to an origin, or nothing: never in clear over a network."""
+    parts = urlsplit(origin)
+    if surroundings.key is None or (parts.scheme != "https" and parts.hostname not in _LOOPBACK):
+        return ""
+    return surroundings.key.get_secret_value().strip()
+
+
+def is_well_formed(key: str) -> bool:
+    """Tell whether a key can be one; what else it might be would end or change the request."""
+    return key.isascii() and key.isprintable() and " " not in key
+
+
+def bearer(key: str) -> dict[str, str]:
+    """Give the header that shows a key; none without one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}

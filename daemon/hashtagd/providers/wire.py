@@ -46,8 +46,12 @@ class Limits:
     read_s: float = 30.0
     #: from the first byte sent to the last byte read
     total_s: float = 90.0
+    #: for bodies that may take hours: how long they may take after the head, which has `total_s` for itself
+    body_s: float | None = None
     #: after decoding
     body_bytes: int = 16 * 1024 * 1024
+    #: what one read from the connection asks for at least; the library's own 64 KiB make large files slow
+    step_bytes: int = 0
 
 
 class Wire:
@@ -72,7 +76,8 @@ class Wire:
         self.limits = limits or Limits()
         self._timer = Timer(clock)
         trust = _Trust(ssl_context)
-        backend = _Backend(self._timer, trust, resolve or addresses_of, None if proxy else check)
+        allowed = None if proxy else check
+        backend = _Backend(self._timer, trust, resolve or addresses_of, allowed, self.limits.step_bytes)
         common: dict[str, Any] = {
             # trusts nobody: the real one is put in its place when the first secure connection is made
             "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
@@ -108,6 +113,8 @@ class Wire:
                 extensions={"timeout": waits.as_dict()},
             )
             with contextlib.closing(self._transport.handle_request(request)) as response:
+                if limits.body_s is not None:
+                    self._timer.restart(limits.body_s)
                 yield response
 
 
@@ -214,13 +221,15 @@ class _Trust:
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, timer: Timer, trust: _Trust) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, timer: Timer, trust: _Trust, step_bytes: int) -> None:
         self._inner = inner
         self._timer = timer
         self._trust = trust
+        self._step_bytes = step_bytes
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._timer.clip(timeout, httpcore.ReadTimeout))
+        step_bytes = max(max_bytes, self._step_bytes)
+        return self._inner.read(step_bytes, self._timer.clip(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, self._timer.clip(timeout, httpcore.WriteTimeout))
@@ -236,18 +245,21 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         left_s = self._timer.clip(timeout, httpcore.ConnectTimeout)
         inner = self._inner.start_tls(self._trust.context(), server_hostname, left_s)
-        return _Stream(inner, self._timer, self._trust)
+        return _Stream(inner, self._timer, self._trust, self._step_bytes)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - the base class has it so
         return self._inner.get_extra_info(info)
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, timer: Timer, trust: _Trust, resolve: Resolve, check: Check | None) -> None:
+    def __init__(
+        self, timer: Timer, trust: _Trust, resolve: Resolve, check: Check | None, step_bytes: int
+    ) -> None:
         self._timer = timer
         self._trust = trust
         self._resolve = resolve
         self._check = check
+        self._step_bytes = step_bytes
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -270,7 +282,7 @@ class _Backend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 trouble = error
             else:
-                return _Stream(inner, self._timer, self._trust)
+                return _Stream(inner, self._timer, self._trust, self._step_bytes)
         raise trouble or httpcore.ConnectError("the name has no address")
 
     def _addresses(self, host: str, port: int) -> Sequence[str]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.core.transfer import TransferClaim
 from hashtagd.core.work import Claim, QuestionClaim
 from hashtagd.service.lock import dead_owners, forget_owner
 
@@ -17,6 +18,7 @@ class Leases:
         self._lock = threading.Lock()
         self._files: dict[int, Claim] = {}
         self._questions: dict[int, QuestionClaim] = {}
+        self._transfers: dict[int, TransferClaim] = {}
         self._lanes_at_work = 0
 
     @contextmanager
@@ -60,12 +62,24 @@ class Leases:
                 for claim in claims:
                     self._questions.pop(claim.question_id, None)
 
+    @contextmanager
+    def hold_transfer(self, claim: TransferClaim) -> Iterator[None]:
+        """Keep the lease of this transfer alive inside the block."""
+        with self._lock:
+            self._transfers[claim.transfer_id] = claim
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._transfers.pop(claim.transfer_id, None)
+
     def renew(self, catalog: Catalog) -> None:
         """Renew every lease that is held; claims that ended in between are left out by their fence."""
         with self._lock:
             files, questions = list(self._files.values()), list(self._questions.values())
-        if files or questions:
-            catalog.renew(files, questions)
+            transfers = list(self._transfers.values())
+        if files or questions or transfers:
+            catalog.renew(files, questions, transfers)
 
 
 def release_dead(catalog: Catalog, folder: Path) -> None:
