@@ -1,4 +1,4 @@
-"""`hashtagd get` against the stand-in, with real files; the daemon's side of it is in the tests of whole runs."""
+"""`hashtagd get` against the stand-in, with real files; the daemon has its part in whole runs."""
 
 import hashlib
 import json
@@ -123,7 +123,7 @@ def test_an_open_file_is_fetched_without_the_key(home: Home, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    "facts, said",
     [
         ({"archived": True}, "archived"),
         ({"generation_only": True}, "does not allow downloads"),

@@ -4,7 +4,7 @@ from hashtagd.core.destinations import folder_key, folder_names
 
 
 @pytest.mark.parametrize(
-    ("kind", "file_type", "key"),
+    "kind, file_type, key",
     [
         ("LORA", "Model", "loras"),
         ("LoCon", "Model", "loras"),

@@ -6,7 +6,7 @@ from hashtagd.core.filenames import LONGEST_NAME_BYTES, numbered, safe_name
 
 
 @pytest.mark.parametrize(
-    ("name", "safe"),
+    "name, safe",
     [
         ("ink wash.safetensors", "ink wash.safetensors"),
         ("../../etc/passwd", "passwd"),

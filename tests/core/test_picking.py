@@ -70,7 +70,7 @@ def test_precision_and_format_are_compared_as_people_write_them() -> None:
 
 @pytest.mark.parametrize("raw", [{}, {"files": None}, {"files": [{"id": 1, "metadata": {"fp": 16}}]}])
 def test_what_does_not_fit_is_answered_with_what_there_is(raw: dict[str, object]) -> None:
-    with pytest.raises(GiveUp, match="1 m.safetensors") as refused:
+    with pytest.raises(GiveUp, match=r"1 m\.safetensors") as refused:
         pick_file(card(file(1), raw=raw), Choice(fp="fp16"))
     assert refused.value.kind == "no_such_file"
 
