@@ -67,6 +67,7 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
             "pid": pid or None,
             "well": running.get("well"),
             "reasons": running.get("reasons", []),
+            "paused": running.get("paused"),
         },
         "roots": [
             _root(name, counts.get(name), plan, seen.get(name), running.get("watch", {})) for name in names
@@ -149,6 +150,8 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
     click.echo(_daemon_line(facts["daemon"]))
     for reason in facts["daemon"]["reasons"]:
         click.echo(f"  not well: {safe(reason)}")
+    if facts["daemon"]["paused"]:
+        click.echo(f"  {safe(facts['daemon']['paused'])}")
     states = ", ".join(f"{count} {state}" for state, count in facts["states"].items() if count)
     click.echo(f"files: {states or 'none yet'}")
     if facts["roots"]:

@@ -19,6 +19,7 @@ from hashtagd.service.known_roots import remember_roots
 from hashtagd.service.lanes import Lane, Work, survived
 from hashtagd.service.leases import Leases, release_dead
 from hashtagd.service.lock import DaemonLock, OwnerFile
+from hashtagd.service.manners import PAUSED
 from hashtagd.service.memory import trimmer
 from hashtagd.service.nudging import Nudger
 from hashtagd.service.once import OnceJudge
@@ -75,6 +76,7 @@ class Service:
             pause=process.pause,
             tell=process.tell,
         )
+        self._manners = parts.make_manners(loaded, process.clock, process.pause, self._tell_pause)
         self._works = make_works(
             loaded,
             process.plan.folders,
@@ -117,6 +119,7 @@ class Service:
             clock=process.clock,
             pause=process.pause,
             tell=process.tell,
+            paused=lambda: PAUSED if self._manners.paused else None,
         )
         supervisor = Supervisor(
             crew,
@@ -163,6 +166,7 @@ class Service:
             question_ended=lambda claim, outcome: tell_answer(process.tell, claim, outcome),
             wake=self._wake_lanes,
             rearm=self._observer.rearm,
+            polite=self._manners.wait,
         )
 
     def _make_downloads(self) -> Downloads:
@@ -254,8 +258,11 @@ class Service:
             "paths": {folder.name: str(folder.path) for folder in folders},
         }
 
+    def _tell_pause(self, paused: bool) -> None:  # noqa: FBT001 - the only word of a callback
+        self._process.tell("hashing_paused" if paused else "hashing_resumed")
+
     def _status_line(self) -> str:
-        return f"watching {len(self._names)} roots"
+        return PAUSED if self._manners.paused else f"watching {len(self._names)} roots"
 
 
 @contextmanager

@@ -58,6 +58,8 @@ class Shared:
     wake: Callable[[], None]
     #: watches a root again
     rearm: Callable[[str], None]
+    #: returns when reading whole files disturbs nobody
+    polite: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -151,6 +153,7 @@ def _digest(loaded: Loaded, chain: Chain, shared: Shared) -> DigestStage:
         chain=chain,
         options=parts.digest_options(loaded.settings),
         chance=chance,
+        polite=shared.polite,
     )
 
 

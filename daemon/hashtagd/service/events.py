@@ -32,6 +32,8 @@ EVENTS: Final[Mapping[str, tuple[EventLevel, str]]] = MappingProxyType(
         "file_fetched": ("info", "a download is complete, verified and at its place"),
         "download_deferred": ("info", "a download is tried again later; what came of it is kept"),
         "download_parked": ("warning", "a download is left alone until somebody acts"),
+        "hashing_paused": ("info", "ComfyUI generates, so no file is read"),
+        "hashing_resumed": ("info", "ComfyUI has nothing to do any more, so files are read again"),
         "nudge_failed": ("info", "a program that runs beside us could not be told of a file"),
         "artifacts_swept": ("info", "what had been written beside a file that is gone was removed"),
         "model_found": ("info", "a site knows a hash"),

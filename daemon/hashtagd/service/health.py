@@ -17,12 +17,19 @@ class Health:
 
     well: bool
     reasons: tuple[str, ...]
+    #: why something waits on purpose, in words; that is no illness
+    paused: str | None = None
 
 
 def examine(
-    lanes: Sequence[Lane], roots: Mapping[str, Trouble], catalog_trouble: Trouble | None, clock: Clock
+    lanes: Sequence[Lane],
+    roots: Mapping[str, Trouble],
+    catalog_trouble: Trouble | None,
+    clock: Clock,
+    *,
+    paused: str | None = None,
 ) -> Health:
-    """Ask every lane, every root and the catalog how they are."""
+    """Ask every lane, every root and the catalog how they are; `paused`: why hashing waits on purpose."""
     reasons: list[str] = []
     if catalog_trouble is not None:
         reasons.append(catalog_trouble.what)
@@ -32,9 +39,13 @@ def examine(
         busy_s = now_s - pulse.beat_s
         if not lane.alive:
             reasons.append(f"lane {lane.work.name} has ended")
-        elif not pulse.resting and busy_s > LANE_DEADLINE_S:
+        elif not pulse.resting and busy_s > LANE_DEADLINE_S and not (paused and _hashes(lane)):
             reasons.append(f"lane {lane.work.name} has been busy with one batch for {busy_s:.0f} s")
         if pulse.last_trouble is not None and pulse.last_trouble.kind == "bug":
             reasons.append(f"lane {lane.work.name}: {pulse.last_trouble.what}")
     reasons.extend(f"root {name}: {trouble.what}" for name, trouble in sorted(roots.items()))
-    return Health(well=not reasons, reasons=tuple(dict.fromkeys(reasons)))
+    return Health(well=not reasons, reasons=tuple(dict.fromkeys(reasons)), paused=paused)
+
+
+def _hashes(lane: Lane) -> bool:
+    return lane.work.name.startswith("digest")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from hashtagd.providers import ClosableProvider, ProviderClass, Surroundings, Te
 from hashtagd.providers.downloads import FileDownloader
 from hashtagd.providers.entrance import origin_of
 from hashtagd.providers.fetcher import PreviewFetcher
+from hashtagd.service.manners import Manners
 from hashtagd.settings import Loaded, ProviderEntry, Settings, WriterEntry, find_api_key, validate_options
 from hashtagd.stages.digest import DigestOptions
 from hashtagd.stages.settle import SettleOptions
@@ -188,6 +189,13 @@ def make_programs(loaded: Loaded, clock: Clock) -> list[Program]:
     """Make those that are told what was published; none where there is no address to tell them at."""
     url = loaded.settings.comfyui.url
     return [] if url is None else programs_at(url, clock)
+
+
+def make_manners(loaded: Loaded, clock: Clock, pause: Pause, changed: Callable[[bool], None]) -> Manners:
+    """Make what holds hashing up while ComfyUI generates; it asks nobody where the owner wants none of it."""
+    settings = loaded.settings
+    url = settings.comfyui.url if settings.digests.pause_while_generating else None
+    return Manners(url, clock=clock, pause=pause, changed=changed)
 
 
 def settle_options(folders: Sequence[RootFolder]) -> dict[str, SettleOptions]:

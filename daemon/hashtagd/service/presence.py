@@ -60,9 +60,8 @@ class Presence:
         remarks: Mapping[str, Sequence[Trouble]] | None = None,
     ) -> None:
         """Write how the daemon is, if that changed. Failing to write is no reason to stop working."""
-        text = self._text(
-            {"well": health.well, "reasons": list(health.reasons), "watch": dict(watch)}, roots, remarks or {}
-        )
+        running = {"well": health.well, "reasons": list(health.reasons), "paused": health.paused}
+        text = self._text({**running, "watch": dict(watch)}, roots, remarks or {})
         if text != self._last:
             self._write(text)
 

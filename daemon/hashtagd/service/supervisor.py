@@ -51,6 +51,8 @@ class Crew:
     clock: Clock
     pause: StopPause
     tell: Tell
+    #: why hashing waits on purpose; None: it does not
+    paused: Callable[[], str | None] = lambda: None
 
 
 class Supervisor:
@@ -126,7 +128,9 @@ class Supervisor:
         except Trouble as trouble:
             # away counts as an answer: a restart would not bring the database back
             self._note_catalog(trouble)
-        health = examine(crew.lanes, crew.board.troubles(), self._catalog_trouble, crew.clock)
+        health = examine(
+            crew.lanes, crew.board.troubles(), self._catalog_trouble, crew.clock, paused=crew.paused()
+        )
         polled = self._tell_polled()
         crew.presence.tell(
             health, {**polled, **crew.board.troubles()}, crew.observer.modes(), crew.board.remarks()

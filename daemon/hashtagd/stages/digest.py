@@ -70,6 +70,10 @@ def ignore_progress(claim: Claim, done_bytes: int) -> None:
     """Tell nobody how far a file is."""
 
 
+def wait_for_nobody() -> None:
+    """Read on at once."""
+
+
 class DigestStage:
     """Hashes files.
 
@@ -79,8 +83,9 @@ class DigestStage:
         pause: a stop request ends the reading at the next block.
         chain: says who is asked first about a new hash.
         chance: a random number in [0, 1), so that retries spread out.
-        progress: told (claim, bytes done) after each block, from several threads; it may block to make
-            hashing wait, and may raise `Stopping`.
+        progress: told (claim, bytes done) after each block, from several threads.
+        polite: asked before each block, from several threads; returns when reading disturbs nobody, and may
+            raise `Stopping`.
         large, small: hashers for tests with a disk of their own; `small` makes one per worker.
     """
 
@@ -94,6 +99,7 @@ class DigestStage:
         options: DigestOptions,
         chance: Callable[[], float],
         progress: Callable[[Claim, int], None] = ignore_progress,
+        polite: Callable[[], None] = wait_for_nobody,
         large: LargeFileHasher | None = None,
         small: Callable[[], SmallFileHasher] | None = None,
         large_from_bytes: int = LARGE_FROM_BYTES,
@@ -105,6 +111,7 @@ class DigestStage:
         self._options = options
         self._chance = chance
         self._progress = progress
+        self._polite = polite
         blake3 = blake3_maker() if options.blake3 else None
         self._large = large or LargeFileHasher(crc32=options.crc32, blake3=blake3)
         make_small = small or partial(SmallFileHasher, crc32=options.crc32, blake3=blake3)
@@ -215,8 +222,12 @@ class DigestStage:
             size_bytes=file.status.st_size,
             tensors_offset=self._tensors_offset(claim, file.fd),
             progress=partial(self._progress, claim),
-            stopping=lambda: self._pause.stopping,
+            stopping=self._must_stop,
         )
+
+    def _must_stop(self) -> bool:
+        self._polite()
+        return self._pause.stopping
 
     def _tensors_offset(self, claim: Claim, fd: int) -> int | None:
         if claim.header is not None:
