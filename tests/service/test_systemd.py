@@ -51,6 +51,7 @@ def test_every_message_arrives_in_the_words_of_the_protocol(manager: tuple[socke
         (notifier.ready(), "READY=1"),
         (notifier.status("12 files,\n3 waiting"), "STATUS=12 files, 3 waiting"),
         (notifier.watchdog(), "WATCHDOG=1"),
+        (notifier.reloading(12.5), "RELOADING=1\nMONOTONIC_USEC=12500000"),
         (notifier.stopping(), "STOPPING=1"),
     ):
         assert sent

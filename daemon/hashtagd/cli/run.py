@@ -1,22 +1,26 @@
 """`hashtagd run`: the daemon, or one pass over everything."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import click
+from structlog.stdlib import BoundLogger
 
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
 from hashtagd.cli.output import bytes_in_words, print_json, print_trouble, safe
 from hashtagd.cli.progress import progress, wants_progress
 from hashtagd.cli.rehearsal import Rehearsed
+from hashtagd.cli.reloading import Prepared, Reloads, prepare
 from hashtagd.cli.working import heeding_signals, logging_to_stderr, tell
-from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.core.troubles import Trouble
 from hashtagd.service.assemble import Process, assemble
-from hashtagd.service.checking import check_settings
 from hashtagd.service.clock import StopPause
 from hashtagd.service.memory import share_one_arena
 from hashtagd.service.summary import Summary
+from hashtagd.settings import SettingsMistakes
 
 
 @click.command()
@@ -54,46 +58,88 @@ def run(
     if not once and (as_json or background):
         flag = "--json" if as_json else "--background"
         raise click.UsageError(f"{flag} needs --once: a daemon has no end")
-    check_settings(context.loaded, context.environ, with_roots=not folders)
-    plan = context.roots(folders)
-    if not plan.folders:
-        raise _no_roots()
+    prepared = prepare(context, folders)
     share_one_arena()
-    pause = StopPause()
+    if once:
+        return _run_once(prepared, background=background, dry_run=dry_run, as_json=as_json)
+    return _run_daemon(prepared, folders)
+
+
+def _run_daemon(prepared: Prepared, folders: tuple[Path, ...]) -> int:
+    """Watch until stopped; SIGHUP begins a new round with new settings."""
+    turn: Prepared | None = prepared
+    reloads = Reloads(prepared.context, folders)
+    well = True
+    with heeding_signals(StopPause(), reloads.ask) as heard:
+        while turn is not None and well and not heard.stops:
+            heard.pause = StopPause()
+            with logging_to_stderr(turn.context, terse=False) as log:
+                reloads.refused = partial(_tell_refused, log)
+                process = _process(turn, heard.pause, log, once=False, handover=reloads.is_due)
+                with assemble(turn.context.loaded, process) as service:
+                    well = service.run()
+            turn = reloads.take()
+    return 0 if well else EXIT_TRY_AGAIN
+
+
+def _run_once(prepared: Prepared, *, background: bool, dry_run: bool, as_json: bool) -> int:
+    context, pause = prepared.context, StopPause()
     rehearsed = Rehearsed(as_json=as_json) if dry_run else None
     # a bar would be drawn over the diff
-    drawn = rehearsed is None and wants_progress(once=once, volume=context.volume)
+    drawn = rehearsed is None and wants_progress(once=True, volume=context.volume)
     with (
         heeding_signals(pause),
         progress(shown=drawn) as report,
         logging_to_stderr(context, terse=drawn or dry_run) as log,
     ):
-        for warning in plan.warnings:
-            tell(log, "settings_warned", what=warning)
-        process = Process(
-            plan=plan,
-            environ=context.environ,
-            folder=context.lock_folder,
-            clock=context.clock,
-            pause=pause,
-            tell=partial(tell, log),
-            bug=lambda lane, error: log.error("bug_met", lane=lane, exc_info=error),
-            once=once,
+        process = replace(
+            _process(prepared, pause, log, once=True),
             background=background,
             progress=report,
             rehearsed=None if rehearsed is None else rehearsed.tell,
         )
         with assemble(context.loaded, process) as service:
             well = service.run()
-            summary = service.summary() if well and once else None
+            summary = service.summary() if well else None
     if summary is None:
-        return 0 if well else EXIT_TRY_AGAIN
+        return EXIT_TRY_AGAIN
     if as_json:
         would = {} if rehearsed is None else {"would": rehearsed.told}
         print_json({**summary.to_json(), **would})
     else:
         _print(summary)
     return _exit_code(summary)
+
+
+def _process(
+    prepared: Prepared,
+    pause: StopPause,
+    log: BoundLogger,
+    *,
+    once: bool,
+    handover: Callable[[], bool] = lambda: False,
+) -> Process:
+    context = prepared.context
+    for warning in prepared.plan.warnings:
+        tell(log, "settings_warned", what=warning)
+    return Process(
+        plan=prepared.plan,
+        environ=context.environ,
+        folder=context.lock_folder,
+        clock=context.clock,
+        pause=pause,
+        tell=partial(tell, log),
+        bug=lambda lane, error: log.error("bug_met", lane=lane, exc_info=error),
+        once=once,
+        handover=handover,
+    )
+
+
+def _tell_refused(log: BoundLogger, trouble: Trouble) -> None:
+    mistakes = (
+        [it.text(trouble.source) for it in trouble.mistakes] if isinstance(trouble, SettingsMistakes) else []
+    )
+    tell(log, "settings_refused", kind=trouble.kind, what=trouble.what, you=trouble.you, mistakes=mistakes)
 
 
 def _exit_code(summary: Summary) -> int:
@@ -118,13 +164,3 @@ def _print(summary: Summary) -> None:
         print_trouble(trouble)
     if summary.troubled_files:
         click.echo("`hashtagd list --trouble` says which files wait, and why")
-
-
-def _no_roots() -> AskOperator:
-    return AskOperator(
-        "there is no folder to watch",
-        does="hashtagd does not start",
-        you="name one: `hashtagd run ~/ComfyUI`, or list roots in the settings (config.example.yaml)",
-        scope=Scope.DAEMON,
-        kind="no_roots",
-    )

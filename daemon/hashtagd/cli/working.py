@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from structlog.stdlib import BoundLogger
@@ -61,18 +62,36 @@ def logging_to_stderr(context: Context, *, terse: bool, least: Level = "warning"
         logs.close()
 
 
-@contextmanager
-def heeding_signals(pause: StopPause) -> Iterator[None]:
-    """Stop in order at the first signal (SIGHUP: the terminal was closed), at once at the second."""
+@dataclass(slots=True)
+class Heard:
+    """What signals do; `pause` may be another one in the next round."""
 
-    def heed(_number: int, _frame: types.FrameType | None) -> None:
-        if pause.stopping:
+    pause: StopPause
+    stops: int = 0
+
+
+@contextmanager
+def heeding_signals(pause: StopPause, hung_up: Callable[[], bool] | None = None) -> Iterator[Heard]:
+    """Stop in order at the first signal, at once at the second.
+
+    Args:
+        pause: what is stopped.
+        hung_up: told of SIGHUP; False, or nobody to tell: it is a signal like the others, sent because the
+            terminal was closed.
+    """
+    heard = Heard(pause)
+
+    def heed(number: int, _frame: types.FrameType | None) -> None:
+        if number == signal.SIGHUP and hung_up is not None and hung_up():
+            return
+        if heard.stops:
             os._exit(0)
-        pause.stop()
+        heard.stops += 1
+        heard.pause.stop()
 
     before = {number: signal.signal(number, heed) for number in _STOPS}
     try:
-        yield
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -126,6 +126,7 @@ class Service:
             wake=self._wake,
             died=self._died,
             finished=self._finished if process.once else None,
+            handover=process.handover,
             status_line=self._status_line,
             trim=self._trim,
             tidy=self._tidy,

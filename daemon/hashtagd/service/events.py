@@ -10,6 +10,7 @@ EVENTS: Final[Mapping[str, tuple[EventLevel, str]]] = MappingProxyType(
     {
         "daemon_started": ("info", "all lanes run"),
         "daemon_stopped": ("info", "all lanes have ended, but for those that are stuck"),
+        "settings_refused": ("error", "new settings cannot be used, so the daemon goes on with those it has"),
         "settings_warned": ("warning", "the settings can be used, but something in them looks wrong"),
         "catalog_failed": ("warning", "the catalog does not answer; told again when the reason changes"),
         "lane_waited": ("warning", "a lane rests for a reason that concerns all of its work"),

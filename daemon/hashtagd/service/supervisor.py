@@ -60,6 +60,7 @@ class Supervisor:
 
     Args:
         finished: asked once a tick; for `run --once`. None: run until stopped.
+        handover: asked once a tick; True: another round takes over, in this process.
         status_line: one line in words for systemd.
         trim: gives memory back to the system; called when there is nothing left to do.
         tidy: drops from the catalog what is old; called a minute after the start, and then once an hour.
@@ -72,6 +73,7 @@ class Supervisor:
         wake: threading.Event,
         died: threading.Event,
         finished: Callable[[], bool] | None = None,
+        handover: Callable[[], bool] = lambda: False,
         status_line: Callable[[], str],
         trim: Callable[[], None],
         tidy: Callable[[], None],
@@ -80,6 +82,8 @@ class Supervisor:
         self._wake = wake
         self._died = died
         self._finished = finished
+        self._handover = handover
+        self._handing_over = False
         self._status_line = status_line
         self._trim = trim
         self._tidy = tidy
@@ -110,6 +114,9 @@ class Supervisor:
             while not (crew.pause.stopping or self._died.is_set()):
                 self.tick()
                 if self._is_finished():
+                    break
+                if self._handover():
+                    self._handing_over = True
                     break
                 self._wake.wait(TICK_S)
                 self._wake.clear()
@@ -219,7 +226,10 @@ class Supervisor:
 
     def _drain(self) -> None:
         crew = self._crew
-        crew.notifier.stopping()
+        if self._handing_over:
+            crew.notifier.reloading(crew.clock.monotonic_s())
+        else:
+            crew.notifier.stopping()
         crew.pause.stop()
         self._wake_lanes()
         deadline_s = crew.clock.monotonic_s() + GRACE_S

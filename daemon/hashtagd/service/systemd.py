@@ -46,6 +46,10 @@ class Notifier:
         """Give the sign of life."""
         return self.watchdog_interval_s is not None and self._send("WATCHDOG=1")
 
+    def reloading(self, monotonic_s: float) -> bool:
+        """Say that the settings are read anew, until `ready`; the manager has the same monotonic clock."""
+        return self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_s * 1e6:.0f}")
+
     def stopping(self) -> bool:
         """Say that the service is on its way down."""
         return self._send("STOPPING=1")
