@@ -21,6 +21,7 @@ SIBLINGS = frozenset(
         "comfyui",
         "nudges",
         "standin",
+        "web",
     }
 )
 #: the floor each room stands on; `hashtagd` itself holds the version and may be read by all
@@ -29,7 +30,6 @@ FLOORS = {
     **dict.fromkeys(SIBLINGS, 2),
     "service": 3,
     "cli": 4,
-    "web": 4,
     "__main__": 5,
     "__init__": 0,
 }

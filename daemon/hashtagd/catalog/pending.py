@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.rows import chunks, place_of
@@ -29,6 +29,16 @@ class PendingFile:
     still_since: datetime
     #: why it waits; None for plain waiting
     trouble: Trouble | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What waits for one stage."""
+
+    stage: str
+    due: int
+    #: by the clock of this process; None: nothing is due
+    oldest_due_at: datetime | None
 
 
 def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]:
@@ -56,6 +66,25 @@ def pending_files(database: Database, roots: Sequence[str]) -> list[PendingFile]
                 trouble=None if row.trouble is None else trouble_from_json(row.trouble),
             )
             for row in connection.execute(wanted)
+        ]
+
+    return database.read(body)
+
+
+def queues(database: Database, roots: Sequence[str]) -> list[Queue]:
+    """Count what is due now of each stage, in the order of a file's life, and since when."""
+    counted = func.count(), func.min(file.c.due_at)
+
+    def body(connection: Connection, now: datetime) -> list[Queue]:
+        due = select(file.c.stage, *counted).where(file.c.due_at <= now, file.c.root.in_(roots))
+        found = {row[0]: row for row in connection.execute(due.group_by(file.c.stage))}
+        return [
+            Queue(
+                stage=stage.value,
+                due=found[stage.value][1] if stage.value in found else 0,
+                oldest_due_at=database.local(found[stage.value][2]) if stage.value in found else None,
+            )
+            for stage in Stage
         ]
 
     return database.read(body)

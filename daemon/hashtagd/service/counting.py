@@ -15,11 +15,23 @@ class Tally:
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
+        self._limited: Counter[str] = Counter()
 
     def requested(self, origin: str) -> None:
         """Count one request."""
         with self._lock:
             self._requests[origin] += 1
+
+    def limited(self, origin: str) -> None:
+        """Count one answer that said we ask too often."""
+        with self._lock:
+            self._limited[origin] += 1
+
+    @property
+    def rate_limited(self) -> dict[str, int]:
+        """Such answers by origin; every origin that was asked is there."""
+        with self._lock:
+            return {origin: self._limited[origin] for origin in sorted(self._requests)}
 
     def add(self, name: str, amount: int) -> None:
         """Add to a named sum, for example `bytes_hashed`."""
@@ -61,5 +73,7 @@ class CountingGates:
         self._gates.succeeded(origin)
 
     def close(self, origin: str, trouble: Trouble, wait_s: float | None = None) -> datetime:
-        """Pass on."""
+        """Pass on, and count where the reason is that we ask too often."""
+        if trouble.kind == "rate_limited":
+            self._tally.limited(origin)
         return self._gates.close(origin, trouble, wait_s)

@@ -35,6 +35,8 @@ EVENTS: Final[Mapping[str, tuple[EventLevel, str]]] = MappingProxyType(
         "download_parked": ("warning", "a download is left alone until somebody acts"),
         "hashing_paused": ("info", "ComfyUI generates, so no file is read"),
         "hashing_resumed": ("info", "ComfyUI has nothing to do any more, so files are read again"),
+        "page_served": ("info", "health and figures can be looked at"),
+        "page_not_served": ("warning", "nothing can listen at `web.listen`; everything else goes on"),
         "nudge_failed": ("info", "a program that runs beside us could not be told of a file"),
         "artifacts_swept": ("info", "what had been written beside a file that is gone was removed"),
         "model_found": ("info", "a site knows a hash"),

@@ -96,6 +96,8 @@ class Supervisor:
         self._last_status = ""
         self._polled: dict[str, str] = {}
         self._catalog_trouble: Trouble | None = None
+        #: as of the last tick; None before the first
+        self.health: Health | None = None
 
     def run(self) -> bool:
         """Work until the end; returns False when a lane died and the process should be restarted.
@@ -135,7 +137,7 @@ class Supervisor:
         except Trouble as trouble:
             # away counts as an answer: a restart would not bring the database back
             self._note_catalog(trouble)
-        health = examine(
+        self.health = health = examine(
             crew.lanes, crew.board.troubles(), self._catalog_trouble, crew.clock, paused=crew.paused()
         )
         polled = self._tell_polled()
