@@ -73,9 +73,12 @@ def test_a_root_that_is_away_makes_it_unwell_and_says_why(tmp_path: Path, site: 
     home = make_home(tmp_path / "home", site=site.url, scan_interval_s=1, web={"listen": f"127.0.0.1:{port}"})
     with running(home) as daemon:
         home.loras.rename(home.folder / "away")
-        status, body = daemon.until(lambda: answer if (answer := get(port, "/health"))[0] == 503 else None)
-        assert status == 503
-        assert any("loras" in reason for reason in json.loads(body)["reasons"])
+
+        def told() -> bool:
+            status, body = get(port, "/health")
+            return status == 503 and any("root loras" in reason for reason in json.loads(body)["reasons"])
+
+        daemon.until(told)
 
 
 def test_a_port_that_is_taken_stops_nothing_else(tmp_path: Path, site: Standin) -> None:
