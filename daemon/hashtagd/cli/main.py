@@ -37,6 +37,7 @@ _COMMANDS = {
     "rescan": ("hashtagd.cli.wake:rescan", "Look at the disks now."),
     "unpublish": ("hashtagd.cli.unpublish:command", "Remove what was written beside the models."),
     "check-config": ("hashtagd.cli.check_config:check_config", "Check the settings."),
+    "service": ("hashtagd.cli.service:service", "Run it in the background, started by systemd."),
     "demo": ("hashtagd.cli.demo:demo", "Tell the whole story in ten seconds, without network."),
 }
 

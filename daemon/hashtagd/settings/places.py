@@ -9,6 +9,8 @@ from hashtagd.settings.mistakes import Mistake, SettingsMistakes
 from hashtagd.settings.values import expand_home, home_folder
 
 CATALOG_FILE = "catalog.db"
+#: the machine's own settings
+SYSTEM_CONFIG = Path("/etc/hashtagd/config.yaml")
 #: UTF-8 spends up to four bytes on a character
 _MAX_BYTES = 4 * MAX_CHARACTERS
 
@@ -46,7 +48,7 @@ def find_config(environ: Mapping[str, str], explicit: Path | None = None) -> Pat
         return Path(expand_home(named, home) if home else named)
     base = _xdg(environ, "XDG_CONFIG_HOME", ".config")
     candidates = [base / "hashtagd" / "config.yaml"] if base else []
-    candidates.append(Path("/etc/hashtagd/config.yaml"))
+    candidates.append(SYSTEM_CONFIG)
     return next((path for path in candidates if os.access(path, os.F_OK)), None)
 
 

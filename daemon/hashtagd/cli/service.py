@@ -1,0 +1,136 @@
+"""`hashtagd service install`, `uninstall` and `print`: systemd."""
+
+import os
+from pathlib import Path
+
+import click
+
+from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.main import EXIT_FAILED
+from hashtagd.cli.output import safe
+from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.service.installing import Installer, Step
+from hashtagd.service.units import (
+    Machine,
+    Manager,
+    program_of,
+    rendered,
+    unit_folder,
+    written_folders,
+)
+from hashtagd.settings import find_config
+from hashtagd.settings.places import SYSTEM_CONFIG
+from hashtagd.settings.values import home_folder
+
+_WHOSE = click.option(
+    "--user/--system", "user", default=None, help="Of you, or of the machine; as root the latter is meant."
+)
+
+
+@click.group()
+def service() -> None:
+    """Run hashtagd in the background, started by systemd."""
+
+
+@service.command("print")
+@_WHOSE
+@pass_context
+def show(context: Context, *, user: bool | None) -> int:
+    """Print what `install` would write."""
+    manager = _manager(user)
+    folder = unit_folder(manager, context.environ, _home(context))
+    for name, text in rendered(manager, _machine(context, manager)).items():
+        click.echo(f"# {safe(folder / name)}\n{text}")
+    return 0
+
+
+@service.command()
+@_WHOSE
+@pass_context
+def install(context: Context, *, user: bool | None) -> int:
+    """Write the unit for the configured folders, and start it where systemd runs."""
+    manager = _manager(user)
+    files = rendered(manager, _machine(context, manager))
+    installer = Installer(manager, unit_folder(manager, context.environ, _home(context)))
+    return _tell(list(installer.install(files)))
+
+
+@service.command()
+@_WHOSE
+@pass_context
+def uninstall(context: Context, *, user: bool | None) -> int:
+    """Stop it and remove what `install` wrote. Models, settings and the catalog stay."""
+    manager = _manager(user)
+    installer = Installer(manager, unit_folder(manager, context.environ, _home(context)))
+    steps = list(installer.uninstall())
+    return _tell(steps or [Step(did="nothing was installed")])
+
+
+def _manager(user: bool | None) -> Manager:  # noqa: FBT001 - click's flag
+    by_system = os.geteuid() == 0 if user is None else not user
+    return Manager.SYSTEM if by_system else Manager.USER
+
+
+def _home(context: Context) -> Path:
+    home = home_folder(context.environ)
+    if home is None:
+        raise AskOperator(
+            "nobody knows where your home folder is",
+            does="nothing was written",
+            you="set HOME",
+            scope=Scope.DAEMON,
+            kind="no_home",
+        )
+    return home
+
+
+def _machine(context: Context, manager: Manager) -> Machine:
+    """Collect what the unit depends on; settings that are wrong are told before anything is written."""
+    plan = context.roots()
+    if not plan.folders:
+        raise AskOperator(
+            "there is no folder to watch",
+            does="nothing was written",
+            you="set `comfyui.path` or `roots` in ~/.config/hashtagd/config.yaml first",
+            scope=Scope.DAEMON,
+            kind="no_roots",
+        )
+    return Machine(
+        program=program_of(),
+        config=_config(context, manager),
+        folders=written_folders(folder.path for folder in plan.folders),
+        key_file=_key_file(context),
+    )
+
+
+def _config(context: Context, manager: Manager) -> Path | None:
+    """Name the settings where the service would not find them by itself."""
+    if context.config is not None:
+        return Path(os.path.abspath(context.config))  # noqa: PTH100 - links stay as spelled
+    found = find_config(context.environ, None)
+    if manager is Manager.USER or found == SYSTEM_CONFIG:
+        return None
+    if found is None:
+        raise AskOperator(
+            "there are no settings that a service of the machine could use",
+            does="nothing was written",
+            you=f"write {SYSTEM_CONFIG} with your folders under `roots`, or install for yourself: `--user`",
+            scope=Scope.DAEMON,
+            kind="no_settings",
+        )
+    return found
+
+
+def _key_file(context: Context) -> Path | None:
+    """Name the file with the key, if the settings do."""
+    for entry in context.loaded.settings.providers:
+        named = entry.options.get("api_key_file")
+        if entry.kind == "civitai" and isinstance(named, str):
+            return Path(named).expanduser()
+    return None
+
+
+def _tell(steps: list[Step]) -> int:
+    for step in steps:
+        click.echo(safe(step.did))
+    return 0 if all(step.well for step in steps) else EXIT_FAILED

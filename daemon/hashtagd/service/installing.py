@@ -1,0 +1,177 @@
+"""Writes units, tells systemd, and takes back exactly what was written and nobody changed since."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Final
+
+from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.service.units import DROP_IN, MARK, UNIT, Manager
+
+#: there only where systemd is the first process
+_RUNS: Final = Path("/run/systemd/system")
+_ANSWERS_WITHIN_S: Final = 90.0
+_UNIT_MODE: Final = 0o644
+_USER: Final = "hashtagd"
+_USER_LINE: Final = f'u {_USER} - "hashtagd" /var/lib/hashtagd'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing that was done, or was not."""
+
+    did: str
+    #: False: somebody has to do it by hand
+    well: bool = True
+
+
+class Installer:
+    """Installs for one manager.
+
+    Args:
+        folder: where its units lie.
+        runs: whether there is a manager to talk to.
+        systemctl: how it is talked to.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        folder: Path,
+        *,
+        runs: bool | None = None,
+        systemctl: Sequence[str] | None = None,
+    ) -> None:
+        self._manager = manager
+        self._folder = folder
+        self._systemctl = list(systemctl or _systemctl(manager))
+        self._runs = _is_there(manager) if runs is None else runs
+
+    def install(self, files: Mapping[str, str]) -> Iterator[Step]:
+        """Write the files, and start the service where systemd runs. Repeats: what is as it should be stays.
+
+        Raises:
+            AskOperator: scope `daemon`: a file could not be written, or one of somebody else's is in the way.
+        """
+        for name, text in files.items():
+            path = self._folder / name
+            yield self._write(path, text)
+        if not self._runs:
+            yield Step(did=f"systemd does not run here; when it does: {self._by_hand()}", well=False)
+            return
+        if self._manager is Manager.SYSTEM and not _has_user():
+            yield self._run([which("systemd-sysusers") or "systemd-sysusers", "--inline", _USER_LINE])
+        yield self._tell("daemon-reload")
+        yield self._tell("enable", "--now", UNIT)
+
+    def uninstall(self) -> Iterator[Step]:
+        """Stop the service and remove what we wrote; what somebody edited stays, and is said so.
+
+        Raises:
+            AskOperator: scope `daemon`: a file could not be removed.
+        """
+        if self._runs and (self._folder / UNIT).exists():
+            yield self._tell("disable", "--now", UNIT)
+        for name in (DROP_IN, UNIT):
+            path = self._folder / name
+            if path.exists() or path.is_symlink():
+                yield self._remove(path)
+        with suppress(OSError):
+            (self._folder / DROP_IN).parent.rmdir()
+        if self._runs:
+            yield self._tell("daemon-reload")
+
+    def _write(self, path: Path, text: str) -> Step:
+        try:
+            before = path.read_text(encoding="utf-8") if path.exists() else None
+            if before == text:
+                return Step(did=f"{path} is as it should be")
+            if before is not None and not before.startswith(MARK):
+                raise _in_the_way(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.chmod(_UNIT_MODE)
+            temporary.replace(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unwritable(path, error) from error
+        return Step(did=f"{path} was {'written' if before is None else 'written anew'}")
+
+    def _remove(self, path: Path) -> Step:
+        try:
+            if path.is_symlink() or not path.read_text(encoding="utf-8").startswith(MARK):
+                return Step(did=f"{path} stays: hashtagd did not write it", well=False)
+            path.unlink()
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unwritable(path, error) from error
+        return Step(did=f"{path} was removed")
+
+    def _tell(self, *words: str) -> Step:
+        return self._run([*self._systemctl, *words])
+
+    @staticmethod
+    def _run(command: Sequence[str]) -> Step:
+        shown = " ".join([Path(command[0]).name, *command[1:]])
+        try:
+            done = subprocess.run(  # noqa: S603 - fixed words
+                command,
+                capture_output=True,
+                text=True,
+                timeout=_ANSWERS_WITHIN_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return Step(did=f"`{shown}` could not be run ({type(error).__name__})", well=False)
+        if done.returncode == 0:
+            return Step(did=f"`{shown}`")
+        said = " ".join(done.stderr.split())[:300]
+        return Step(did=f"`{shown}` failed: {said}", well=False)
+
+    def _by_hand(self) -> str:
+        tool = "systemctl --user" if self._manager is Manager.USER else "systemctl"
+        return f"`{tool} daemon-reload` and `{tool} enable --now {UNIT}`"
+
+
+def _has_user() -> bool:
+    try:
+        pwd.getpwnam(_USER)
+    except KeyError:
+        return False
+    return True
+
+
+def _systemctl(manager: Manager) -> list[str]:
+    found = which("systemctl") or "systemctl"
+    return [found, "--user"] if manager is Manager.USER else [found]
+
+
+def _is_there(manager: Manager) -> bool:
+    if not _RUNS.is_dir() or which("systemctl") is None:
+        return False
+    return manager is Manager.SYSTEM or bool(os.environ.get("XDG_RUNTIME_DIR"))
+
+
+def _in_the_way(path: Path) -> AskOperator:
+    return AskOperator(
+        f"{path} is there, and hashtagd did not write it",
+        does="it was left alone, and nothing was started",
+        you="move it away, then say `hashtagd service install` again; or go on without (systemd/README.md)",
+        scope=Scope.DAEMON,
+        kind="unit_in_the_way",
+    )
+
+
+def _unwritable(path: Path, error: Exception) -> AskOperator:
+    why = error.strerror if isinstance(error, OSError) else "it is no text"
+    return AskOperator(
+        f"{path} could not be changed ({why})",
+        does="nothing was started",
+        you="say it as root (`sudo hashtagd service install --system`), or install for yourself: `--user`",
+        scope=Scope.DAEMON,
+        kind="unit_not_writable",
+    )

@@ -1,0 +1,49 @@
+"""`hashtagd service` as people type it; systemd itself is not talked to."""
+
+import pytest
+
+from support.commands import Home
+
+
+def test_what_would_be_written_can_be_read_first(home: Home) -> None:
+    done = home.cli("service", "print", "--user")
+    assert done.code == 0
+    assert f"ReadWritePaths=-{home.loras}" in done.out
+    assert f"--config {home.config} run" in done.out
+    assert "Type=notify" in done.out
+    assert not list((home.folder / "user").rglob("*.service"))
+
+
+def test_a_key_file_is_shown_to_the_service_alone(home: Home) -> None:
+    home.settle(
+        providers=[{"kind": "civitai", "base_url": home.site.url, "api_key_file": str(home.folder / "key")}]
+    )
+    (home.folder / "key").write_text("k" * 32, encoding="utf-8")
+    (home.folder / "key").chmod(0o600)
+    done = home.cli("service", "print", "--user")
+    assert f"LoadCredential=civitai-api-key:{home.folder / 'key'}" in done.out
+    assert "k" * 32 not in done.out
+
+
+def test_installing_for_oneself_and_taking_it_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    units = home.folder / "user" / ".config" / "systemd" / "user"
+    done = home.cli("service", "install", "--user")
+    assert (done.code, (units / "hashtagd.service").exists()) == (1, True)
+    assert "systemd does not run here" in done.out
+    assert str(home.loras) in (units / "hashtagd.service.d" / "10-hashtagd.conf").read_text(encoding="utf-8")
+    assert home.cli("service", "uninstall", "--user").code == 0
+    assert not (units / "hashtagd.service").exists()
+    assert "nothing was installed" in home.cli("service", "uninstall", "--user").out
+
+
+def test_without_folders_nothing_is_written(home: Home) -> None:
+    home.settle(roots=[])
+    done = home.cli("service", "install", "--user")
+    assert done.code == 78
+    assert "roots" in done.err
+
+
+def test_a_service_of_the_machine_needs_settings_of_its_own(home: Home) -> None:
+    done = home.bare("service", "print", "--system")
+    assert done.code == 78

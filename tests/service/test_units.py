@@ -1,0 +1,193 @@
+"""Units as they are installed: real files, and systemd's own judge over them."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hashtagd.core.troubles import AskOperator
+from hashtagd.service.installing import Installer
+from hashtagd.service.units import (
+    DROP_IN,
+    MARK,
+    UNIT,
+    Machine,
+    Manager,
+    program_of,
+    rendered,
+    unit_folder,
+    written_folders,
+)
+
+needs_analyze = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here"
+)
+
+
+def machine(tmp_path: Path, **changes: object) -> Machine:
+    program = tmp_path / "bin" / "hashtagd"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    facts = {"program": [str(program)], "config": None, "folders": [tmp_path / "models"], **changes}
+    return Machine(**facts)  # type: ignore[arg-type] # facts by name
+
+
+class Systemctl:
+    """A program that writes down how it was called: there is no systemd to talk to where tests run."""
+
+    def __init__(self, folder: Path, *, code: int = 0) -> None:
+        self.path = folder / "systemctl"
+        self._log = folder / "calls"
+        self.path.write_text(
+            f'#!/bin/sh\necho "$@" >> {self._log}\necho "no such thing" >&2\nexit {code}\n', encoding="utf-8"
+        )
+        self.path.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        return self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
+
+
+@pytest.mark.parametrize("manager", list(Manager))
+@needs_analyze
+def test_what_is_installed_is_verified_without_a_word_and_is_hardened(
+    tmp_path: Path, manager: Manager
+) -> None:
+    folders = [tmp_path / "models", tmp_path / 'with "quotes" and 50% more', tmp_path / "später"]
+    files = rendered(manager, machine(tmp_path, folders=folders, key_file=tmp_path / "key"))
+    for name, text in files.items():
+        path = tmp_path / "units" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    unit = tmp_path / "units" / UNIT
+    whose = ["--user"] if manager is Manager.USER else []
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}  # a user's manager would have one
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *whose, unit],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environ,
+    )
+    # the sandbox of a test machine may lack what a unit of another package wants; ours must not be named
+    about_us = [line for line in (verified.stdout + verified.stderr).splitlines() if "hashtagd" in line]
+    assert about_us == []
+    limit = 12 if manager is Manager.SYSTEM else 16
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={limit}", *whose, unit],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environ,
+    )
+    assert judged.returncode == 0, judged.stdout[-400:]
+
+
+def test_odd_paths_stand_in_the_unit_as_they_are(tmp_path: Path) -> None:
+    files = rendered(
+        Manager.USER,
+        machine(
+            tmp_path,
+            program=["/opt/my tools/hashtagd"],
+            config=Path("/home/me/100% $HOME.yaml"),
+            folders=[Path("/srv/plain"), Path('/srv/a "b" c')],
+        ),
+    )
+    lines = files[DROP_IN].splitlines()
+    assert 'ExecStart="/opt/my tools/hashtagd" --config "/home/me/100%% $$HOME.yaml" run' in lines
+    assert "ReadWritePaths=-/srv/plain" in lines
+    assert 'ReadWritePaths="-/srv/a \\"b\\" c"' in lines
+    assert lines.index("ExecStart=") < lines.index(
+        'ExecStart="/opt/my tools/hashtagd" --config "/home/me/100%% $$HOME.yaml" run'
+    )
+
+
+def test_a_path_that_no_unit_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AskOperator) as refused:
+        rendered(Manager.USER, machine(tmp_path, folders=[Path("/srv/a\nExecStart=/bin/evil")]))
+    assert refused.value.kind == "unfit_path"
+
+
+def test_roots_and_where_links_in_them_lead_may_be_written_to(tmp_path: Path) -> None:
+    models, elsewhere, inside = tmp_path / "models", tmp_path / "nas" / "loras", tmp_path / "models" / "vae"
+    for folder in (models, elsewhere, inside):
+        folder.mkdir(parents=True)
+    (models / "loras").symlink_to(elsewhere)
+    assert written_folders([models, inside, tmp_path / "away"]) == [models, elsewhere, tmp_path / "away"]
+
+
+def test_the_folder_of_units_is_the_manager_s(tmp_path: Path) -> None:
+    assert unit_folder(Manager.SYSTEM, {}, tmp_path) == Path("/etc/systemd/system")
+    assert unit_folder(Manager.USER, {}, tmp_path) == tmp_path / ".config" / "systemd" / "user"
+    assert unit_folder(Manager.USER, {"XDG_CONFIG_HOME": "/x"}, tmp_path) == Path("/x/systemd/user")
+    assert program_of()[0].startswith("/")
+
+
+def test_installing_writes_starts_and_the_second_time_changes_nothing(tmp_path: Path) -> None:
+    systemctl = Systemctl(tmp_path)
+    folder = tmp_path / "units"
+    files = rendered(Manager.USER, machine(tmp_path))
+    installer = Installer(Manager.USER, folder, runs=True, systemctl=[str(systemctl.path), "--user"])
+    steps = list(installer.install(files))
+    assert all(step.well for step in steps)
+    assert systemctl.calls == ["--user daemon-reload", "--user enable --now hashtagd.service"]
+    assert (folder / UNIT).stat().st_mode & 0o777 == 0o644
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    assert [step.did for step in installer.install(files)][:2] == [
+        f"{folder / UNIT} is as it should be",
+        f"{folder / DROP_IN} is as it should be",
+    ]
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_without_systemd_it_says_what_is_left_to_do(tmp_path: Path) -> None:
+    installer = Installer(Manager.USER, tmp_path / "units", runs=False)
+    *written, last = installer.install(rendered(Manager.USER, machine(tmp_path)))
+    assert all(step.well for step in written)
+    assert not last.well
+    assert "systemctl --user enable --now hashtagd.service" in last.did
+
+
+def test_a_manager_that_refuses_is_quoted(tmp_path: Path) -> None:
+    systemctl = Systemctl(tmp_path, code=1)
+    installer = Installer(Manager.USER, tmp_path / "units", runs=True, systemctl=[str(systemctl.path)])
+    steps = list(installer.install(rendered(Manager.USER, machine(tmp_path))))
+    assert [step.well for step in steps] == [True, True, False, False]
+    assert "no such thing" in steps[-1].did
+
+
+def test_a_unit_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "units"
+    folder.mkdir()
+    (folder / UNIT).write_text("[Service]\nExecStart=/usr/bin/mine\n", encoding="utf-8")
+    installer = Installer(Manager.USER, folder, runs=False)
+    with pytest.raises(AskOperator) as refused:
+        list(installer.install(rendered(Manager.USER, machine(tmp_path))))
+    assert refused.value.kind == "unit_in_the_way"
+    assert (folder / UNIT).read_text(encoding="utf-8").startswith("[Service]")
+    (step,) = installer.uninstall()
+    assert not step.well
+    assert (folder / UNIT).exists()
+
+
+def test_uninstalling_removes_exactly_what_was_written(tmp_path: Path) -> None:
+    systemctl = Systemctl(tmp_path)
+    folder = tmp_path / "units"
+    installer = Installer(Manager.USER, folder, runs=True, systemctl=[str(systemctl.path)])
+    list(installer.install(rendered(Manager.USER, machine(tmp_path))))
+    mine = folder / "hashtagd.service.d" / "20-mine.conf"
+    mine.write_text("[Service]\nNice=5\n", encoding="utf-8")
+    steps = list(installer.uninstall())
+    assert all(step.well for step in steps)
+    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == ["20-mine.conf"]
+    assert systemctl.calls[-2:] == ["disable --now hashtagd.service", "daemon-reload"]
+    assert list(Installer(Manager.USER, folder, runs=False).uninstall()) == []
+
+
+def test_a_folder_that_may_not_be_written_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "units").write_bytes(b"")
+    with pytest.raises(AskOperator, match="could not be changed"):
+        list(Installer(Manager.USER, tmp_path / "units", runs=False).install({UNIT: MARK}))
