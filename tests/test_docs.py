@@ -50,6 +50,10 @@ def test_a_shown_command_exists_with_its_options(page: str, command: str) -> Non
         return
     found = cli.get_command(click.Context(cli), words[0])
     assert found is not None, f"there is no `hashtagd {words[0]}`"
+    if isinstance(found, click.Group):
+        words = words[1:]
+        found = found.get_command(click.Context(found), words[0])
+        assert found is not None, f"there is no such command: {command}"
     options = {option for parameter in found.params for option in parameter.opts} | {"--help"}
     assert {word for word in words[1:] if word.startswith("--")} <= options
     takes_words = any(isinstance(parameter, click.Argument) for parameter in found.params)
