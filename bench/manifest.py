@@ -158,7 +158,7 @@ def run(folder: Path, *words: str) -> Run:
     return Run(took_s=took_s, cpu_s=cpu_s, peak_mib=usage.ru_maxrss / 1024, lines=lines)
 
 
-def measure(files: int = 20_000) -> Sequence[Figure]:
+def measure(files: int = 7_000) -> Sequence[Figure]:
     """Measure a tenth of the catalog and all of it."""
     with tempfile.TemporaryDirectory(prefix="hashtagd-manifest-") as name:
         small, large = _made(Path(name), "small", files // 10), _made(Path(name), "large", files)
@@ -204,7 +204,7 @@ def _made(top: Path, name: str, files: int) -> Path:
 def main() -> None:
     """Measure as many files as are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="?", type=int, default=20_000)
+    parser.add_argument("files", nargs="?", type=int, default=7_000)
     finish(measure(parser.parse_args().files))
 
 

@@ -107,7 +107,9 @@ def test_a_root_that_is_not_watched_any_more_can_still_be_listed(library: Home) 
 
 
 def test_without_a_catalog_there_is_nothing_to_list(home: Home) -> None:
-    assert (home.cli("export").code, home.cli("export").out) == (0, "")
+    done = home.cli("export")
+    assert (done.code, done.out) == (0, "")
+    assert "no file is known of these roots" in done.err
     assert home.cli("export", "--format", "csv").out.count("\n") == 1
     assert not home.state.exists()
 
@@ -159,6 +161,24 @@ def test_output_that_is_lost_is_a_failure(library: Home) -> None:
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert "the output could not be written" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_terminal_gets_no_control_characters(library: Home, form: str) -> None:
+    """F97."""
+    (library.loras / "private.safetensors").rename(library.loras / "a\x1b[31m\nb.safetensors")
+    worked_through(library)
+    words = [sys.executable, "-c", PROGRAM, "--config", str(library.config), "export", "--format", form]
+    reading, writing = os.openpty()
+    try:
+        subprocess.run(words, stdout=writing, check=True)
+        printed = os.read(reading, 1 << 16).decode().replace("\r\n", "\n")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert len(printed.splitlines()) == 2 + (form == "csv")
+    assert all(line.isprintable() for line in printed.splitlines())
+    assert "[31m" in printed
 
 
 def test_titles_by_strangers_survive_both_forms(home: Home) -> None:

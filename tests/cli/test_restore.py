@@ -222,6 +222,9 @@ def test_what_cannot_be_named_because_a_site_is_away_is_asked_again_later(home: 
     done = home.cli("restore", "--to", "loras", listed(home, "ab" * 32, "5"))
     assert done.code == 75
     assert done.out.splitlines()[-1] == "2 not asked"
+    home.put("x.safetensors", known=False)
+    done = home.cli("restore", listed(home, Entry(root="loras", path="x.safetensors", version_id=5)))
+    assert (done.code, done.out.splitlines()[-1]) == (75, "1 not asked")
 
 
 def test_why_a_model_is_not_given_out_is_told(home: Home) -> None:

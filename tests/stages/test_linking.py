@@ -5,6 +5,8 @@ import hashlib
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -383,3 +385,70 @@ def test_the_copy_of_a_whole_library_is_the_same_library(tmp_path: Path, root: P
         made.make(order(path, root, name))
     shutil.rmtree(tmp_path / "from")
     assert {name: (root / name).read_bytes() for name in names(root)} == contents
+
+
+DIES = """
+import os, sys
+from itertools import count
+from pathlib import Path
+from hashtagd.core.place import Stamp
+from hashtagd.service.clock import StopPause
+from hashtagd.stages.calls import Calls
+from hashtagd.stages.linking import Linker, Order, hard_link
+from hashtagd.stages.no_replace import rename_no_replace
+
+source, root, sha256, links, last = sys.argv[1:]
+calls = count(1)
+
+def mortal(call):
+    def made(*words):
+        if next(calls) == int(last):
+            os._exit(9)
+        return call(*words)
+    return made
+
+found = Path(source).stat()
+Linker(
+    hard_links=links == "links",
+    token=lambda: os.urandom(8).hex(),
+    pause=StopPause(),
+    calls=Calls(
+        write=mortal(lambda fd, data: os.write(fd, data[:5_000_000])),
+        fsync=mortal(os.fsync),
+        chmod=mortal(os.fchmod),
+        rename=mortal(rename_no_replace),
+    ),
+    link=mortal(hard_link),
+).make(
+    Order(
+        source=Path(source),
+        stamp=Stamp(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino),
+        sha256=sha256,
+        root=Path(root),
+        relpath="styles/deep/ink.safetensors",
+    )
+)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ways,calls", [("links", 4), ("copies", 9)])
+def test_killed_at_any_call_there_is_the_whole_file_or_none(
+    source: Path, root: Path, ways: str, calls: int
+) -> None:
+    """P2."""
+    sha256, made = hashlib.sha256(BYTES).hexdigest(), root / "styles/deep/ink.safetensors"
+    before = (stamp(source), source.stat().st_mode)
+    for last in range(1, 100):
+        words = [sys.executable, "-c", DIES, str(source), str(root), sha256, ways, str(last)]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        assert (stamp(source), source.stat().st_mode) == before
+        if made.exists():
+            assert made.read_bytes() == BYTES
+        others = {Path(name).name for name in names(root)} - {made.name}
+        assert all(name.startswith(".hashtagd-") for name in others)
+        shutil.rmtree(root / "styles", ignore_errors=True)
+        if done.returncode != 9:
+            break
+    assert (done.returncode, done.stderr) == (0, "")
+    assert last == calls + 1

@@ -49,11 +49,15 @@ def export(context: Context, *, form: str, roots: tuple[str, ...], output: Path 
         entries = map(entry_of_row, catalog.reports.each_file(filters))
         lines = _lines(entries, form)
         if output is None:
-            _write(_harmless(lines) if sys.stdout.isatty() else lines, sys.stdout)
-            return 0
-        with whole_file(output) as stream:
-            count = _write(lines, stream)
-    click.echo(f"{count - (form == 'csv')} files are listed in {safe(output)}")
+            count = _write(_harmless(lines) if sys.stdout.isatty() else lines, sys.stdout)
+        else:
+            with whole_file(output) as stream:
+                count = _write(lines, stream)
+    files = count - (form == "csv")
+    if output is not None:
+        click.echo(f"{files} files are listed in {safe(output)}")
+    elif files == 0:
+        click.echo("no file is known of these roots; `hashtagd status` tells which there are", err=True)
     return 0
 
 

@@ -141,8 +141,8 @@ class Restoring:
 
     def _decided(self, step: Step) -> Result:
         told = self._told.get(step.entry)
-        if step.verdict is Verdict.UNUSABLE and told is not None and told.trouble is not None:
-            return _hopeless(step, told)
+        if told is not None and told.trouble is not None and step.verdict is not Verdict.THERE:
+            return _hopeless(step, told)  # who could say more was not heard
         return Result(step=step, ending=Ending(step.verdict.value), why=step.why)
 
     def _is_unclear(self, entry: Entry) -> bool:
