@@ -1,39 +1,18 @@
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hashtagd.core.troubles import Scope, Trouble, TryLater
+from hashtagd.core.troubles import Scope, TryLater
 from hashtagd.core.work import Absent, Found, Subject
 from hashtagd.service.clock import SystemClock
 from hashtagd.service.lookup import Looked, look_up, subject_of
 from support.library import card
+from support.oracle import Oracle
 from support.safetensors import write
 from support.serving import TickingPause, later
 from support.surroundings import sha, subject
-
-
-@dataclass
-class Oracle:
-    """Says what it is told to about each hash, and keeps whom it was asked about."""
-
-    name: str
-    words: dict[str, Any] = field(default_factory=dict)
-    ends: Trouble | None = None
-    asked: list[list[str]] = field(default_factory=list)
-    origin: str | None = None
-    batch_limit: int = 100
-    slow: bool = False
-    reads_headers: bool = True
-
-    def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
-        self.asked.append([it.hash for it in subjects])
-        yield from self.words.items()
-        if self.ends is not None:
-            raise self.ends
 
 
 def looked(hashes: Sequence[str], *providers: Oracle) -> dict[str, Looked]:

@@ -1,8 +1,7 @@
 """`hashtagd get`: download models, verified, into the folders that they belong to."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from functools import partial
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,16 @@ import click
 from hashtagd.catalog.transfers import TransferRow
 from hashtagd.cli.bars import row_facts, watching
 from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.hands import hands
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
 from hashtagd.cli.output import print_json_lines, print_trouble, safe
-from hashtagd.cli.working import heeding_signals, logging_to_stderr, tell
 from hashtagd.core.picking import Choice
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
-from hashtagd.service import parts
 from hashtagd.service.bringing import Hands, bring
-from hashtagd.service.clock import StopPause
-from hashtagd.service.lock import OwnerFile
 from hashtagd.service.placing import Ground
 from hashtagd.service.providers import asked_now
-from hashtagd.service.resolving import Resolved, Resolver
 from hashtagd.service.roots import RootPlan
+from hashtagd.service.wishing import Resolved, Resolver
 
 
 @click.command()
@@ -63,11 +59,11 @@ def get(
     if not wanted:
         raise click.UsageError("name a model, or a file with names with --list")
     choice = Choice(file_id=file_id, fp=fp, format=form)
-    with _hands(context, to) as hands:
-        found = _resolved(context, hands, to, wanted, choice)
-        ids = hands.catalog.transfers.want([item.wanted for item in found if item.wanted is not None])
+    with hands(context, _plan(context, to)) as held:
+        found = _resolved(context, held, to, wanted, choice)
+        ids = held.catalog.transfers.want([item.wanted for item in found if item.wanted is not None])
         with watching(as_json=as_json) if not detach else nullcontext(_see_nothing) as watch:
-            rows = bring(hands, ids, watch, detach=detach)
+            rows = bring(held, ids, watch, detach=detach)
     return _told(found, rows, as_json=as_json, detached=detach)
 
 
@@ -89,35 +85,6 @@ def _listed(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-@contextmanager
-def _hands(context: Context, to: Path | None) -> Iterator[Hands]:
-    """Open the catalog and everything that works on it."""
-    plan = _plan(context, to)
-    pause = StopPause()
-    with ExitStack() as stack:
-        stack.enter_context(heeding_signals(pause))
-        # what is wrong with a file is told at the end, with all that is known of it
-        log = stack.enter_context(logging_to_stderr(context, terse=True, least="error"))
-        catalog = stack.enter_context(context.own_catalog({}))
-        stack.enter_context(OwnerFile(context.lock_folder, catalog.owner))
-        outside = parts.Outside(
-            loaded=context.loaded,
-            environ=context.environ,
-            clock=context.clock,
-            pause=pause,
-            gates=parts.make_gates(context.loaded, catalog),
-            tell=lambda event, values: tell(log, event, **values),
-            state_folder=context.lock_folder,
-        )
-        yield Hands(
-            outside=outside,
-            catalog=catalog,
-            plan=plan,
-            folder=context.lock_folder,
-            tell=partial(tell, log),
-        )
-
-
 def _plan(context: Context, to: Path | None) -> RootPlan:
     plan = context.known_roots()
     if not plan.folders and to is not None and to.is_dir():
@@ -134,19 +101,19 @@ def _plan(context: Context, to: Path | None) -> RootPlan:
 
 
 def _resolved(
-    context: Context, hands: Hands, to: Path | None, wanted: Sequence[str], choice: Choice
+    context: Context, held: Hands, to: Path | None, wanted: Sequence[str], choice: Choice
 ) -> list[Resolved]:
     settings = context.loaded.settings
     ground = Ground(
-        plan=hands.plan,
+        plan=held.plan,
         comfyui=settings.comfyui.path,
         to=to or settings.downloads.to,
         environ=context.environ,
     )
     with asked_now(
-        context.loaded, context.environ, context.clock, hands.outside.pause, hands.catalog
+        context.loaded, context.environ, context.clock, held.outside.pause, held.catalog
     ) as providers:
-        resolver = Resolver(providers, hands.catalog, ground)
+        resolver = Resolver(providers, held.catalog, ground)
         return [resolver.resolve(name, choice) for name in wanted]
 
 

@@ -35,6 +35,8 @@ _COMMANDS = {
     "retry": ("hashtagd.cli.wake:retry", "Wake what is parked or waiting."),
     "refresh": ("hashtagd.cli.wake:refresh", "Ask again, also about what is known."),
     "rescan": ("hashtagd.cli.wake:rescan", "Look at the disks now."),
+    "export": ("hashtagd.cli.exporting:export", "Write the library as a manifest."),
+    "restore": ("hashtagd.cli.restore:restore", "Make the files of a manifest exist again."),
     "unpublish": ("hashtagd.cli.unpublish:command", "Remove what was written beside the models."),
     "check-config": ("hashtagd.cli.check_config:check_config", "Check the settings."),
     "service": ("hashtagd.cli.service:service", "Run it in the background, started by systemd."),

@@ -1,6 +1,6 @@
 """Who brings what was asked for: the daemon that runs, or this process where none does."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,29 +33,40 @@ class Hands:
     tell: Tell
 
 
-def bring(hands: Hands, ids: Sequence[int], watch: Watch, *, detach: bool) -> list[TransferRow]:
+def bring(
+    hands: Hands,
+    ids: Collection[int],
+    watch: Watch,
+    *,
+    detach: bool = False,
+    coming: Callable[[], bool] = lambda: False,
+) -> list[TransferRow]:
     """Bring transfers to an end, or stand by while the daemon does.
 
     Args:
         hands: what it takes.
-        ids: their numbers.
+        ids: their numbers; more may be added while `coming` says so.
         watch: told several times a second how far they are.
         detach: leave them to the daemon, if one runs.
+        coming: tells whether more numbers may be added.
 
     Returns the rows as they are then. A daemon that ends meanwhile is stood in for.
 
     Raises:
         Stopping: a stop was requested; what came is kept.
     """
-    if not ids:
+    if not ids and not coming():
         return []
     while running_pid(hands.folder) is not None:
-        rows = hands.catalog.transfers.rows(ids)
+        more = coming()
+        rows = hands.catalog.transfers.rows(list(ids))
         watch(rows, {})
-        if detach or all(rests(row, hands.outside.clock.now()) for row in rows):
+        if not more and (detach or all(rests(row, hands.outside.clock.now()) for row in rows)):
             return rows
         if hands.outside.pause.wait(_LOOK_S):
             raise Stopping
     release_dead(hands.catalog, hands.folder)
-    fetching = Fetching(hands.outside, catalog=hands.catalog, plan=hands.plan, only=ids, tell=hands.tell)
+    fetching = Fetching(
+        hands.outside, catalog=hands.catalog, plan=hands.plan, only=ids, tell=hands.tell, coming=coming
+    )
     return fetching.run(watch)

@@ -45,15 +45,24 @@ class Fetching:
         outside: the network and the settings.
         catalog: where the transfers are.
         plan: the roots.
-        only: the numbers.
+        only: the numbers; more may be added while it runs.
+        coming: tells whether more may be added.
     """
 
     def __init__(
-        self, outside: parts.Outside, *, catalog: Catalog, plan: RootPlan, only: Collection[int], tell: Tell
+        self,
+        outside: parts.Outside,
+        *,
+        catalog: Catalog,
+        plan: RootPlan,
+        only: Collection[int],
+        tell: Tell,
+        coming: Callable[[], bool] = lambda: False,
     ) -> None:
         self._outside = outside
         self._catalog = catalog
-        self._only = frozenset(only)
+        self._only = only
+        self._coming = coming
         self._tell = tell
         self._roots = Roots(plan.folders)
         self._plan = plan
@@ -77,13 +86,13 @@ class Fetching:
             stack.callback(providers.close)
             downloads = self._downloads(providers)
             stack.callback(downloads.close)
-            lanes = [self._lane(work) for work in downloads.works[: len(self._only)]]
+            lanes = [self._lane(work) for work in downloads.works]
             stack.callback(self._end, lanes)
             for lane in lanes:
                 lane.start()
             self._watch(watch, lanes)
         self.publish()
-        return self._catalog.transfers.rows(self._only)
+        return self._catalog.transfers.rows(list(self._only))
 
     def publish(self) -> None:
         """Write beside what came; what cannot be written now is left to the daemon."""
@@ -110,10 +119,13 @@ class Fetching:
     def _watch(self, watch: Watch, lanes: Sequence[Lane]) -> None:
         clock, pause = self._outside.clock, self._outside.pause
         while True:
-            rows = self._catalog.transfers.rows(self._only)
+            more = self._coming()
+            rows = self._catalog.transfers.rows(list(self._only))
             watch(rows, dict(self._bytes))
-            if all(rests(row, clock.now()) for row in rows) and self._leases.idle:
+            if not more and all(rests(row, clock.now()) for row in rows) and self._leases.idle:
                 return
+            for lane in lanes:
+                lane.wake()
             if not all(lane.alive for lane in lanes):
                 raise RuntimeError("a lane of downloads broke")
             if pause.wait(TICK_S):

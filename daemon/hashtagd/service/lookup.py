@@ -50,7 +50,7 @@ def look_up(subjects: Sequence[Subject], providers: Sequence[Provider]) -> Itera
         except Trouble as trouble:
             silent = trouble
         for subject in open_subjects.values():
-            yield Looked(subject=subject, card=None, trouble=silent or _no_answer(provider.name))
+            yield Looked(subject=subject, card=None, trouble=silent or no_answer(provider.name))
         open_subjects = absent
     for subject in open_subjects.values():
         yield Looked(subject=subject, card=None, trouble=None)
@@ -61,7 +61,8 @@ def by_version(providers: Sequence[Provider]) -> list[Provider]:
     return [it.by_version() for it in providers if isinstance(it, AsksByVersion)]
 
 
-def _no_answer(provider: str) -> TryLater:
+def no_answer(provider: str) -> TryLater:
+    """Say that a provider was silent about a hash."""
     return TryLater(
         f"{provider} answered without a word about this hash",
         does="that counts as no answer, and nobody else was asked",

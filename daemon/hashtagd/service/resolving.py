@@ -1,163 +1,174 @@
-"""From what the owner named to files that can be fetched: ask the site, pick the file, choose the place."""
+"""What sites say of the entries of a list: which file is meant, and where it can be fetched now."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final, TypeVar
 
-from hashtagd.catalog.catalog import Catalog
-from hashtagd.core.card import Card, Confidence, Download
-from hashtagd.core.filenames import numbered
-from hashtagd.core.naming import parse_model_name
-from hashtagd.core.picking import Choice, pick_file, with_first
-from hashtagd.core.place import Place
-from hashtagd.core.ports import AsksByVersion, Provider, Versions
-from hashtagd.core.transfer import Wanted
-from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble
+from hashtagd.core.card import Card, Download, DownloadUrl
+from hashtagd.core.digests import Digests
+from hashtagd.core.manifest import Entry
+from hashtagd.core.ports import Provider
+from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Absent, Found, Subject
-from hashtagd.service.placing import Ground
+from hashtagd.service.lookup import by_version, no_answer
+
+T = TypeVar("T")
+
+_TRAINING: Final = "Training Data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """What became of one name."""
+class Told:
+    """What is known of an entry after sites were asked."""
 
-    named: str
-    #: what shall be fetched; None: nothing has to be, or can be
-    wanted: Wanted | None = None
-    card: Card | None = None
-    file: Download | None = None
-    #: where the bytes lie already
-    there: Place | None = None
-    #: why it cannot be fetched
+    #: as the list has it
+    listed: Entry
+    #: with what they said filled in; what the list says itself stays
+    entry: Entry
+    #: what they said, those first that give the file out; none: nobody knows it, or nobody could say
+    cards: tuple[Card, ...] = ()
+    #: why somebody could not say; those after that one were not asked
     trouble: Trouble | None = None
 
+    @property
+    def download(self) -> Download | None:
+        """The file that is meant; None where no card shows it."""
+        return next((it for card in self.cards if (it := meant_download(card, self.entry))), None)
 
-class Resolver:
-    """Resolves names.
+    @property
+    def urls(self) -> tuple[DownloadUrl, ...]:
+        """The addresses to try, in order: those told now, then those of the list."""
+        meant = (meant_download(card, self.entry) for card in self.cards)
+        found: dict[str, DownloadUrl] = {}
+        for url in (*(url for it in meant if it is not None for url in it.urls), *self.entry.urls):
+            found.setdefault(url.url, url)
+        return tuple(found.values())
 
-    Args:
-        providers: the first that can be asked for versions is.
-        catalog: what is here already.
-        ground: where files may go.
+    @property
+    def why_not(self) -> str | None:
+        """Why the sites do not give the file out, in words; None where one does, or nobody spoke."""
+        reasons = [card.not_downloadable_because for card in self.cards]
+        return None if None in reasons else next(iter(reasons), None)
+
+
+def resolve(entries: Iterable[Entry], providers: Sequence[Provider]) -> Iterator[Told]:
+    """Ask about entries by their hash, about those without one by their version; quick answers come first.
+
+    A provider that knows the hash but gives nothing out leaves it to the next; silence ends the chain.
     """
+    by_hash: dict[str, list[Entry]] = {}
+    by_number: dict[int, list[Entry]] = {}
+    for entry in entries:
+        if entry.sha256 is not None:
+            by_hash.setdefault(entry.sha256, []).append(entry)
+        elif entry.version_id is not None:
+            by_number.setdefault(entry.version_id, []).append(entry)
+        else:
+            yield Told(listed=entry, entry=entry)
+    yield from _by_number(by_number, by_version(providers))
+    yield from _by_hash(by_hash, [it for it in providers if it.origin is not None])
 
-    def __init__(self, providers: Sequence[Provider], catalog: Catalog, ground: Ground) -> None:
-        self._asked: Versions | None = next(
-            (it.by_version() for it in providers if isinstance(it, AsksByVersion)), None
-        )
-        self._catalog = catalog
-        self._ground = ground
-        #: places that names resolved before go to
-        self._taken: set[Place] = set()
 
-    def resolve(self, named: str, choice: Choice) -> Resolved:
-        """Resolve one name; troubles of this name stand in the result.
+def meant_download(card: Card, entry: Entry) -> Download | None:
+    """Choose the file of a version: by its hash, else by its number, else the one that is shown first."""
+    if entry.sha256 is not None:
+        return next((it for it in card.downloads if it.sha256 == entry.sha256), None)
+    if entry.file_id is not None:
+        return next((it for it in card.downloads if it.file_id == entry.file_id), None)
+    return next((it for it in card.downloads if it.type != _TRAINING), None)
 
-        Raises:
-            Stopping: a stop was requested.
-        """
+
+def filled(entry: Entry, card: Card) -> Entry:
+    """Fill what the list does not say; its own words stay, its place too."""
+    download = meant_download(card, entry)
+    said: dict[str, Any] = {
+        "model_id": card.model_id,
+        "version_id": card.version_id,
+        "model_name": card.model_name,
+        "version_name": card.version_name,
+        "kind": card.kind,
+        "base_model": card.base_model,
+    }
+    if download is not None:
+        said |= {"sha256": download.sha256, "file_id": download.file_id, "size_bytes": download.size_bytes}
+    return replace(entry, **{name: value for name, value in said.items() if getattr(entry, name) is None})
+
+
+def _by_number(wanted: Mapping[int, Sequence[Entry]], providers: Sequence[Provider]) -> Iterator[Told]:
+    subjects = [
+        Subject(hash=str(number), digests=None, header=None, size_bytes=0, version_id=number)
+        for number in wanted
+    ]
+    for number, cards, trouble in _asked(subjects, providers, lambda card, _number: card.downloadable):
+        for entry in wanted[int(number)]:
+            yield _told(entry, cards, trouble)
+
+
+def _by_hash(wanted: Mapping[str, Sequence[Entry]], providers: Sequence[Provider]) -> Iterator[Told]:
+    subjects = [
+        Subject(hash=it, digests=Digests(sha256=it), header=None, size_bytes=wanted[it][0].size_bytes or 0)
+        for it in wanted
+    ]
+    for sha256, cards, trouble in _asked(subjects, providers, _gives_out):
+        for entry in wanted[sha256]:
+            yield _told(entry, cards, trouble)
+
+
+def _gives_out(card: Card, sha256: str) -> bool:
+    return card.downloadable and any(it.sha256 == sha256 and it.urls for it in card.downloads)
+
+
+def _asked(
+    subjects: Sequence[Subject], providers: Sequence[Provider], gives_out: Callable[[Card, str], bool]
+) -> Iterator[tuple[str, tuple[Card, ...], Trouble | None]]:
+    """Put subjects to each provider in turn, until one gives them out."""
+    left = {subject.hash: subject for subject in subjects}
+    kept: dict[str, tuple[Card, ...]] = {}
+    for provider in providers:
+        following: dict[str, Subject] = {}
+        for key, answer in _answers(provider, list(left.values())):
+            before = kept.get(key, ())
+            if isinstance(answer, Trouble):
+                yield key, before, answer
+            elif isinstance(answer, Found) and gives_out(answer.card, key):
+                yield key, (answer.card, *before), None
+            else:
+                if isinstance(answer, Found):
+                    kept[key] = (*before, answer.card)
+                following[key] = left[key]
+        left = following
+    for key in left:
+        yield key, kept.get(key, ()), None
+
+
+def _answers(
+    provider: Provider, subjects: Sequence[Subject]
+) -> Iterator[tuple[str, Found | Absent | Trouble]]:
+    """Ask in portions; what got no answer has the reason for one, so that each subject is there once."""
+    left = dict.fromkeys(subject.hash for subject in subjects)
+    silent: Trouble | None = None
+    for some in _portions(subjects, provider.batch_limit):
         try:
-            return self._resolved(named, choice)
+            for key, answer in provider.ask(some):
+                if key in left:
+                    del left[key]
+                    yield key, answer
         except Trouble as trouble:
-            return Resolved(named=named, trouble=trouble)
-
-    def _resolved(self, named: str, choice: Choice) -> Resolved:
-        version_id = self._version(named)
-        card = self._card(version_id)
-        file = pick_file(card, choice)
-        known = Resolved(named=named, card=card, file=file)
-        here = None if file.sha256 is None else self._here(file.sha256)
-        if here is not None:
-            return replace(known, there=here)
-        place = self._free_place(card, file)
-        self._taken.add(place)
-        return replace(known, wanted=wanted_of(place, card, file))
-
-    def _version(self, named: str) -> int:
-        try:
-            ref = parse_model_name(named)
-        except ValueError as error:
-            raise _unreadable(error) from None
-        if ref.version_id is not None:
-            return ref.version_id
-        asked = self._asked
-        if asked is None:
-            raise _nobody_to_ask()
-        shown = asked.shown_first(ref.model_id or 0)
-        if shown is None:
-            raise _unknown(f"the site shows no version of model {ref.model_id}")
-        return shown
-
-    def _card(self, version_id: int) -> Card:
-        if self._asked is None:
-            raise _nobody_to_ask()
-        subject = Subject(
-            hash=str(version_id), digests=None, header=None, size_bytes=0, version_id=version_id
-        )
-        answer = dict(self._asked.ask([subject])).get(subject.hash, Absent())
-        if isinstance(answer, Trouble):
-            raise answer
-        if not isinstance(answer, Found):
-            raise _unknown(f"the site does not know version {version_id}, or does not show it")
-        return answer.card
-
-    def _here(self, sha256: str) -> Place | None:
-        rows = self._catalog.reports.show(sha256)
-        roots = {folder.name for folder in self._ground.plan.folders}
-        return next(
-            (
-                Place(root=row.root, relpath=row.relpath)
-                for row in rows
-                if row.sha256 == sha256 and row.root in roots and row.state != "gone"
-            ),
-            None,
-        )
-
-    def _free_place(self, card: Card, file: Download) -> Place:
-        """Choose a place where nothing lies; a name that is taken gets the version's number behind it."""
-        place = self._ground.place_for(card, file)
-        marked = place.sibling(numbered(place.name, card.version_id or 0))
-        apart = place.sibling(numbered(place.name, f"{card.version_id}-{file.file_id}"))
-        return next((it for it in (place, marked, apart) if not self._is_taken(it)), place)
-
-    def _is_taken(self, place: Place) -> bool:
-        path = self._ground.plan.path_of(place.root, place.relpath)
-        return place in self._taken or (path is not None and (path.is_symlink() or path.exists()))
+            silent = trouble
+            break
+    for key in left:
+        yield key, silent or no_answer(provider.name)
 
 
-def wanted_of(place: Place, card: Card, file: Download) -> Wanted:
-    """Make the wish for a file of a card; what is known of the version is known of its bytes."""
-    known = None
-    if file.sha256 is not None:
-        known = replace(with_first(card, file), by="sha256", confidence=Confidence.EXACT)
-    return Wanted(place=place, sha256=file.sha256, size_bytes=file.size_bytes, sources=file.urls, card=known)
+def _portions(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
 
 
-def _unreadable(error: ValueError) -> GiveUp:
-    what, _, rest = str(error).partition("; ")
-    return GiveUp(
-        what,
-        does="nothing is fetched",
-        you=rest.partition("; ")[2] or "name it otherwise",
-        scope=Scope.FILE,
-        kind="unreadable_name",
-    )
-
-
-def _unknown(what: str) -> GiveUp:
-    return GiveUp(
-        what,
-        does="nothing is fetched",
-        you="check the number on the model's page; `hashtagd restore` finds deleted models by their hash",
-        scope=Scope.FILE,
-        kind="unknown_version",
-    )
-
-
-def _nobody_to_ask() -> AskOperator:
-    return AskOperator(
-        "no provider of the settings can be asked for versions",
-        does="nothing is fetched",
-        you="name `civitai` among `providers`",
-        scope=Scope.PROVIDER,
-        kind="no_versions",
-    )
+def _told(entry: Entry, cards: tuple[Card, ...], trouble: Trouble | None) -> Told:
+    known = entry
+    for card in cards:
+        known = filled(known, card)
+    return Told(listed=entry, entry=known, cards=cards, trouble=trouble)

@@ -94,12 +94,13 @@ class TransferWork:
     def turn(self) -> float:
         """Claim one transfer and bring it to an outcome."""
         with self._leases.at_work():
-            claims = self._catalog.transfers.claim(self._roots, 1, only=self._only)
+            only = None if self._only is None else list(self._only)  # it may grow
+            claims = self._catalog.transfers.claim(self._roots, 1, only=only)
             for claim in claims:
                 self._bring(claim)
         if claims:
             return 0.0
-        due_at = self._catalog.transfers.next_due(self._roots, only=self._only)
+        due_at = self._catalog.transfers.next_due(self._roots, only=only)
         wait_s = seconds_until(due_at, self._clock)
         return float("inf") if wait_s is None else max(NAP_S, wait_s)
 

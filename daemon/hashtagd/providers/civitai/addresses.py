@@ -1,20 +1,19 @@
 """Addresses as they are stored: on one canonical host, without a query that says who asked."""
 
 import re
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from hashtagd.core.addresses import SELECTING, file_id_in
+from hashtagd.core.addresses import plain_address as plain
+from hashtagd.core.addresses import split_address as _split
 from hashtagd.providers.entrance import origin_of
+
+__all__ = ["Addresses", "file_id_in", "names_linked_vae", "plain"]
 
 #: the site's names; stored addresses use the first
 _HOSTS = ("civitai.com", "www.civitai.com", "api.civitai.com", "civitai.red", "civitai.green")
 _CANONICAL = "https://civitai.com"
-#: query names that select something; every other one may be a proof, a token or a trace
-_PLAIN_NAMES = frozenset({"fileId", "fp", "modelVersionId", "type", "format", "size"})
-#: names that select the size of a picture
-_SIZE_NAMES = frozenset({"width", "height", "quality"})
 _DOWNLOAD = re.compile(r"/api/download/models/\d+")
-#: characters that a stored path keeps as they are
-_PATH_CHARS = "/%:=,&+@!$'()*;~"
 
 
 class Addresses:
@@ -45,7 +44,7 @@ class Addresses:
         parts = _split(url)
         if parts is None or not _DOWNLOAD.fullmatch(parts.path):
             return None
-        query = [(name, value) for name, value in parse_qsl(parts.query) if name in _PLAIN_NAMES]
+        query = [(name, value) for name, value in parse_qsl(parts.query) if name in SELECTING]
         return self.canonical + parts.path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
     def stored(self, url: str) -> str:
@@ -53,41 +52,8 @@ class Addresses:
         return self.given_download(url) or plain(url) or ""
 
 
-def plain(url: object) -> str | None:
-    """Give an http(s) address without user and fragment; its query stays only if every name is harmless."""
-    parts = _split(url)
-    if parts is None:
-        return None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    query = (
-        f"?{quote(parts.query, safe=_PATH_CHARS)}" if names and names <= _PLAIN_NAMES | _SIZE_NAMES else ""
-    )
-    return f"{parts.scheme}://{host}{port}{quote(parts.path, safe=_PATH_CHARS)}{query}"
-
-
-def file_id_in(url: object) -> int | None:
-    """Read the file's id out of a download address."""
-    parts = _split(url)
-    values = dict(parse_qsl(parts.query)) if parts else {}
-    text = values.get("fileId", "")
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
 def names_linked_vae(url: object) -> bool:
     """Tell whether an address asks for a version's VAE by type: that file may belong to another version."""
     parts = _split(url)
     values = dict(parse_qsl(parts.query)) if parts else {}
     return values.get("type") == "VAE" and "fileId" not in values
-
-
-def _split(url: object) -> SplitResult | None:
-    if not isinstance(url, str):
-        return None
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 0) >= 0
-    except ValueError:
-        return None
-    return parts if usable else None
