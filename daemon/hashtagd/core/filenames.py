@@ -29,13 +29,14 @@ def safe_name(name: str, *, otherwise: str) -> str:
     name of a device, and ends neither in a dot nor in a space. The extension stays.
     Repeats: a safe name stays as it is.
     """
-    last = re.split(r"[/\\]", name)[-1]
-    whole = _clean(last) or _clean(otherwise) or "model"
-    stem, extension = _split(whole)
-    if _DEVICES.match(whole):
-        stem = f"_{stem}"
+    stem, extension = _split(re.split(r"[/\\]", name)[-1])
+    other, other_extension = _split(otherwise)
+    if not (kept := _clean(stem)):
+        kept, extension = _clean(other) or "model", extension or other_extension
+    if _DEVICES.match(kept + extension):
+        kept = f"_{kept}"
     room = LONGEST_NAME_BYTES - len(extension.encode())
-    return _cut(stem, room).rstrip(". ") + extension
+    return _cut(kept, room).rstrip(". ") + extension
 
 
 def numbered(name: str, mark: int | str) -> str:
@@ -54,7 +55,7 @@ def _clean(text: str) -> str:
 def _split(name: str) -> tuple[str, str]:
     stem, dot, extension = name.rpartition(".")
     tail = f".{extension}"
-    if dot and stem and len(tail) <= _LONGEST_EXTENSION and _EXTENSION.fullmatch(tail):
+    if dot and len(tail) <= _LONGEST_EXTENSION and _EXTENSION.fullmatch(tail):
         return stem, tail
     return name, ""
 
