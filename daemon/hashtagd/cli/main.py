@@ -39,6 +39,7 @@ _COMMANDS = {
     "restore": ("hashtagd.cli.restore:restore", "Make the files of a manifest exist again."),
     "unpublish": ("hashtagd.cli.unpublish:command", "Remove what was written beside the models."),
     "check-config": ("hashtagd.cli.check_config:check_config", "Check the settings."),
+    "doctor": ("hashtagd.cli.doctor:doctor", "Look at this machine, and say what to do."),
     "service": ("hashtagd.cli.service:service", "Run it in the background, started by systemd."),
     "demo": ("hashtagd.cli.demo:demo", "Tell the whole story in ten seconds, without network."),
 }

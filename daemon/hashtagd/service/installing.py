@@ -11,7 +11,7 @@ from shutil import which
 from typing import Final
 
 from hashtagd.core.troubles import AskOperator, Scope
-from hashtagd.service.units import DROP_IN, MARK, UNIT, Manager
+from hashtagd.service.units import DROP_IN, MARK, UNIT, Manager, unit_folder
 
 #: there only where systemd is the first process
 _RUNS: Final = Path("/run/systemd/system")
@@ -135,6 +135,23 @@ class Installer:
     def _by_hand(self) -> str:
         tool = "systemctl --user" if self._manager is Manager.USER else "systemctl"
         return f"`{tool} daemon-reload` and `{tool} enable --now {UNIT}`"
+
+
+def unwritten(
+    manager: Manager, environ: Mapping[str, str], home: Path, roots: Sequence[Path]
+) -> list[Path] | None:
+    """List the roots that the installed unit may not write to; None: there is no unit."""
+    folder = unit_folder(manager, environ, home)
+    if not (folder / UNIT).is_file():
+        return None
+    texts = []
+    for path in sorted((folder / f"{UNIT}.d").glob("*.conf")):
+        with suppress(OSError, UnicodeDecodeError):
+            texts.append(path.read_text(encoding="utf-8"))
+    lines = (line for line in "\n".join(texts).splitlines() if line.startswith("ReadWritePaths="))
+    values = (line.partition("=")[2].strip(' "').removeprefix("-") for line in lines)
+    named = [value.replace("%h", str(home)).replace("%%", "%") for value in values if value]
+    return [root for root in roots if not any(root.is_relative_to(path) for path in named)]
 
 
 def _has_user() -> bool:

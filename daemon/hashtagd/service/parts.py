@@ -72,7 +72,7 @@ def make_providers(outside: Outside) -> list[ClosableProvider]:
     loaded = outside.loaded
     key = find_api_key(loaded.settings, outside.environ, source=loaded.source, lines=loaded.lines)
     made: list[ClosableProvider] = []
-    for entry, (cls, options) in _entries(loaded):
+    for entry, (cls, options) in entries_of(loaded):
         surroundings = Surroundings(
             clock=outside.clock,
             pause=outside.pause,
@@ -167,7 +167,7 @@ def make_downloader(outside: Outside) -> FileDownloader:
     """
     loaded = outside.loaded
     network = loaded.settings.network
-    found = [options for entry, (_, options) in _entries(loaded) if entry.kind == "civitai"]
+    found = [options for entry, (_, options) in entries_of(loaded) if entry.kind == "civitai"]
     key = find_api_key(loaded.settings, outside.environ, source=loaded.source, lines=loaded.lines)
     surroundings = Surroundings(
         clock=outside.clock,
@@ -181,7 +181,12 @@ def make_downloader(outside: Outside) -> FileDownloader:
     return FileDownloader(surroundings, base_url=base_url, allowed_origins=network.allowed_origins)
 
 
-def _entries(loaded: Loaded) -> Iterator[tuple[ProviderEntry, tuple[ProviderClass, BaseModel]]]:
+def entries_of(loaded: Loaded) -> Iterator[tuple[ProviderEntry, tuple[ProviderClass, BaseModel]]]:
+    """Give the providers of the settings, each with its class and its checked options.
+
+    Raises:
+        SettingsMistakes: an option is wrong.
+    """
     return zip(loaded.settings.providers, check_providers(loaded), strict=True)
 
 
