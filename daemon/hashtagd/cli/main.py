@@ -21,6 +21,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_TRY_AGAIN, EXIT_CONFIG = 1, 2, 75, 78
 #: name -> where the command is, and its line in `--help`, so that asking for help imports nothing
 _COMMANDS = {
     "run": ("hashtagd.cli.run:run", "Watch folders and tag what lands in them."),
+    "init": ("hashtagd.cli.init:init", "Propose settings from what is found on this machine."),
     "status": ("hashtagd.cli.status:status", "Say how the daemon and the library are."),
     "list": ("hashtagd.cli.library:list_models", "List the files of the catalog."),
     "search": ("hashtagd.cli.library:search", "Find files by path, name, trigger words, tags or creator."),

@@ -1,0 +1,134 @@
+"""`hashtagd init`: proposes settings from what it finds on this machine, and writes them if told to."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from hashtagd.cli.context import Context, pass_context
+from hashtagd.cli.output import safe
+from hashtagd.comfyui.places import Lead, leads
+from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.nudges import Unreachable, Unusable
+from hashtagd.nudges.line import Line
+from hashtagd.settings import find_config
+from hashtagd.settings.values import home_folder
+
+_DEFAULT_URL = "http://127.0.0.1:8188"
+_ROUTES = ("/system_stats", "/experiment/models")
+_ANSWERS_WITHIN_S = 2.0
+_HEAD = """\
+# Settings of hashtagd, proposed by `hashtagd init`. Everything that is not here has its default;
+# config.example.yaml in its repository shows every key. `hashtagd check-config` checks this file.
+"""
+
+
+@click.command()
+@click.option("--write", is_flag=True, help="Write it to where hashtagd looks for it; nothing is replaced.")
+@click.option("--url", default=_DEFAULT_URL, show_default=True, help="Where ComfyUI answers, if it runs.")
+@pass_context
+def init(context: Context, *, write: bool, url: str) -> int:
+    """Look for ComfyUI and other folders with models, and propose settings for them."""
+    home = home_folder(context.environ)
+    if home is None:
+        raise _no_home()
+    told = _told(url, context)
+    found = leads(context.environ, home, told)
+    text = proposed(found, url if told or url != _DEFAULT_URL else None)
+    for lead in found:
+        click.echo(f"found {safe(lead.path)}: {safe(lead.why)}", err=True)
+    if not found:
+        click.echo("found no folder with models; put yours under `roots`", err=True)
+    if not write:
+        click.echo(text, nl=False)
+        click.echo("`hashtagd init --write` writes this", err=True)
+        return 0
+    path = context.config or _place(context.environ, home)
+    _write(path, text)
+    click.echo(f"{safe(path)} was written; `hashtagd check-config` checks it, `hashtagd run` works with it")
+    return 0
+
+
+def proposed(found: list[Lead], url: str | None) -> str:
+    """Make the text of the settings; it says of each folder how it was found."""
+    lines = [_HEAD]
+    own = next((lead for lead in found if lead.comfyui), None)
+    others = [lead for lead in found if lead is not own]
+    lines.append("comfyui:")
+    if own is not None:
+        lines.append(f"  # {safe(own.why)}")
+    lines.append(f"  path: {_scalar(None if own is None else str(own.path))}")
+    if url is not None:
+        lines.append(f"  url: {_scalar(url)}")
+    lines.append("")
+    if others:
+        lines.append("roots:")
+    for lead in others:
+        path = lead.path / "models" if lead.comfyui else lead.path
+        lines += [f"  # {safe(lead.why)}", f"  - path: {_scalar(str(path))}"]
+    if not found:
+        lines += ["# Folders with models:", "# roots:", "#   - path: /where/they/are"]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _scalar(value: str | None) -> str:
+    return yaml.safe_dump(value, allow_unicode=True, width=10_000).removesuffix("...\n").strip()
+
+
+def _told(url: str, context: Context) -> dict[str, Any]:
+    line = Line(url, context.clock)
+    told: dict[str, Any] = {}
+    for route in _ROUTES:
+        try:
+            answer = line.get(route, until_s=line.until_s(_ANSWERS_WITHIN_S))
+            told[route] = json.loads(answer.body) if answer.good else None
+        except (Unreachable, Unusable, ValueError, RecursionError):
+            continue
+    return {route: document for route, document in told.items() if document is not None}
+
+
+def _place(environ: Mapping[str, str], home: Path) -> Path:
+    found = find_config(environ)
+    if found is not None:
+        return found
+    named = environ.get("XDG_CONFIG_HOME", "")
+    base = Path(named) if named.startswith("/") else home / ".config"
+    return base / "hashtagd" / "config.yaml"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise AskOperator(
+            f"{path} is there already",
+            does="it was left as it is",
+            you="take what you like from `hashtagd init`, or name another file with `--config`",
+            scope=Scope.FILE,
+            kind="settings_there",
+        ) from None
+    except OSError as error:
+        raise AskOperator(
+            f"{path} could not be written ({error.strerror})",
+            does="nothing was written",
+            you="name another file with `--config`, and start hashtagd with it",
+            scope=Scope.FILE,
+            kind="settings_not_writable",
+        ) from error
+
+
+def _no_home() -> AskOperator:
+    return AskOperator(
+        "nobody knows where your home folder is",
+        does="nothing was looked for",
+        you="set HOME",
+        scope=Scope.DAEMON,
+        kind="no_home",
+    )

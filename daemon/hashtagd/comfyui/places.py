@@ -1,0 +1,150 @@
+"""Where models may lie on this machine: what programs say of themselves, then the usual places.
+
+Nothing is asked here; whoever has asked a running ComfyUI hands its answers in. A path that a server tells is
+the server's own, which may be a container's: only those that exist here count.
+
+Source: ComfyUI's `GET /experiment/models` and `GET /system_stats`; `extra_models_config.yaml` of ComfyUI
+Desktop; `settings.json` of LoRA Manager.
+"""
+
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hashtagd.comfyui.extra_paths import read_extra_paths
+from hashtagd.comfyui.paths import EXTRA_PATHS_NAME
+
+_MAX_BYTES: Final = 1 << 20
+#: below the home folder, then below the root of the machine
+_USUAL: Final = (
+    "ComfyUI",
+    "comfyui",
+    "comfy/ComfyUI",
+    "ai/ComfyUI",
+    "AI/ComfyUI",
+    "apps/ComfyUI",
+    "src/ComfyUI",
+)
+_ELSEWHERE: Final = ("/opt/ComfyUI", "/srv/ComfyUI", "/workspace/ComfyUI", "/ComfyUI")
+_STABILITY_MATRIX: Final = ("StabilityMatrix/Data/Models", "StabilityMatrix/Models")
+_DESKTOP: Final = "ComfyUI/extra_models_config.yaml"
+_LORA_MANAGER: Final = "ComfyUI-LoRA-Manager/settings.json"
+#: keys of LoRA Manager's settings that are lists of folders by kind
+_FOLDER_KINDS: Final = ("loras", "checkpoints", "unet", "embeddings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """A folder that is there, and how we know of it."""
+
+    path: Path
+    #: it is ComfyUI's own folder, with `models` in it
+    comfyui: bool
+    why: str
+
+
+def leads(environ: Mapping[str, str], home: Path, told: Mapping[str, Any]) -> list[Lead]:
+    """List what is there, the surest first, each folder once.
+
+    Args:
+        environ: for `~` and variables in other programs' settings.
+        home: of whoever asks.
+        told: documents of a running ComfyUI by the path of the route; empty without one.
+    """
+    found: dict[Path, Lead] = {}
+    for lead in (
+        *_of_server(told),
+        *_of_desktop(environ, home),
+        *_usual(home),
+        *_of_lora_manager(environ, home),
+    ):
+        real = Path(os.path.realpath(lead.path))
+        if real in found or not real.is_dir():
+            continue
+        if not any(real.is_relative_to(it) for it in _reach(found)):
+            found[real] = lead
+    return list(found.values())
+
+
+def _reach(found: Mapping[Path, Lead]) -> Iterator[Path]:
+    for real, lead in found.items():
+        yield real / "models" if lead.comfyui else real
+
+
+def _of_server(told: Mapping[str, Any]) -> Iterator[Lead]:
+    argv = _at(told.get("/system_stats"), "system", "argv")
+    for path in _from_argv(argv if isinstance(argv, list) else []):
+        if (path / "models").is_dir():
+            yield Lead(path=path, comfyui=True, why="the ComfyUI that runs was started there")
+    folders = told.get("/experiment/models")
+    for entry in folders if isinstance(folders, list) else []:
+        paths = entry.get("folders") if isinstance(entry, Mapping) else None
+        for path in paths if isinstance(paths, list) else []:
+            if isinstance(path, str) and path.startswith("/"):
+                whole = Path(path)
+                is_own = whole.parent.name == "models" and (whole.parent.parent / "main.py").exists()
+                if is_own:
+                    yield Lead(
+                        path=whole.parent.parent, comfyui=True, why="the ComfyUI that runs looks there"
+                    )
+                elif entry.get("name") not in ("custom_nodes", "configs", "datasets", "diffusers"):
+                    yield Lead(path=whole, comfyui=False, why="the ComfyUI that runs looks there")
+
+
+def _from_argv(argv: Sequence[Any]) -> Iterator[Path]:
+    words = [word for word in argv if isinstance(word, str)]
+    for name, value in itertools.pairwise(words):
+        if name == "--base-directory" and value.startswith("/"):
+            yield Path(value)
+    if words and words[0].endswith("main.py") and words[0].startswith("/"):
+        yield Path(words[0]).parent
+
+
+def _of_desktop(environ: Mapping[str, str], home: Path) -> Iterator[Lead]:
+    file = _config_home(environ, home) / _DESKTOP
+    for extra in read_extra_paths(file, environ).paths:
+        folder = extra.path.parent.parent
+        if extra.path.parent.name == "models":
+            yield Lead(path=folder, comfyui=True, why="ComfyUI Desktop's settings name it")
+
+
+def _usual(home: Path) -> Iterator[Lead]:
+    for path in (*(home / name for name in _USUAL), *map(Path, _ELSEWHERE)):
+        if (path / "models").is_dir():
+            extra = " (its extra_model_paths.yaml is read, too)" if (path / EXTRA_PATHS_NAME).exists() else ""
+            yield Lead(path=path, comfyui=True, why=f"it lies where ComfyUI usually does{extra}")
+    for name in _STABILITY_MATRIX:
+        yield Lead(path=home / name, comfyui=False, why="StabilityMatrix keeps its models there")
+
+
+def _of_lora_manager(environ: Mapping[str, str], home: Path) -> Iterator[Lead]:
+    document = _json(_config_home(environ, home) / _LORA_MANAGER)
+    by_kind = document.get("folder_paths") if isinstance(document, Mapping) else None
+    for kind in _FOLDER_KINDS:
+        paths = by_kind.get(kind) if isinstance(by_kind, Mapping) else None
+        for path in paths if isinstance(paths, list) else []:
+            if isinstance(path, str) and path.startswith("/"):
+                yield Lead(path=Path(path), comfyui=False, why="LoRA Manager's settings name it")
+
+
+def _config_home(environ: Mapping[str, str], home: Path) -> Path:
+    named = environ.get("XDG_CONFIG_HOME", "")
+    return Path(named) if named.startswith("/") else home / ".config"
+
+
+def _json(file: Path) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        with file.open("rb") as stream:
+            return json.loads(stream.read(_MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _at(document: object, *names: str) -> object:
+    for name in names:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document
