@@ -244,9 +244,12 @@ class Catalog:
     # ---- waking and tidying
 
     def retry(self, places: Sequence[Place] | None = None) -> int:
-        """Wake parked and troubled files and their questions; None: all of them, and every gate."""
-        self.transfers.retry(places)
-        return self.database.write(lambda it, now: wakes.retry(it, now, places))
+        """Wake parked and troubled files, their questions and downloads; None: all of them, and every gate.
+
+        Returns how many files and downloads were woken.
+        """
+        downloads = self.transfers.retry(places)
+        return downloads + self.database.write(lambda it, now: wakes.retry(it, now, places))
 
     def rehash(self, roots: Sequence[str]) -> int:
         """Read every live file of these roots once more."""
