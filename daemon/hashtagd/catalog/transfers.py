@@ -228,7 +228,7 @@ def _ended(now: datetime, row: Record, outcome: TransferOutcome) -> dict[str, An
             return {"due_at": now + timedelta(seconds=outcome.wait_s), "trouble": trouble}
         case Release():
             return {"attempts": max(row.attempts - 1, 0)}
-        case Park():
+        case _:  # Park
             return _parked(now, outcome.trouble)
 
 
