@@ -78,6 +78,7 @@ def test_moments_leave_the_catalog_in_the_time_of_the_process_that_asks(
             (shared.waiting("civitai").oldest_due_at, 0.0),
             (shared.next_question_due("civitai"), 0.0),
             (shared.transfers.next_due([ROOT]), 0.0),
+            (shared.transfers.rows()[0].due_at, 0.0),
             (gates.close(SITE, CLOSED, 300.0), 300.0),
         ]
     waits = [((at or datetime.max.replace(tzinfo=UTC)) - clock.now()).total_seconds() for at, _ in moments]

@@ -12,7 +12,7 @@ from hashtagd.core.card import DownloadUrl
 from hashtagd.core.place import Place
 from hashtagd.core.transfer import Begun, Wanted
 from hashtagd.core.troubles import AskOperator
-from hashtagd.core.work import Defer, Park, Release, Stage
+from hashtagd.core.work import Defer, Park, Release
 from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, place, sha256
 from support.wishing import SOURCE, bring, end, fetched, take, wish
 
@@ -249,17 +249,6 @@ def test_retry_wakes_what_is_parked_or_waits_with_a_trouble_and_nothing_else(lib
     assert take(library).wanted.place == place("deferred")
     assert transfers.retry() == 0
     assert transfers.apply([(running, Release())]) == [True]
-
-
-def test_retry_of_the_catalog_wakes_downloads_too(library: Library) -> None:
-    library.note("file")
-    library.catalog.apply([(library.claim(Stage.SETTLE)[0], Park(trouble=BROKEN))])
-    library.catalog.transfers.want([wish("a"), wish("b")])
-    claims = library.catalog.transfers.claim([ROOT], 9)
-    library.catalog.transfers.apply([(it, Park(trouble=BROKEN)) for it in claims])
-    assert library.catalog.retry([place("a")]) == 1
-    assert library.catalog.retry() == 2
-    assert len(library.catalog.transfers.claim([ROOT], 9)) == 2
 
 
 # ---- listed and forgotten

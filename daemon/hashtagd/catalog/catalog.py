@@ -5,7 +5,7 @@ them raise TryLater with scope `daemon` when the store is away or held, and AskO
 needs a person.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Self
@@ -148,13 +148,15 @@ class Catalog:
 
     # ---- work on files
 
-    def claim(self, stage: Stage, roots: Sequence[str], limit: int) -> list[Claim]:
-        """Lease due files of these roots, those that have waited longest first."""
+    def claim(
+        self, stage: Stage, roots: Sequence[str], limit: int, *, only: Collection[Place] | None = None
+    ) -> list[Claim]:
+        """Lease due files of these roots (`only`: at these places), those that have waited longest first."""
         if not self.database.read(lambda it, now: claims.is_anything_due(it, now, stage, roots)):
             return []
         return self.database.write(
             lambda it, now: claims.take_files(
-                it, now, owner=self.owner, stage=stage, roots=roots, limit=limit
+                it, now, owner=self.owner, stage=stage, roots=roots, limit=limit, only=only
             )
         )
 
@@ -244,12 +246,8 @@ class Catalog:
     # ---- waking and tidying
 
     def retry(self, places: Sequence[Place] | None = None) -> int:
-        """Wake parked and troubled files, their questions and downloads; None: all of them, and every gate.
-
-        Returns how many files and downloads were woken.
-        """
-        downloads = self.transfers.retry(places)
-        return downloads + self.database.write(lambda it, now: wakes.retry(it, now, places))
+        """Wake parked and troubled files and their questions; None: all of them, and every gate."""
+        return self.database.write(lambda it, now: wakes.retry(it, now, places))
 
     def rehash(self, roots: Sequence[str]) -> int:
         """Read every live file of these roots once more."""

@@ -5,7 +5,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
 from hashtagd.catalog.leaving import put_off_sweeps
 from hashtagd.catalog.rows import (
@@ -27,6 +40,7 @@ from hashtagd.catalog.tables import file, question
 from hashtagd.catalog.transfer_table import transfer
 from hashtagd.catalog.written import with_written
 from hashtagd.core import schedule
+from hashtagd.core.place import Place
 from hashtagd.core.transfer import TransferClaim
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Claim, QuestionClaim, Stage
@@ -42,9 +56,13 @@ def _names(stages: Collection[Stage]) -> list[str]:
     return sorted(stage.value for stage in {*stages, *sweeping})
 
 
-def due_files(stages: Collection[Stage], roots: Sequence[str], now: datetime) -> ColumnElement[bool]:
-    """Say which file rows may be claimed."""
+def due_files(
+    stages: Collection[Stage], roots: Sequence[str], now: datetime, only: Collection[Place] | None = None
+) -> ColumnElement[bool]:
+    """Say which file rows may be claimed; `only`: none but those at these places."""
+    places = [] if only is None else [(place.root, place.relpath) for place in only]
     return and_(
+        true() if only is None else tuple_(file.c.root, file.c.relpath).in_(places),
         file.c.stage.in_(_names(stages)),
         file.c.root.in_(roots),
         file.c.due_at <= now,
@@ -64,7 +82,14 @@ def is_anything_due(connection: Connection, now: datetime, stage: Stage, roots: 
 
 
 def take_files(
-    connection: Connection, now: datetime, *, owner: str, stage: Stage, roots: Sequence[str], limit: int
+    connection: Connection,
+    now: datetime,
+    *,
+    owner: str,
+    stage: Stage,
+    roots: Sequence[str],
+    limit: int,
+    only: Collection[Place] | None = None,
 ) -> list[Claim]:
     """Lease due rows, those that have waited longest first; the attempt is charged.
 
@@ -73,9 +98,9 @@ def take_files(
     published come those to be swept.
     """
     if stage is Stage.SETTLE:  # its attempts are looks, and never park a file
-        rows = _lease(connection, now, owner, due_files([stage], roots, now), limit)
+        rows = _lease(connection, now, owner, due_files([stage], roots, now, only), limit)
     else:
-        due, suspect = due_files([stage], roots, now), file.c.attempts >= ALONE_FROM
+        due, suspect = due_files([stage], roots, now, only), file.c.attempts >= ALONE_FROM
         if stage is Stage.PUBLISH:
             put_off_sweeps(connection, now, due)
         rows = _lease(connection, now, owner, and_(due, ~suspect), limit)

@@ -4,7 +4,7 @@ What another machine filled with nonsense is never obeyed: a row that names no p
 claim, and a card or a beginning that is none counts as not there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -32,6 +32,7 @@ class TransferRow:
     bytes_done: int
     #: `waiting`, `fetching`, `parked`, `done`
     state: str
+    #: by the clock of this process, as `done_at`
     due_at: datetime | None
     trouble: Mapping[str, Any] | None
     done_at: datetime | None
@@ -112,16 +113,24 @@ def _card_of(row: Record, now: datetime) -> Card | None:
     return card
 
 
-def rows_of(records: Iterable[Record], now: datetime) -> list[TransferRow]:
-    """Read rows for people; one whose path leads out of its root is another machine's nonsense."""
+def rows_of(
+    records: Iterable[Record], now: datetime, local: Callable[[datetime], datetime]
+) -> list[TransferRow]:
+    """Read rows for people; one whose path leads out of its root is another machine's nonsense.
+
+    Args:
+        records: rows as they are stored.
+        now: by the clock of the store.
+        local: says when a moment of the store is by the clock of this process.
+    """
     rows: list[TransferRow] = []
     for row in records:
         with suppress(ValueError):
-            rows.append(_row_of(row, now))
+            rows.append(_row_of(row, now, local))
     return rows
 
 
-def _row_of(row: Record, now: datetime) -> TransferRow:
+def _row_of(row: Record, now: datetime, local: Callable[[datetime], datetime]) -> TransferRow:
     return TransferRow(
         transfer_id=row.id,
         place=place_of(row),
@@ -129,9 +138,9 @@ def _row_of(row: Record, now: datetime) -> TransferRow:
         size_bytes=row.size_bytes,
         bytes_done=row.bytes_done,
         state=_state(row, now),
-        due_at=row.due_at,
+        due_at=None if row.due_at is None else local(row.due_at),
         trouble=row.trouble,
-        done_at=row.done_at,
+        done_at=None if row.done_at is None else local(row.done_at),
     )
 
 

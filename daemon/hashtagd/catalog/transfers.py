@@ -24,7 +24,7 @@ from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core.place import Place
 from hashtagd.core.transfer import Begun, Fetched, TransferClaim, TransferOutcome, Wanted
 from hashtagd.core.troubles import Trouble
-from hashtagd.core.work import Defer, Park, Release
+from hashtagd.core.work import Defer, Release
 
 __all__ = ["TransferRow", "Transfers"]
 
@@ -99,7 +99,8 @@ class Transfers:
 
     def rows(self, ids: Collection[int] | None = None) -> list[TransferRow]:
         """List transfers, the oldest first; None: those that did not end, and those that ended today."""
-        return self._database.read(lambda it, now: rows_of(_records(it, now, ids), now))
+        local = self._database.local
+        return self._database.read(lambda it, now: rows_of(_records(it, now, ids), now, local))
 
     def next_due(self, roots: Sequence[str], *, only: Collection[int] | None = None) -> datetime | None:
         """Find when the next one can be claimed, by our clock; None when none is planned."""

@@ -26,6 +26,7 @@ _COMMANDS = {
     "search": ("hashtagd.cli.library:search", "Find files by path, name, trigger words, tags or creator."),
     "show": ("hashtagd.cli.show:show", "Show everything known of one model."),
     "lookup": ("hashtagd.cli.lookup:lookup", "Ask the sites about files or hashes now; write nothing."),
+    "get": ("hashtagd.cli.get:get", "Download models into the folders that they belong to."),
     "match": ("hashtagd.cli.owner:match", "Say which version a file is."),
     "unmatch": ("hashtagd.cli.owner:unmatch", "Take back what `match` said."),
     "lock": ("hashtagd.cli.owner:lock", "Keep parts of what is known of a file as they are."),

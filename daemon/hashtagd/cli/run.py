@@ -1,45 +1,22 @@
 """`hashtagd run`: the daemon, or one pass over everything."""
 
-import logging
-import os
-import signal
-import sys
-import types
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-from structlog.stdlib import BoundLogger
 
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
 from hashtagd.cli.output import bytes_in_words, print_json, print_trouble, safe
 from hashtagd.cli.progress import progress, wants_progress
 from hashtagd.cli.rehearsal import Rehearsed
+from hashtagd.cli.working import heeding_signals, logging_to_stderr, tell
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.assemble import Process, assemble
 from hashtagd.service.checking import check_settings
 from hashtagd.service.clock import StopPause
-from hashtagd.service.events import EventLevel, level_of
-from hashtagd.service.logs import Level, configure, events
 from hashtagd.service.memory import share_one_arena
-from hashtagd.service.redact import MIN_SECRET_CHARACTERS, Redactor
 from hashtagd.service.summary import Summary
-from hashtagd.settings import find_api_key
-from hashtagd.settings.values import home_folder
-
-_LEVELS: Mapping[EventLevel, int] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
-
-
-_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @click.command()
@@ -87,19 +64,19 @@ def run(
     # a bar would be drawn over the diff
     drawn = rehearsed is None and wants_progress(once=once, volume=context.volume)
     with (
-        _heeding_signals(pause),
+        heeding_signals(pause),
         progress(shown=drawn) as report,
-        _logging(context, terse=drawn or dry_run) as log,
+        logging_to_stderr(context, terse=drawn or dry_run) as log,
     ):
         for warning in plan.warnings:
-            _tell(log, "settings_warned", what=warning)
+            tell(log, "settings_warned", what=warning)
         process = Process(
             plan=plan,
             environ=context.environ,
             folder=context.lock_folder,
             clock=context.clock,
             pause=pause,
-            tell=partial(_tell, log),
+            tell=partial(tell, log),
             bug=lambda lane, error: log.error("bug_met", lane=lane, exc_info=error),
             once=once,
             background=background,
@@ -117,36 +94,6 @@ def run(
     else:
         _print(summary)
     return _exit_code(summary)
-
-
-def _tell(log: BoundLogger, event: str, /, **values: Any) -> None:  # noqa: ANN401 - log values are of any type
-    log.log(_LEVELS[level_of(event)], event, **values)
-
-
-@contextmanager
-def _logging(context: Context, *, terse: bool) -> Iterator[BoundLogger]:
-    """Send all logging through the redactor for the time of the run; terse: only what is wrong."""
-    settings = context.loaded.settings
-    key = find_api_key(settings, context.environ, source=context.loaded.source, lines=context.loaded.lines)
-    password = context.environ.get("PGPASSWORD", "")
-    secrets = [
-        *([key.get_secret_value()] if key else []),
-        *([password] if len(password) >= MIN_SECRET_CHARACTERS else []),
-    ]
-    levels: dict[str | None, Level] = {"verbose": "debug", "quiet": "warning"}
-    ordinary: Level = "warning" if terse else settings.log.level
-    logs = configure(
-        level=levels.get(context.volume, ordinary),
-        form=settings.log.format,
-        file=settings.log.file,
-        redactor=Redactor(secrets, home_folder(context.environ)),
-        stream=sys.stderr,
-        clock=context.clock,
-    )
-    try:
-        yield events("daemon")
-    finally:
-        logs.close()
 
 
 def _exit_code(summary: Summary) -> int:
@@ -171,23 +118,6 @@ def _print(summary: Summary) -> None:
         print_trouble(trouble)
     if summary.troubled_files:
         click.echo("`hashtagd list --trouble` says which files wait, and why")
-
-
-@contextmanager
-def _heeding_signals(pause: StopPause) -> Iterator[None]:
-    """Stop in order at the first signal (SIGHUP: the terminal was closed), at once at the second."""
-
-    def heed(_number: int, _frame: types.FrameType | None) -> None:
-        if pause.stopping:
-            os._exit(0)
-        pause.stop()
-
-    before = {number: signal.signal(number, heed) for number in _STOPS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _no_roots() -> AskOperator:

@@ -132,11 +132,24 @@ class AsksByTensors(Protocol):
         ...
 
 
+class Versions(Provider, Protocol):
+    """A provider that is asked for versions by their number."""
+
+    def shown_first(self, model_id: int) -> int | None:
+        """Give the number of the version that a model's page shows first; None where it shows none.
+
+        Raises:
+            Trouble: scope `provider`: the site did not answer properly.
+            Stopping: the process was asked to stop while waiting for the gate.
+        """
+        ...
+
+
 @runtime_checkable
 class AsksByVersion(Protocol):
     """A provider that can also be asked for a version by its number, which the owner named."""
 
-    def by_version(self) -> Provider:
+    def by_version(self) -> Versions:
         """Give the provider for those questions; it shares this one's connections and gate."""
         ...
 

@@ -2,10 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hashtagd import __version__
@@ -14,53 +12,32 @@ from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Claim, Outcome, Stage
 from hashtagd.service import parts
 from hashtagd.service.board import RootBoard
-from hashtagd.service.clock import StopPause, SystemClock
 from hashtagd.service.counting import CountingGates, Tally
 from hashtagd.service.crew import Shared, make_works
+from hashtagd.service.downloads import Downloads, Listeners
 from hashtagd.service.known_roots import remember_roots
-from hashtagd.service.lanes import Lane, Tell, Work, survived
+from hashtagd.service.lanes import Lane, Work, survived
 from hashtagd.service.leases import Leases, release_dead
 from hashtagd.service.lock import DaemonLock, OwnerFile
 from hashtagd.service.memory import trimmer
 from hashtagd.service.nudging import Nudger
 from hashtagd.service.once import OnceJudge
 from hashtagd.service.presence import Presence
+from hashtagd.service.process import Process
 from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance, owner_id
 from hashtagd.service.rehearsal import make_rehearsal
 from hashtagd.service.republishing import wake_republished
-from hashtagd.service.roots import RootPlan
-from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome
+from hashtagd.service.stories import count_outcome, tell_answer, tell_outcome, tell_transfer
 from hashtagd.service.summary import Summary, sum_up
 from hashtagd.service.supervisor import Crew, Supervisor
 from hashtagd.service.systemd import Notifier
 from hashtagd.service.tidy import sweep_state
 from hashtagd.settings import Loaded
-from hashtagd.stages.rehearse import Hindrance, Proposal
 from hashtagd.watch.observer import Observer
 from hashtagd.watch.roots import Roots
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """Where and how one process runs."""
-
-    plan: RootPlan
-    environ: Mapping[str, str]
-    #: locks and the presence file
-    folder: Path
-    clock: SystemClock
-    pause: StopPause
-    tell: Tell
-    bug: Callable[[str, Exception], None]
-    #: end when nothing is due any more
-    once: bool
-    #: with `once`: also wait for the questions that nobody else waits for
-    background: bool = False
-    #: told about once a second how many files are done, and how many there are; for runs that end
-    progress: Callable[[int, int], None] = lambda _done, _total: None
-    #: with `once`: told what would be written, in place of writing anything below the roots
-    rehearsed: Callable[[Proposal | Hindrance], None] | None = None
+__all__ = ["Process", "Service", "assemble"]
 
 
 class Service:
@@ -107,7 +84,8 @@ class Service:
             rehearsing=process.rehearsed is not None,
         )
         self._rehearsal = make_rehearsal(catalog, self._works.rehearse, self._names, process.rehearsed)
-        self.works: Sequence[Work] = [*self._works.all, *self._nudger.works]
+        self._downloads = self._make_downloads()
+        self.works: Sequence[Work] = [*self._works.all, *self._nudger.works, *self._downloads.works]
         self._judge = OnceJudge(
             catalog=catalog,
             gates=self._gates,
@@ -153,7 +131,8 @@ class Service:
 
     def close(self) -> None:
         """Let go of connections and threads; after `run`."""
-        for close in (*self._works.closers, self._fetcher.close, self._providers.close):
+        others = (self._fetcher.close, self._providers.close, self._downloads.close)
+        for close in (*self._works.closers, *others):
             close()
 
     def summary(self) -> Summary:
@@ -184,6 +163,23 @@ class Service:
             question_ended=lambda claim, outcome: tell_answer(process.tell, claim, outcome),
             wake=self._wake_lanes,
             rearm=self._observer.rearm,
+        )
+
+    def _make_downloads(self) -> Downloads:
+        process = self._process
+        return Downloads(
+            self._outside,
+            catalog=self._catalog,
+            roots=self._roots,
+            chain=self._providers.chain,
+            leases=self._leases,
+            listeners=Listeners(
+                ended=lambda claim, outcome: tell_transfer(process.tell, claim, outcome),
+                bug=process.bug,
+                onward=self._wake_lanes,
+            ),
+            # nothing is fetched where nothing may be written
+            only=None if process.rehearsed is None else (),
         )
 
     def _lane(self, work: Work) -> Lane:

@@ -6,8 +6,7 @@ from typing import Final
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.chain import Chain
-from hashtagd.core.place import Place
-from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause, Writer
+from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause
 from hashtagd.core.work import Claim, Outcome, QuestionClaim, Stage
 from hashtagd.service import parts
 from hashtagd.service.asking import AskWork, Line
@@ -19,15 +18,13 @@ from hashtagd.service.randomness import chance
 from hashtagd.service.roots import by_device
 from hashtagd.service.scout import ScoutWork
 from hashtagd.service.works import FileWork
+from hashtagd.service.writing import Writing
 from hashtagd.settings import Loaded
 from hashtagd.stages.ask import AskStage
 from hashtagd.stages.digest import DigestStage
-from hashtagd.stages.planning import Planning
-from hashtagd.stages.publish import PublishStage
 from hashtagd.stages.rehearse import RehearseStage
 from hashtagd.stages.settle import SettleStage
-from hashtagd.stages.untouched import UntouchedFolder
-from hashtagd.watch.filters import Kind, Names, companions_of
+from hashtagd.watch.filters import companions_of
 from hashtagd.watch.roots import RootFolder, Roots
 
 #: how many rows one claim of each stage takes: enough to share a commit, few enough to be back soon; those
@@ -89,11 +86,14 @@ def make_works(
         SettingsMistakes: an option of a writer is wrong.
     """
     works = Works()
-    writing = _Writing(
+    writing = Writing(
         writers=parts.make_writers(loaded),
-        names={folder.name: folder.names for folder in folders},
+        folders=folders,
         fetcher=fetcher,
-        shared=shared,
+        roots=shared.roots,
+        catalog=shared.catalog,
+        clock=shared.clock,
+        pause=shared.pause,
     )
     if rehearsing:
         works.rehearse = writing.rehearse()
@@ -113,45 +113,6 @@ def make_works(
             works.all.append(_file_work(f"publish-{number}", Stage.PUBLISH, some, publish.run, shared))
     works.all += [_asking(line, providers.chain, folders, shared) for line in providers.lines]
     return works
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Writing:
-    """What publishing, or the rehearsal of it, is made of."""
-
-    writers: Mapping[str | None, Sequence[Writer]]
-    #: by root
-    names: Mapping[str, Names]
-    fetcher: Fetcher
-    shared: Shared
-
-    def publish(self) -> PublishStage:
-        """Make the stage that writes."""
-        return PublishStage(
-            writers=self.writers,
-            locator=self.shared.roots,
-            ledger=self.shared.catalog,
-            fetcher=self.fetcher,
-            clock=self.shared.clock,
-            pause=self.shared.pause,
-            is_model=self._is_model,
-        )
-
-    def rehearse(self) -> RehearseStage:
-        """Make the stage that only tells."""
-        planning = Planning(
-            writers=self.writers,
-            locator=self.shared.roots,
-            fetcher=self.fetcher,
-            clock=self.shared.clock,
-            pause=self.shared.pause,
-            is_model=self._is_model,
-            folder=UntouchedFolder,
-        )
-        return RehearseStage(planning)
-
-    def _is_model(self, place: Place) -> bool:
-        return self.names[place.root].kind_of(place.relpath) is Kind.OURS
 
 
 def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutWork:

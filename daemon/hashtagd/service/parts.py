@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +16,10 @@ from hashtagd.catalog.gates import Gates
 from hashtagd.core.ports import Clock, Gatekeeper, Pause, Writer
 from hashtagd.nudges import Program, programs_at
 from hashtagd.providers import ClosableProvider, ProviderClass, Surroundings, Tell
+from hashtagd.providers.downloads import FileDownloader
 from hashtagd.providers.entrance import origin_of
 from hashtagd.providers.fetcher import PreviewFetcher
-from hashtagd.settings import Loaded, Settings, WriterEntry, find_api_key, validate_options
+from hashtagd.settings import Loaded, ProviderEntry, Settings, WriterEntry, find_api_key, validate_options
 from hashtagd.stages.digest import DigestOptions
 from hashtagd.stages.settle import SettleOptions
 from hashtagd.watch.roots import RootFolder
@@ -27,6 +28,8 @@ from hashtagd.writers import WriterClass
 #: requests a minute to hosts the settings say nothing of: image hosts, built to serve a page full of
 #: pictures at once
 DEFAULT_RPM: Final = 1200
+#: where downloads are asked for when the settings name no other place
+_CIVITAI: Final = "https://civitai.com"
 #: more workers gain nothing on one disk
 _MOST_WORKERS: Final = 4
 
@@ -68,7 +71,7 @@ def make_providers(outside: Outside) -> list[ClosableProvider]:
     loaded = outside.loaded
     key = find_api_key(loaded.settings, outside.environ, source=loaded.source, lines=loaded.lines)
     made: list[ClosableProvider] = []
-    for entry, (cls, options) in zip(loaded.settings.providers, check_providers(loaded), strict=True):
+    for entry, (cls, options) in _entries(loaded):
         surroundings = Surroundings(
             clock=outside.clock,
             pause=outside.pause,
@@ -153,6 +156,32 @@ def make_fetcher(outside: Outside) -> PreviewFetcher:
         proxy=network.proxy,
     )
     return PreviewFetcher(surroundings, allowed_origins=network.allowed_origins)
+
+
+def make_downloader(outside: Outside) -> FileDownloader:
+    """Make what fetches model files; without Civitai among the providers nobody is shown the key.
+
+    Raises:
+        SettingsMistakes: an option is wrong, or the key cannot be used.
+    """
+    loaded = outside.loaded
+    network = loaded.settings.network
+    found = [options for entry, (_, options) in _entries(loaded) if entry.kind == "civitai"]
+    key = find_api_key(loaded.settings, outside.environ, source=loaded.source, lines=loaded.lines)
+    surroundings = Surroundings(
+        clock=outside.clock,
+        pause=outside.pause,
+        gatekeeper=outside.gates,
+        tell=outside.tell,
+        key=key if found else None,
+        proxy=network.proxy,
+    )
+    base_url = getattr(found[0], "base_url", _CIVITAI) if found else _CIVITAI
+    return FileDownloader(surroundings, base_url=base_url, allowed_origins=network.allowed_origins)
+
+
+def _entries(loaded: Loaded) -> Iterator[tuple[ProviderEntry, tuple[ProviderClass, BaseModel]]]:
+    return zip(loaded.settings.providers, check_providers(loaded), strict=True)
 
 
 def make_programs(loaded: Loaded, clock: Clock) -> list[Program]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from hashtagd.core.card import Card
 from hashtagd.core.place import Place
+from hashtagd.core.transfer import Fetched, TransferClaim, TransferOutcome
 from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.core.work import (
     Absent,
@@ -99,6 +100,21 @@ def tell_answer(tell: Tell, claim: QuestionClaim, outcome: Outcome) -> None:
             tell("model_absent", **about)
         case Defer(trouble=Trouble()) | Park():
             tell(f"question_{_ENDS[type(outcome)]}", **about, **_why(outcome.trouble))
+        case _:
+            pass
+
+
+def tell_transfer(tell: Tell, claim: TransferClaim, outcome: TransferOutcome) -> None:
+    """Log how a download ended; addresses are told nowhere."""
+    where = _where(claim.wanted.place)
+    match outcome:
+        case Fetched():
+            size_bytes, sha256 = outcome.stamp.size_bytes, outcome.digests.sha256
+            tell("file_fetched", **where, size_bytes=size_bytes, sha256=sha256)
+        case Defer(trouble=Trouble()):
+            tell("download_deferred", **where, **_why(outcome.trouble))
+        case Park():
+            tell("download_parked", **where, **_why(outcome.trouble))
         case _:
             pass
 

@@ -65,7 +65,11 @@ class Part:
             fd = os.open(part, _OPEN, 0o600, dir_fd=folder_fd)
             try:
                 _hold(fd)
-                yield cls(folder_fd, fd, (part, place.name), calls)
+                held = cls(folder_fd, fd, (part, place.name), calls)
+                try:
+                    yield held
+                finally:
+                    held.drop_if_empty()
             finally:
                 os.close(fd)
         finally:
@@ -109,6 +113,12 @@ class Part:
         """Remove it."""
         with suppress(FileNotFoundError):
             os.unlink(self._part, dir_fd=self._folder_fd)
+
+    def drop_if_empty(self) -> None:
+        """Remove it where nothing came, and it has not got its final name."""
+        if self.length_bytes == 0 and os.fstat(self.fd).st_nlink:
+            with suppress(OSError):
+                self.drop()
 
     def _take_name(self) -> bool:
         here, there = self._folder_fd, self._folder_fd

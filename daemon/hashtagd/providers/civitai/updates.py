@@ -66,6 +66,14 @@ def update_of(version: Mapping[str, Any], model: Mapping[str, Any] | None) -> Up
     return None if newest is ours else _update(newest)
 
 
+def first_shown(model: Mapping[str, Any]) -> int | None:
+    """Find the version that a model's page shows first: published, with files, of the smallest `index`."""
+    found = [_read(version) for version in mappings(model.get("modelVersions"))]
+    shown = [item for item in found if item is not None and item.published and item.has_files is not False]
+    # without an index they stand in the order of the page
+    return min(shown, key=lambda item: item.index or 0).number if shown else None
+
+
 def _small(version: Mapping[str, Any]) -> dict[str, Any]:
     small = {name: version[name] for name in _FACTS if version.get(name) is not None}
     files = version.get("files")

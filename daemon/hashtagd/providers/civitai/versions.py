@@ -12,6 +12,7 @@ from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.client import Api, Unanswered, says_unknown
 from hashtagd.providers.civitai.fields import identity, mapping
 from hashtagd.providers.civitai.shapes import UnknownShape, card_of
+from hashtagd.providers.civitai.updates import first_shown
 
 _OK: Final = 200
 _NOT_FOUND: Final = 404
@@ -66,6 +67,20 @@ class CivitaiVersions:
                 return self._card(version_id, sha256)
             except Unanswered as unanswered:
                 raise unanswered.trouble from None
+
+    def shown_first(self, model_id: int) -> int | None:
+        """Give the number of the version that a model's page shows first; None where it shows none.
+
+        Raises:
+            Trouble: as `card`.
+            Stopping: a stop was requested.
+        """
+        with self._api.together():
+            try:
+                model = self._api.model(model_id)
+            except Unanswered as unanswered:
+                raise unanswered.trouble from None
+        return None if model is None else first_shown(model)
 
     def _card(self, version_id: int, sha256: str | None) -> Card | None:
         reply = self._api.by_id(version_id)

@@ -1,0 +1,78 @@
+"""What commands that do work of their own share: the log, and the wish to stop."""
+
+import logging
+import os
+import signal
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from structlog.stdlib import BoundLogger
+
+from hashtagd.cli.context import Context
+from hashtagd.service.clock import StopPause
+from hashtagd.service.events import EventLevel, level_of
+from hashtagd.service.logs import Level, configure, events
+from hashtagd.service.redact import MIN_SECRET_CHARACTERS, Redactor
+from hashtagd.settings import find_api_key
+from hashtagd.settings.values import home_folder
+
+_LEVELS: Mapping[EventLevel, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def tell(log: BoundLogger, event: str, /, **values: Any) -> None:  # noqa: ANN401 - log values are of any type
+    """Log an event at the level that belongs to it."""
+    log.log(_LEVELS[level_of(event)], event, **values)
+
+
+@contextmanager
+def logging_to_stderr(context: Context, *, terse: bool, least: Level = "warning") -> Iterator[BoundLogger]:
+    """Send all logging through the redactor for the time of the run; terse: nothing below `least`."""
+    settings = context.loaded.settings
+    key = find_api_key(settings, context.environ, source=context.loaded.source, lines=context.loaded.lines)
+    password = context.environ.get("PGPASSWORD", "")
+    secrets = [
+        *([key.get_secret_value()] if key else []),
+        *([password] if len(password) >= MIN_SECRET_CHARACTERS else []),
+    ]
+    levels: dict[str | None, Level] = {"verbose": "debug", "quiet": "warning"}
+    ordinary: Level = least if terse else settings.log.level
+    logs = configure(
+        level=levels.get(context.volume, ordinary),
+        form=settings.log.format,
+        file=settings.log.file,
+        redactor=Redactor(secrets, home_folder(context.environ)),
+        stream=sys.stderr,
+        clock=context.clock,
+    )
+    try:
+        yield events("daemon")
+    finally:
+        logs.close()
+
+
+@contextmanager
+def heeding_signals(pause: StopPause) -> Iterator[None]:
+    """Stop in order at the first signal (SIGHUP: the terminal was closed), at once at the second."""
+
+    def heed(_number: int, _frame: types.FrameType | None) -> None:
+        if pause.stopping:
+            os._exit(0)
+        pause.stop()
+
+    before = {number: signal.signal(number, heed) for number in _STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

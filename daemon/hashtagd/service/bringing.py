@@ -1,0 +1,61 @@
+"""Who brings what was asked for: the daemon that runs, or this process where none does."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.transfers import TransferRow
+from hashtagd.core.ports import Stopping
+from hashtagd.service import parts
+from hashtagd.service.fetching import TICK_S, Fetching, rests
+from hashtagd.service.lanes import Tell
+from hashtagd.service.leases import release_dead
+from hashtagd.service.lock import running_pid
+from hashtagd.service.roots import RootPlan
+
+#: looking into the catalog is all there is to do while the daemon works
+_LOOK_S: Final = 2 * TICK_S
+
+Watch = Callable[[Sequence[TransferRow], Mapping[int, int]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What bringing needs on this machine."""
+
+    outside: parts.Outside
+    catalog: Catalog
+    plan: RootPlan
+    #: where the daemon's lock lies
+    folder: Path
+    tell: Tell
+
+
+def bring(hands: Hands, ids: Sequence[int], watch: Watch, *, detach: bool) -> list[TransferRow]:
+    """Bring transfers to an end, or stand by while the daemon does.
+
+    Args:
+        hands: what it takes.
+        ids: their numbers.
+        watch: told several times a second how far they are.
+        detach: leave them to the daemon, if one runs.
+
+    Returns the rows as they are then. A daemon that ends meanwhile is stood in for.
+
+    Raises:
+        Stopping: a stop was requested; what came is kept.
+    """
+    if not ids:
+        return []
+    while running_pid(hands.folder) is not None:
+        rows = hands.catalog.transfers.rows(ids)
+        watch(rows, {})
+        if detach or all(rests(row, hands.outside.clock.now()) for row in rows):
+            return rows
+        if hands.outside.pause.wait(_LOOK_S):
+            raise Stopping
+    release_dead(hands.catalog, hands.folder)
+    fetching = Fetching(hands.outside, catalog=hands.catalog, plan=hands.plan, only=ids, tell=hands.tell)
+    return fetching.run(watch)
