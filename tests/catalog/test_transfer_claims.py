@@ -12,6 +12,7 @@ from sqlalchemy import text, update
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core import schedule
+from hashtagd.core.card import Card, Update
 from hashtagd.core.transfer import Begun, TransferClaim
 from hashtagd.core.work import Defer, Park, Release, Stage
 from support.clock import FakeClock
@@ -265,19 +266,26 @@ def test_a_card_that_is_none_counts_as_not_there_and_the_file_lands_without_it(
     assert library.state("x") == "asking"
 
 
-@pytest.mark.parametrize("number", [2**70, -(2**70)])
-def test_numbers_that_no_store_can_keep_are_none(library: Library, number: int) -> None:
+@pytest.mark.parametrize(
+    "known, landed",
+    [
+        (card(model_id=2**70), card(model_id=None)),
+        (card(version_id=-(2**70)), card(version_id=None)),
+        (card(update=Update(version_id=2**70)), None),  # an update without a number is none
+    ],
+)
+def test_numbers_that_no_store_can_keep_are_none(library: Library, known: Card, landed: Card | None) -> None:
     """The JSON of a server may hold them, the columns of a question may not."""
     library.catalog.transfers.want([wish(card=card())])
-    known = card(model_id=number).to_json()
-    known.pop("raw")
-    database = library.catalog.database
+    database, data = library.catalog.database, known.to_json()
+    data.pop("raw")
     it = "cast(:it as json)" if database.engine.dialect.name == "postgresql" else ":it"
     database.write(
-        lambda on, _now: on.execute(text(f"update transfer set card = {it}"), {"it": json.dumps(known)})  # noqa: S608 - ours
+        lambda on, _now: on.execute(text(f"update transfer set card = {it}"), {"it": json.dumps(data)})  # noqa: S608 - ours
     )
     end(library, fetched())
-    assert library.claim_one(Stage.PUBLISH).card == card(model_id=None)
+    library.clock.advance(schedule.FIRST_ANSWER_PATIENCE_S)
+    assert library.claim_one(Stage.PUBLISH).card == landed
 
 
 def test_words_that_no_store_can_keep_are_cleaned(library: Library) -> None:

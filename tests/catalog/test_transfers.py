@@ -238,7 +238,10 @@ def test_what_ended_cannot_be_taken_back(library: Library) -> None:
 def test_retry_wakes_what_is_parked_or_waits_with_a_trouble_and_nothing_else(library: Library) -> None:
     transfers = library.catalog.transfers
     transfers.want([wish(it) for it in ("parked", "deferred", "waiting", "running")])
-    parked, deferred, waiting, running = transfers.claim([ROOT], 9)
+    claims = {it.wanted.place.relpath: it for it in transfers.claim([ROOT], 9)}
+    transfers.apply([(claims["running"], Defer(trouble=BUSY, wait_s=0.0))])
+    running = take(library)
+    parked, deferred, waiting = (claims[name] for name in ("parked", "deferred", "waiting"))
     transfers.apply([(parked, Park(trouble=BROKEN)), (deferred, Defer(trouble=BUSY, wait_s=900.0))])
     transfers.apply([(waiting, Defer(trouble=None, wait_s=900.0))])
     assert transfers.retry([place("parked"), place("parked"), place("running"), place("unknown")]) == 1
@@ -249,6 +252,7 @@ def test_retry_wakes_what_is_parked_or_waits_with_a_trouble_and_nothing_else(lib
     assert take(library).wanted.place == place("deferred")
     assert transfers.retry() == 0
     assert transfers.apply([(running, Release())]) == [True]
+    assert take(library).attempts == 2, "what runs is left alone"
 
 
 # ---- listed and forgotten
