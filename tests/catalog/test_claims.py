@@ -9,7 +9,7 @@ from hashtagd.core import schedule
 from hashtagd.core.card import Card, Confidence
 from hashtagd.core.work import Advance, Defer, Forget, Release, Settled, Stage
 from support.clock import FakeClock
-from support.library import BUSY, HEADER, ROOT, Library, card, intended, stamp_of
+from support.library import BUSY, HEADER, ROOT, Library, card, intended, place, stamp_of
 
 
 def test_a_claimed_row_is_not_claimed_again_before_its_lease_ends(library: Library) -> None:
@@ -33,6 +33,20 @@ def test_only_the_roots_of_this_machine_are_claimed(library: Library) -> None:
     library.note("x", root="elsewhere")
     assert library.claim(Stage.SETTLE) == []
     assert library.catalog.next_due([Stage.SETTLE], [ROOT]) is None
+
+
+def test_a_process_may_claim_files_at_its_own_places_only(library: Library) -> None:
+    library.note("x", "y")
+    catalog = library.catalog
+    assert catalog.claim(Stage.SETTLE, [ROOT], 9, only=[]) == []
+    (claim,) = catalog.claim(Stage.SETTLE, [ROOT], 9, only=[place("y"), place("z"), place("x", "other")])
+    assert claim.place == place("y")
+    catalog.apply([(claim, Release())])
+    library.settle()
+    library.digest(provider=None)
+    assert catalog.claim(Stage.PUBLISH, [ROOT], 9, only=[]) == []
+    assert [it.place for it in catalog.claim(Stage.PUBLISH, [ROOT], 9, only=[place("x")])] == [place("x")]
+    assert library.claim_one(Stage.PUBLISH).place == place("y")
 
 
 def test_a_renewed_lease_outlives_its_first_end(library: Library) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from sqlalchemy import Connection, inspect, text
@@ -6,7 +7,8 @@ from sqlalchemy import Connection, inspect, text
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.connecting import open_database
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.migrations import STEPS, migrate
+from hashtagd.catalog.migrations import STEPS, is_made, migrate
+from hashtagd.catalog.tables import metadata
 from hashtagd.core.troubles import AskOperator
 from support.clock import FakeClock
 
@@ -29,16 +31,63 @@ def versions(database: Database) -> list[int]:
 def test_every_step_is_taken_once_and_remembered(database: Database) -> None:
     migrate(database)
     migrate(database)
-    assert versions(database) == [1, 2]
+    assert versions(database) == [1, 2, 3]
 
 
-def test_a_later_step_is_added_to_an_old_store(database: Database) -> None:
-    migrate(database, STEPS[:1])
+@pytest.mark.parametrize("done", [1, 2])
+def test_later_steps_are_added_to_an_old_store_one_by_one(database: Database, done: int) -> None:
+    """A store that a release left with fewer steps; also one that was killed while it was made."""
+    migrate(database, STEPS[:done])
+    assert versions(database) == list(range(1, done + 1))
 
-    def third(connection: Connection) -> None:
-        connection.execute(text("create table later (x integer)"))
+    def broken(_connection: Connection) -> None:
+        raise ZeroDivisionError
 
-    migrate(database, [*STEPS, third])
+    with pytest.raises(ZeroDivisionError):
+        migrate(database, [*STEPS, broken])
+    assert versions(database) == [1, 2, 3], "each is kept that could be taken"
+    assert database.read(lambda it, _now: inspect(it).has_table("transfer"))
+    migrate(database, [*STEPS, lambda _connection: None])
+    assert versions(database) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_a_new_store_and_an_old_one_come_to_the_same_shape(database: Database, done: int) -> None:
+    migrate(database, STEPS[:done])
+    migrate(database)
+
+    def shape(connection: Connection, _now: object) -> list[str]:
+        store = inspect(connection)
+        return sorted([*store.get_table_names(), *store.get_view_names()])
+
+    expected = [it.name for it in metadata.sorted_tables]
+    assert database.read(shape) == sorted([*expected, "model"])
+
+
+def test_nobody_sees_half_of_a_store_that_is_being_made(catalog_url: str, database: Database) -> None:
+    """A page that is opened while the daemon starts for the first time waits for all of it."""
+    seen: list[object] = []
+    with closing(open_database(catalog_url, clock=FakeClock(), database_clock=False)) as other:
+
+        def look(_connection: Connection) -> None:
+            seen.append(is_made(other, [*STEPS, look]))
+            seen.append(other.read(lambda it, _now: inspect(it).get_table_names()))
+
+        migrate(database, [*STEPS, look])
+        assert seen == [False, []]
+        assert is_made(other, [*STEPS, look])
+
+
+def test_of_a_new_store_that_cannot_be_made_nothing_is_left(database: Database) -> None:
+    def broken(connection: Connection) -> None:
+        connection.execute(text("create table half (x integer)"))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        migrate(database, [*STEPS, broken])
+    assert database.read(lambda it, _now: inspect(it).get_table_names()) == []
+    assert not is_made(database)
+    migrate(database)
     assert versions(database) == [1, 2, 3]
 
 
@@ -53,7 +102,7 @@ def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, datab
     with pytest.raises(AskOperator) as caught:
         Catalog.open(catalog_url, clock=FakeClock(), owner="old", chance=lambda: 0.0)
     assert caught.value.kind == "catalog_newer"
-    assert versions(database) == [1, 2, 99]
+    assert versions(database) == [1, 2, 3, 99]
 
 
 def test_a_step_that_another_process_took_meanwhile_is_not_taken_twice(database: Database) -> None:
@@ -72,31 +121,35 @@ def test_a_step_that_another_process_took_meanwhile_is_not_taken_twice(database:
             return super().read(body) and 0  # type: ignore[return-value] # a number
 
     late = Late(database.engine, clock=FakeClock(), database_clock=False, path=database._path)
-    migrate(database, [first, second])
+    migrate(database, [first])
+    migrate(late, [first, second])
     migrate(late, [first, second])
     assert taken == ["first", "second"]
 
 
 def test_a_failed_step_leaves_no_trace(database: Database) -> None:
+    migrate(database)
+
     def broken(connection: Connection) -> None:
         connection.execute(text("create table half (x integer)"))
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2]
-    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
     assert versions(database) == [1, 2, 3]
+    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
+    assert versions(database) == [1, 2, 3, 4]
 
 
 def test_on_both_engines_indexes_hold_only_the_rows_that_are_looked_for(catalog: Catalog) -> None:
     engine = catalog.database.engine
     conditions = {
         index["name"]: str(index.get("dialect_options", {}).get(f"{engine.dialect.name}_where"))
-        for table in ("file", "question")
+        for table in ("file", "question", "transfer")
         for index in inspect(engine).get_indexes(table)
     }
-    partial = ("file_due", "question_due", "file_sha256", "file_tensors")
-    columns = ("due_at", "due_at", "gone_at", "gone_at")
+    partial = ("file_due", "question_due", "file_sha256", "file_tensors", "transfer_due")
+    columns = ("due_at", "due_at", "gone_at", "gone_at", "due_at")
     assert all(column in conditions[name] for name, column in zip(partial, columns, strict=True))
     assert conditions["file_stamp"] == "None"
+    assert "done_at" in conditions["transfer_one_a_place"]

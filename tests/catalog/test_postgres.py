@@ -4,16 +4,18 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, event, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from hashtagd.catalog import failures, postgres
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.connecting import open_database
+from hashtagd.catalog.notes import Noted
 from hashtagd.catalog.pending import pending_files
 from hashtagd.catalog.tables import file
 from hashtagd.core.ports import Admitted, Closed
@@ -21,6 +23,7 @@ from hashtagd.core.troubles import AskOperator, Scope, TryLater
 from hashtagd.core.work import Release, Stage
 from support.clock import FakeClock
 from support.library import CLOSED, ROOT, Library, card
+from support.wishing import fetched, wish
 
 SITE = "https://site.example"
 
@@ -60,6 +63,7 @@ def test_moments_leave_the_catalog_in_the_time_of_the_process_that_asks(
     with closing(Catalog.open(postgres_url, clock=clock, owner="me", chance=lambda: 0.0)) as shared:
         library = Library(shared, clock)
         assert shared.next_due(list(Stage), [ROOT]) is None
+        shared.transfers.want([wish()])
         assert shared.waiting("civitai").oldest_due_at is None
         library.note("x")
         library.settle()
@@ -73,6 +77,8 @@ def test_moments_leave_the_catalog_in_the_time_of_the_process_that_asks(
             *((at, 60.0) for at in (*opens_at, pending.due_at, shared.next_due(list(Stage), [ROOT]))),
             (shared.waiting("civitai").oldest_due_at, 0.0),
             (shared.next_question_due("civitai"), 0.0),
+            (shared.transfers.next_due([ROOT]), 0.0),
+            (shared.transfers.rows()[0].due_at, 0.0),
             (gates.close(SITE, CLOSED, 300.0), 300.0),
         ]
     waits = [((at or datetime.max.replace(tzinfo=UTC)) - clock.now()).total_seconds() for at, _ in moments]
@@ -267,3 +273,60 @@ def test_machines_that_start_together_make_one_catalog(postgres_url: str, clock:
         catalog.close()
     assert failed == []
     assert len(opened) == 3
+
+
+def test_a_wish_whose_place_another_machine_ends_at_this_moment_is_made_anew(
+    postgres_url: str, clock: FakeClock
+) -> None:
+    """Between the insert that meets the old transfer and the look for it there is a gap."""
+    with ExitStack() as stack:
+        mine, other = (
+            stack.enter_context(
+                closing(Catalog.open(postgres_url, clock=clock, owner=name, chance=lambda: 0.0))
+            )
+            for name in ("mine", "other")
+        )
+        (old,) = other.transfers.want([wish()])
+        (claim,) = other.transfers.claim([ROOT], 1)
+        ended: list[bool] = []
+
+        def end_it(*parts: Any) -> None:
+            if parts[2].lower().startswith("insert into transfer") and not ended:
+                ended.extend(other.transfers.apply([(claim, fetched())]))
+
+        event.listen(mine.database.engine, "after_cursor_execute", end_it)
+        (new,) = mine.transfers.want([wish()])
+        assert ended == [True]
+        assert new > old
+        assert [(it.transfer_id, it.state) for it in mine.transfers.rows()] == [
+            (old, "done"),
+            (new, "waiting"),
+        ]
+
+
+def test_a_file_that_another_machine_notes_while_it_lands_is_not_read_again(
+    postgres_url: str, clock: FakeClock
+) -> None:
+    with ExitStack() as stack:
+        mine, other = (
+            Library(
+                stack.enter_context(
+                    closing(Catalog.open(postgres_url, clock=clock, owner=name, chance=lambda: 0.0))
+                ),
+                clock,
+            )
+            for name in ("mine", "other")
+        )
+        mine.catalog.transfers.want([wish(card=card())])
+        (claim,) = mine.catalog.transfers.claim([ROOT], 1)
+        seen: list[Noted] = []
+
+        def see(*parts: Any) -> None:
+            if "update transfer" in parts[2].lower() and not seen:
+                seen.append(other.note("x"))
+
+        event.listen(mine.catalog.database.engine, "after_cursor_execute", see)
+        assert mine.catalog.transfers.apply([(claim, fetched())]) == [True]
+        assert seen == [Noted(new=1)]
+        assert other.claim(Stage.SETTLE) == []
+        assert mine.claim_one(Stage.PUBLISH).card == card()

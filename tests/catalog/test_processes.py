@@ -15,6 +15,7 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.work import Stage
 from support.clock import FakeClock
 from support.library import ROOT, Library, card
+from support.wishing import wish
 
 _HERE = Path(__file__).resolve().parents[2]
 _HEAD = """
@@ -38,6 +39,21 @@ taken = []
 sys.stdin.readline()
 while claims := catalog.claim(Stage.SETTLE, [ROOT], 7):
     taken += [it.place.relpath for it in claims]
+print(json.dumps(taken))
+catalog.close()
+"""
+)
+_FETCH_ALL = (
+    _HEAD
+    + """
+from support.wishing import fetched
+taken = []
+sys.stdin.readline()
+while claims := catalog.transfers.claim([ROOT], 3):
+    names = [it.wanted.place.relpath for it in claims]
+    ends = [(it, fetched(it.wanted.place.relpath)) for it in claims]
+    assert all(catalog.transfers.apply(ends))
+    taken += names
 print(json.dumps(taken))
 catalog.close()
 """
@@ -79,6 +95,20 @@ def child(script: str, url: str, owner: str, *more: str) -> subprocess.Popen[str
     )
 
 
+def race(script: str, url: str, number: int) -> Counter[str]:
+    """Start so many processes at once; gives what they took."""
+    children = [child(script, url, f"p{at}") for at in range(number)]
+    taken: Counter[str] = Counter()
+    for running in children:
+        assert running.stdin is not None
+        running.stdin.write("go\n")
+        running.stdin.flush()
+    for running in children:
+        told, _ = running.communicate(timeout=50)
+        taken.update(json.loads(told))
+    return taken
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_four_processes_claim_each_row_once(catalog_url: str, clock: FakeClock) -> None:
@@ -87,16 +117,22 @@ def test_four_processes_claim_each_row_once(catalog_url: str, clock: FakeClock) 
     ) as catalog:
         names = [f"f{at}" for at in range(400)]
         Library(catalog, clock).note(*names)
-        children = [child(_CLAIM_ALL, catalog_url, f"p{at}") for at in range(4)]
-        taken: Counter[str] = Counter()
-        for running in children:
-            assert running.stdin is not None
-            running.stdin.write("go\n")
-            running.stdin.flush()
-        for running in children:
-            told, _ = running.communicate(timeout=50)
-            taken.update(json.loads(told))
+        taken = race(_CLAIM_ALL, catalog_url, 4)
     assert taken == Counter(names)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_two_processes_fetch_each_file_once(catalog_url: str, clock: FakeClock) -> None:
+    with closing(
+        Catalog.open(catalog_url, clock=clock, owner="me", chance=lambda: 0.0, database_clock=False)
+    ) as catalog:
+        names = [f"f{at}" for at in range(60)]
+        catalog.transfers.want([wish(name) for name in names])
+        taken = race(_FETCH_ALL, catalog_url, 2)
+        assert taken == Counter(names)
+        assert {row.state for row in catalog.transfers.rows()} == {"done"}
+        assert catalog.scans.count_files(ROOT) == len(names)
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
@@ -19,8 +18,8 @@ from sqlalchemy import Connection, select
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.tables import file, publication, question
+from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core import schedule
-from hashtagd.core.place import Stamp
 from hashtagd.core.work import (
     Absent,
     Advance,
@@ -46,19 +45,14 @@ from hashtagd.core.work import (
 from support.clock import FakeClock
 from support.library import BROKEN, BUSY, ROOT, Library, card, digests, place, put, sha256
 from support.library import question as ask_about
+from support.transfer_lives import NAMES, TransferLife, content, stamp
 
-NAMES = ("a", "b", "d/a", "d/c")
 OWNERS = ("one", "two")
 CHORES = ("retry", "tidy", "rehash", "refresh", "crash", "stop")
 VERSIONS = st.integers(min_value=0, max_value=3)
 
 
-def stamp(version: int) -> Stamp:
-    """Make the stamp of one of a few contents, so that moves and returns happen."""
-    return Stamp(size_bytes=100 + version, mtime_ns=1000 + version, inode=10 + version)
-
-
-class Life(RuleBasedStateMachine):
+class Life(TransferLife):
     """Two processes on one catalog; the address is set by the test."""
 
     url: str | None = None
@@ -66,8 +60,6 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        #: the disk: what lies where
-        self.disk: dict[str, int] = {}
         #: claims that were not ended, good or not
         self.held: list[Claim] = []
         self.asked: list[QuestionClaim] = []
@@ -96,6 +88,7 @@ class Life(RuleBasedStateMachine):
         def body(connection: Connection, _now: object) -> None:
             connection.execute(file.delete())
             connection.execute(question.delete())
+            connection.execute(transfer.delete())
 
         self.catalog.database.write(body)
 
@@ -184,7 +177,7 @@ class Life(RuleBasedStateMachine):
             assert self.row(done.file_id) == before, "a stale fence changes nothing"
 
     def outcome(self, done: Claim, choice: int, version: int) -> Outcome:
-        text = f"content {done.stamp.size_bytes - 100}"
+        text = content(done.stamp.size_bytes - 100)
         work: dict[Stage, Outcome] = {
             Stage.SETTLE: Advance(facts=Settled(header=None)),
             Stage.DIGEST: Advance(facts=Digested(digests=digests(text), questions=put(ask_about(text)))),
@@ -250,7 +243,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def renew(self) -> None:
-        self.catalog.renew(self.held, self.asked)
+        self.catalog.renew(self.held, self.asked, self.fetchers.held)
 
     @rule(
         chore=st.sampled_from(["retry", "tidy", "rehash", "refresh", "crash", "stop"]), who=st.integers(0, 1)
@@ -259,9 +252,11 @@ class Life(RuleBasedStateMachine):
         catalog = self.catalog
         if chore == "retry":
             catalog.retry()
+            catalog.transfers.retry()
         elif chore == "tidy":
             catalog.purge_gone()
             catalog.trim_events()
+            catalog.transfers.trim()
         elif chore == "rehash":
             catalog.rehash([ROOT])
         elif chore == "refresh":
@@ -287,7 +282,7 @@ class Life(RuleBasedStateMachine):
                 assert row.parked_at is None
                 assert row.due_at is None or row.stage == Stage.SWEEP.value, "what is gone is only swept"
             if row.sha256 is not None:
-                known = sha256(f"content {row.size_bytes - 100}")
+                known = sha256(content(row.size_bytes - 100))
                 assert row.sha256 == known, "no hash outlives its bytes"
             assert row.due_at is None or row.due_at.timestamp() <= latest, "nothing waits for ever"
 
@@ -319,13 +314,15 @@ class Life(RuleBasedStateMachine):
         library = self.processes[0]
         self.clock.advance(2 * 86400.0)  # a clock that went back leaves rows due in some hours
         self.look(library)
+        self.finish_transfers()
+        self.look(library)
         library.catalog.retry()
         for _ in range(6):
             self.clock.advance(120)
             self.work(0)
         for name, version in self.disk.items():
             (row,) = library.catalog.reports.show(place(name))
-            assert row.sha256 == sha256(f"content {version}")
+            assert row.sha256 == sha256(content(version))
             assert row.published_at is not None
         assert library.catalog.scans.count_files(ROOT) == len(self.disk)
         assert self.left_behind() == set(), "what a gone file left is swept"

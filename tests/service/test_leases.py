@@ -9,6 +9,7 @@ from hashtagd.core.work import Stage
 from hashtagd.service.leases import Leases
 from support.clock import FakeClock
 from support.library import ROOT, Library
+from support.wishing import wish
 
 
 def test_what_is_held_is_renewed_and_what_is_not_held_runs_out(
@@ -46,6 +47,27 @@ def test_questions_are_held_too_and_let_go_when_the_block_breaks(
     clock.advance(schedule.LEASE_S)
     leases.renew(catalog)
     assert len(other.claim_questions(Wanted(provider="civitai", limit=9))) == 1
+
+
+def test_a_transfer_is_held_and_who_lost_it_lets_go_of_his_own_claim_only(
+    catalog: Catalog, other: Catalog, clock: FakeClock
+) -> None:
+    catalog.transfers.want([wish()])
+    leases = Leases()
+    (late,) = catalog.transfers.claim([ROOT], 9)
+    lost = leases.hold_transfer(late)
+    lost.__enter__()
+    clock.advance(schedule.LEASE_S)
+    (current,) = catalog.transfers.claim([ROOT], 9)
+    with leases.hold_transfer(current):
+        lost.__exit__(None, None, None)
+        clock.advance(schedule.LEASE_S - 1)
+        leases.renew(catalog)
+        clock.advance(2)
+        assert other.transfers.claim([ROOT], 9) == []
+    clock.advance(schedule.LEASE_S)
+    leases.renew(catalog)
+    assert len(other.transfers.claim([ROOT], 9)) == 1
 
 
 def test_nothing_held_means_nothing_written(catalog: Catalog) -> None:

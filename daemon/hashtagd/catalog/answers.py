@@ -36,6 +36,7 @@ from hashtagd.core.work import (
     HashKind,
     Outcome,
     Park,
+    Put,
     QuestionClaim,
     Release,
     Stage,
@@ -90,11 +91,31 @@ def apply_answers(
         applied.append(row is not None)
         if row is not None:
             asked.changes.append((row.id, {**NO_LEASE, **_values(asked, row, outcome)}))
+    _write(connection, asked)
+    return applied
+
+
+def volunteer(connection: Connection, now: datetime, put: Put, facts: Answered) -> None:
+    """Write what a provider told of a hash before it was asked about it.
+
+    A card that it told before stays: it was given for this very question. One that it refused to know counts
+    less than what it tells now, and whoever asks right now comes too late.
+    """
+    insert_absent(connection, question, [question_row(put, now)])
+    key = {"hash_kind": put.key.hash_kind.value, "hash": put.key.hash, "provider": put.key.provider}
+    row = connection.execute(select(question).filter_by(**key).with_for_update()).one()
+    if row.card is None:
+        told = _Round(now=now, ignored=ignored_models(connection))
+        values = {**_answered(told, row, facts), "fence": row.fence + 1}
+        told.changes.append((row.id, {**NO_LEASE, **values}))
+        _write(connection, told)
+
+
+def _write(connection: Connection, asked: _Round) -> None:
     write_rows(connection, question, asked.changes)
     insert_absent(connection, question, asked.questions)
-    write_stories(connection, now, asked.stories)
+    write_stories(connection, asked.now, asked.stories)
     _wake_files(connection, asked)
-    return applied
 
 
 def found_values(card: Card, row: Record | None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Claim, QuestionClaim, Stage
 
 #: from so many charged attempts on, a row is suspected of killing the process
-_ALONE_FROM: Final = 2
+ALONE_FROM: Final = 2
 _LEASED: Final = (file, question, transfer)
 
 
@@ -98,9 +98,9 @@ def take_files(
     published come those to be swept.
     """
     if stage is Stage.SETTLE:  # its attempts are looks, and never park a file
-        rows = _lease(connection, now, owner, due_files([stage], roots, now), limit)
+        rows = _lease(connection, now, owner, due_files([stage], roots, now, only), limit)
     else:
-        due, suspect = due_files([stage], roots, now, only), file.c.attempts >= _ALONE_FROM
+        due, suspect = due_files([stage], roots, now, only), file.c.attempts >= ALONE_FROM
         if stage is Stage.PUBLISH:
             put_off_sweeps(connection, now, due)
         rows = _lease(connection, now, owner, and_(due, ~suspect), limit)
@@ -254,13 +254,7 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
     try:
         return claim_of(row)
     except (ValueError, TypeError):
-        trouble = AskOperator(
-            "the catalog holds a row that hashtagd did not write like this",
-            does="hashtagd leaves the row alone",
-            you="find out who else writes into the catalog",
-            scope=Scope.FILE,
-            kind="row_unreadable",
-        )
+        trouble = unreadable()
         # what is gone is not parked: nobody could wake it
         parked_at = None if row.gone_at is not None else now
         values = {**NO_LEASE, "due_at": None, "parked_at": parked_at, "trouble": trouble.to_json()}
@@ -269,6 +263,17 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
             connection, now, [Story(name="file_parked", file_id=row.id, detail=with_trouble(trouble))]
         )
         return None
+
+
+def unreadable() -> AskOperator:
+    """Say that another machine filled a row with nonsense."""
+    return AskOperator(
+        "the catalog holds a row that hashtagd did not write like this",
+        does="hashtagd leaves the row alone",
+        you="find out who else writes into the catalog",
+        scope=Scope.FILE,
+        kind="row_unreadable",
+    )
 
 
 def with_answers(connection: Connection, now: datetime, claims: Sequence[Claim]) -> list[Claim]:

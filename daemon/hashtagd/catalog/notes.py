@@ -89,7 +89,7 @@ def plan(connection: Connection, now: datetime, sightings: Sequence[Sighting], *
         row = known.get(sighting.place)
         if sighting.stamp is None:
             drawn.noted += Noted(same=1) if row is None or row.gone_at is not None else _missed(drawn, row)
-        elif row is None or not _is_same(stamp_of(row), sighting.stamp):
+        elif row is None or not is_same(stamp_of(row), sighting.stamp):
             others.append((row, sighting, sighting.stamp))
         else:
             drawn.noted += _seen_again(drawn, row, sighting, sighting.stamp)
@@ -160,7 +160,7 @@ def _rows_at(connection: Connection, places: Iterable[Place], *, lock: bool) -> 
     return rows
 
 
-def _is_same(known: Stamp, seen: Stamp) -> bool:
+def is_same(known: Stamp, seen: Stamp) -> bool:
     """Compare two looks at one place; an inode of 0 means that the file system's numbers prove nothing."""
     if 0 in (known.inode, seen.inode):
         return (known.size_bytes, known.mtime_ns) == (seen.size_bytes, seen.mtime_ns)

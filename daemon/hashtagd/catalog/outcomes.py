@@ -1,6 +1,6 @@
 """`apply`: how the outcomes of file claims change rows. A result that comes too late changes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -99,7 +99,7 @@ def apply_outcomes(
     batch = _Batch(
         now=now,
         quiet_s=quiet_s,
-        answered=_answered_hashes(connection, digested),
+        answered=answered_hashes(connection, {facts.digests.sha256 for facts in digested}),
         elsewhere=Known(connection, restarted),
     )
     applied = []
@@ -136,8 +136,8 @@ def question_row(put: Put, now: datetime) -> dict[str, Any]:
     }
 
 
-def _answered_hashes(connection: Connection, digested: Sequence[Digested]) -> frozenset[str]:
-    hashes = {facts.digests.sha256 for facts in digested}
+def answered_hashes(connection: Connection, hashes: Collection[str]) -> frozenset[str]:
+    """Tell which of these hashes of whole files somebody has answered for."""
     return frozenset(
         found
         for some in chunks(sorted(hashes))
@@ -235,11 +235,16 @@ def _settled(batch: _Batch, row: Record, facts: Settled) -> Mapping[str, Any]:
     }
 
 
+def patience_s(questions: Sequence[Put], *, is_answered: bool) -> float:
+    """Say how long a hashed file waits to be published: not at all where nobody is going to be asked."""
+    if is_answered or all(put.background for put in questions):
+        return 0.0
+    return schedule.FIRST_ANSWER_PATIENCE_S
+
+
 def _digested(batch: _Batch, row: Record, facts: Digested) -> Mapping[str, Any]:
     batch.stories.append(Story(name="file_digested", file_id=row.id))
-    wait_s = schedule.FIRST_ANSWER_PATIENCE_S
-    if all(put.background for put in facts.questions) or facts.digests.sha256 in batch.answered:
-        wait_s = 0.0
+    wait_s = patience_s(facts.questions, is_answered=facts.digests.sha256 in batch.answered)
     batch.questions += [question_row(put, batch.now) for put in facts.questions]
     return {
         **NO_TROUBLE,

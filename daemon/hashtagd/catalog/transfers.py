@@ -1,50 +1,38 @@
 """Transfers in the catalog: wanted, claimed, under way, ended. One transaction each, as everywhere here."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, true, tuple_, update
 
-from hashtagd.catalog.claims import claimable_at, held_rows, is_free, lease_values
+from hashtagd.catalog.claims import ALONE_FROM, claimable_at, held_rows, is_free, lease_values, unreadable
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.landing import land
 from hashtagd.catalog.rows import (
     NO_LEASE,
     NO_TROUBLE,
     Record,
-    card_of,
     chunks,
     insert_absent,
     place_of,
     write_rows,
 )
-from hashtagd.catalog.storable import storable_json
+from hashtagd.catalog.transfer_rows import TransferRow, claim_of, rows_of, wanted_values
 from hashtagd.catalog.transfer_table import transfer
-from hashtagd.core.card import DownloadUrl
 from hashtagd.core.place import Place
 from hashtagd.core.transfer import Begun, Fetched, TransferClaim, TransferOutcome, Wanted
-from hashtagd.core.work import Defer, Park, Release
+from hashtagd.core.troubles import Trouble
+from hashtagd.core.work import Defer, Release
 
-#: how long a transfer that ended is shown
+__all__ = ["TransferRow", "Transfers"]
+
+#: how long a transfer that ended is listed, and how long it is kept
+_SHOWN: Final = timedelta(days=1)
 _KEPT: Final = timedelta(days=30)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferRow:
-    """One transfer as people see it."""
-
-    transfer_id: int
-    place: Place
-    sha256: str | None
-    size_bytes: int | None
-    bytes_done: int
-    #: `waiting`, `fetching`, `parked`, `done`
-    state: str
-    due_at: datetime | None
-    trouble: Mapping[str, Any] | None
-    done_at: datetime | None
+#: what a wish that is wished again starts with
+_ANEW: Final[Mapping[str, Any]] = {**NO_LEASE, **NO_TROUBLE, "bytes_done": 0}
 
 
 class Transfers:
@@ -63,7 +51,11 @@ class Transfers:
         """Ask for files; returns the number of the transfer of each, in order.
 
         Repeats: a place that is waited for already keeps its transfer, which is tried again now, with the new
-        sources and hash; one that somebody fetches right now is left as it is.
+        sources and hash; one that somebody fetches right now is left as it is. Of two wishes for one place
+        the last counts.
+
+        Raises:
+            AskOperator: scope `file`: no catalog can keep a path; none of them is fetched.
         """
         return self._database.write(lambda it, now: _want(it, now, wanted))
 
@@ -77,10 +69,10 @@ class Transfers:
             limit: at most so many.
             only: none but those of these numbers.
         """
-        which = _due(roots, only)
-        if not self._database.read(lambda it, now: _is_any(it, which(now))):
+        planned = _planned(roots, only)
+        if not self._database.read(lambda it, now: _is_any(it, _free(planned, now))):
             return []
-        return self._database.write(lambda it, now: _take(it, now, self._owner, which(now), limit))
+        return self._database.write(lambda it, now: _take(it, now, self._owner, _free(planned, now), limit))
 
     def progress(self, claim: TransferClaim, bytes_done: int, begun: Begun | None) -> bool:
         """Keep how far a transfer is; returns whether its claim still holds."""
@@ -107,12 +99,12 @@ class Transfers:
 
     def rows(self, ids: Collection[int] | None = None) -> list[TransferRow]:
         """List transfers, the oldest first; None: those that did not end, and those that ended today."""
-        return self._database.read(lambda it, now: _rows(it, now, ids))
+        local = self._database.local
+        return self._database.read(lambda it, now: rows_of(_records(it, now, ids), now, local))
 
     def next_due(self, roots: Sequence[str], *, only: Collection[int] | None = None) -> datetime | None:
         """Find when the next one can be claimed, by our clock; None when none is planned."""
-        planned = and_(transfer.c.due_at.is_not(None), transfer.c.root.in_(roots), _among(only))
-        wanted = select(func.min(claimable_at(transfer))).where(planned)
+        wanted = select(func.min(claimable_at(transfer))).where(_planned(roots, only))
         due_at: datetime | None = self._database.read(lambda it, _now: it.execute(wanted).scalar_one())
         return None if due_at is None else self._database.local(due_at)
 
@@ -128,48 +120,38 @@ class Transfers:
 
 
 def _want(connection: Connection, now: datetime, wanted: Sequence[Wanted]) -> list[int]:
-    rows = [{**_values(one), "wanted_at": now, "due_at": now} for one in wanted]
-    insert_absent(connection, transfer, rows)
     found: dict[Place, Record] = {}
-    for some in chunks(wanted):
-        open_ones = select(transfer).where(transfer.c.done_at.is_(None), _at([one.place for one in some]))
-        found |= {place_of(row): row for row in connection.execute(open_ones.with_for_update())}
+    # again for what somebody else ended between the two statements
+    while absent := [one for one in wanted if one.place not in found]:
+        rows = [{**wanted_values(one), "wanted_at": now, "due_at": now} for one in absent]
+        insert_absent(connection, transfer, rows)
+        for some in chunks(absent):
+            found |= _waited_for(connection, [one.place for one in some])
     changes = [
-        (found[one.place].id, {**_values(one), **NO_TROUBLE, "due_at": now, "bytes_done": 0})
+        (row.id, {**wanted_values(one), **_ANEW, "fence": row.fence + 1, "due_at": now})
         for one in wanted
-        if found[one.place].lease_owner is None
+        if (row := found[one.place]).lease_until is None or row.lease_until <= now
     ]
     write_rows(connection, transfer, changes)
     return [found[one.place].id for one in wanted]
 
 
-def _values(wanted: Wanted) -> dict[str, Any]:
-    data = None if wanted.card is None else storable_json(wanted.card.to_json())
-    return {
-        "root": wanted.place.root,
-        "relpath": wanted.place.relpath,
-        "sha256": wanted.sha256,
-        "size_bytes": wanted.size_bytes,
-        "sources": [asdict(source) for source in wanted.sources],
-        "raw": None if data is None else data.pop("raw"),
-        "card": data,
-    }
+def _waited_for(connection: Connection, places: Collection[Place]) -> dict[Place, Record]:
+    wanted = select(transfer).where(transfer.c.done_at.is_(None), _at(places)).order_by(transfer.c.id)
+    return {place_of(row): row for row in connection.execute(wanted.with_for_update())}
 
 
 def _at(places: Collection[Place]) -> ColumnElement[bool]:
     return tuple_(transfer.c.root, transfer.c.relpath).in_([(it.root, it.relpath) for it in places])
 
 
-def _among(only: Collection[int] | None) -> ColumnElement[bool]:
-    return transfer.c.id.is_not(None) if only is None else transfer.c.id.in_(only)
+def _planned(roots: Sequence[str], only: Collection[int] | None) -> ColumnElement[bool]:
+    among = true() if only is None else transfer.c.id.in_(only)
+    return and_(transfer.c.due_at.is_not(None), transfer.c.root.in_(roots), among)
 
 
-def _due(roots: Sequence[str], only: Collection[int] | None) -> Any:  # noqa: ANN401 - takes a moment
-    def at(now: datetime) -> ColumnElement[bool]:
-        due = transfer.c.due_at <= now
-        return and_(due, transfer.c.root.in_(roots), _among(only), is_free(transfer, now))
-
-    return at
+def _free(planned: ColumnElement[bool], now: datetime) -> ColumnElement[bool]:
+    return and_(planned, transfer.c.due_at <= now, is_free(transfer, now))
 
 
 def _is_any(connection: Connection, which: ColumnElement[bool]) -> bool:
@@ -177,8 +159,19 @@ def _is_any(connection: Connection, which: ColumnElement[bool]) -> bool:
 
 
 def _take(
-    connection: Connection, now: datetime, owner: str, which: ColumnElement[bool], limit: int
+    connection: Connection, now: datetime, owner: str, due: ColumnElement[bool], limit: int
 ) -> list[TransferClaim]:
+    """Lease rows as files are: what may kill the process waits for the others and is taken alone."""
+    suspect = transfer.c.attempts >= ALONE_FROM
+    rows = _lease(connection, now, owner, and_(due, ~suspect), limit)
+    rows = rows or _lease(connection, now, owner, and_(due, suspect), 1)
+    ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
+    return [claim for row in ordered if (claim := _read(connection, now, row)) is not None]
+
+
+def _lease(
+    connection: Connection, now: datetime, owner: str, which: ColumnElement[bool], limit: int
+) -> Sequence[Record]:
     due = (
         select(transfer.c.id)
         .where(which)
@@ -187,29 +180,22 @@ def _take(
         .with_for_update(skip_locked=True)
         .cte("due")
     )
-    rows = connection.execute(
+    return connection.execute(
         update(transfer)
         .where(transfer.c.id.in_(select(due.c.id)))
         .values(**lease_values(transfer, owner, now))
         .returning(transfer)
     ).all()
-    return [_claim_of(row) for row in sorted(rows, key=lambda row: row.id)]
 
 
-def _claim_of(row: Record) -> TransferClaim:
-    return TransferClaim(
-        transfer_id=row.id,
-        fence=row.fence,
-        attempts=row.attempts,
-        wanted=Wanted(
-            place=place_of(row),
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            sources=tuple(DownloadUrl(**source) for source in row.sources),
-            card=card_of(row.card, row.raw),
-        ),
-        begun=None if row.begun is None else Begun(**row.begun),
-    )
+def _read(connection: Connection, now: datetime, row: Record) -> TransferClaim | None:
+    """Read a claimed row; one that another machine filled with nonsense is parked, not obeyed."""
+    try:
+        return claim_of(row, now)
+    except (ValueError, TypeError):
+        values = {**NO_LEASE, **_parked(now, unreadable())}
+        write_rows(connection, transfer, [(row.id, values)])
+        return None
 
 
 def _apply(
@@ -235,43 +221,26 @@ def _ended(now: datetime, row: Record, outcome: TransferOutcome) -> dict[str, An
     match outcome:
         case Fetched():
             size_bytes = outcome.stamp.size_bytes
-            done = {"done_at": now, "due_at": None, "bytes_done": size_bytes, "size_bytes": size_bytes}
-            return {**NO_TROUBLE, **done, "card": None, "raw": None, "begun": None}
+            known = {"sha256": outcome.digests.sha256, "size_bytes": size_bytes, "bytes_done": size_bytes}
+            spent = {"card": None, "raw": None, "begun": None}
+            return {**NO_TROUBLE, **known, **spent, "done_at": now, "due_at": None}
         case Defer():
             trouble = None if outcome.trouble is None else outcome.trouble.to_json()
             return {"due_at": now + timedelta(seconds=outcome.wait_s), "trouble": trouble}
         case Release():
             return {"attempts": max(row.attempts - 1, 0)}
-        case Park():
-            return {"due_at": None, "parked_at": now, "trouble": outcome.trouble.to_json()}
+        case _:  # Park
+            return _parked(now, outcome.trouble)
 
 
-def _rows(connection: Connection, now: datetime, ids: Collection[int] | None) -> list[TransferRow]:
-    recent = transfer.c.done_at.is_(None) | (transfer.c.done_at > now - timedelta(days=1))
+def _parked(now: datetime, trouble: Trouble) -> dict[str, Any]:
+    return {"due_at": None, "parked_at": now, "trouble": trouble.to_json()}
+
+
+def _records(connection: Connection, now: datetime, ids: Collection[int] | None) -> Sequence[Record]:
+    recent = or_(transfer.c.done_at.is_(None), transfer.c.done_at > now - _SHOWN)
     wanted = recent if ids is None else transfer.c.id.in_(ids)
-    found = connection.execute(select(transfer).where(wanted).order_by(transfer.c.id))
-    return [
-        TransferRow(
-            transfer_id=row.id,
-            place=place_of(row),
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            bytes_done=row.bytes_done,
-            state=_state(row, now),
-            due_at=row.due_at,
-            trouble=row.trouble,
-            done_at=row.done_at,
-        )
-        for row in found
-    ]
-
-
-def _state(row: Record, now: datetime) -> str:
-    if row.done_at is not None:
-        return "done"
-    if row.parked_at is not None:
-        return "parked"
-    return "fetching" if row.lease_until is not None and row.lease_until > now else "waiting"
+    return connection.execute(select(transfer).where(wanted).order_by(transfer.c.id)).all()
 
 
 def _retry(connection: Connection, now: datetime, places: Collection[Place] | None) -> int:

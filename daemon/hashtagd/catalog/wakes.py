@@ -95,6 +95,7 @@ def absurd_times(now: datetime) -> list[tuple[Any, ColumnElement[bool], dict[str
         (question, question.c.lease_until > held, {"lease_until": now}),
         (transfer, transfer.c.due_at > late, {"due_at": now}),
         (transfer, transfer.c.lease_until > held, {"lease_until": now}),
+        (transfer, transfer.c.done_at > late, {"done_at": now}),
         (gate, gate.c.opens_at > late, {"opens_at": None}),
         (gate, gate.c.probe_until > held, {"probe_until": None}),
         (gate, gate.c.refilled_at > held, {"refilled_at": now}),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hashtagd.core.card import Card, DownloadUrl
-from hashtagd.core.digests import Digests
+from hashtagd.core.digests import Digests, is_sha256
 from hashtagd.core.header import Header
 from hashtagd.core.place import Place, Stamp
 from hashtagd.core.work import Defer, Park, Put, Release
@@ -19,7 +19,11 @@ CIVITAI: Final = "civitai"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """One file that shall be at a place."""
+    """One file that shall be at a place.
+
+    Raises:
+        ValueError: the SHA-256 is not 64 lower-case hexadecimal digits.
+    """
 
     place: Place
     #: lower-case hexadecimal; None where no site states one
@@ -30,6 +34,10 @@ class Wanted:
     sources: tuple[DownloadUrl, ...]
     #: what is known of the bytes with this SHA-256; None: to be asked when they are here
     card: Card | None = None
+
+    def __post_init__(self) -> None:
+        if self.sha256 is not None and not is_sha256(self.sha256):
+            raise ValueError("a SHA-256 must be 64 lower-case hexadecimal digits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -228,6 +228,7 @@ class Service:
         """Do what is due about once an hour; each writes only if there is something."""
         self._catalog.trim_events()
         self._catalog.purge_gone()
+        self._catalog.transfers.trim()
         self._catalog.pass_on_questions(self._providers.chain)
 
     def _lane_died(self) -> None:

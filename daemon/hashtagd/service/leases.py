@@ -18,7 +18,8 @@ class Leases:
         self._lock = threading.Lock()
         self._files: dict[int, Claim] = {}
         self._questions: dict[int, QuestionClaim] = {}
-        self._transfers: dict[int, TransferClaim] = {}
+        #: by number and fence: who lost a transfer must not let go of another thread's claim to it
+        self._transfers: dict[tuple[int, int], TransferClaim] = {}
         self._lanes_at_work = 0
 
     @contextmanager
@@ -66,12 +67,12 @@ class Leases:
     def hold_transfer(self, claim: TransferClaim) -> Iterator[None]:
         """Keep the lease of this transfer alive inside the block."""
         with self._lock:
-            self._transfers[claim.transfer_id] = claim
+            self._transfers[claim.transfer_id, claim.fence] = claim
         try:
             yield
         finally:
             with self._lock:
-                self._transfers.pop(claim.transfer_id, None)
+                del self._transfers[claim.transfer_id, claim.fence]
 
     def renew(self, catalog: Catalog) -> None:
         """Renew every lease that is held; claims that ended in between are left out by their fence."""
