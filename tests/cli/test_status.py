@@ -1,11 +1,15 @@
 import json
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+import hashtagd
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import Scope
 from hashtagd.service.clock import SystemClock
@@ -17,7 +21,7 @@ from support.serving import later
 from support.stage_fakes import as_nobody
 
 KEYS = {
-    "daemon": {"running", "pid", "well", "reasons"},
+    "daemon": {"running", "pid", "well", "reasons", "paused"},
     "questions": {"due", "waiting", "background"},
 }
 STATES = {"waiting", "hashing", "asking", "published", "unknown", "parked", "gone"}
@@ -264,3 +268,14 @@ def test_files_of_a_root_that_is_not_watched_any_more_are_named_and_not_counted(
     assert [card["root"] for card in home.cli("list", "--json", "--root", "my lib").lines] == ["my lib"]
     assert home.cli("list", "--root", "\udcff").out == ""
     assert home.cli("show", "--json", "m1").json["root"] == "loras"
+
+
+def test_it_can_be_watched_until_somebody_has_seen_enough(library: Home) -> None:
+    words = [sys.executable, "-m", "hashtagd", "--config", str(library.config), "status", "--watch", "--json"]
+    environ = {**os.environ, "PYTHONPATH": str(Path(hashtagd.__file__).parents[1])}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environ) as watched:
+        assert watched.stdout is not None
+        first, second = (json.loads(watched.stdout.readline()) for _ in range(2))
+        watched.send_signal(signal.SIGINT)
+        assert watched.wait(20) == 0
+    assert first["states"] == second["states"]

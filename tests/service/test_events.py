@@ -35,6 +35,12 @@ def test_every_event_that_is_told_is_listed_and_every_listed_one_is_told() -> No
     assert told() == set(EVENTS)
 
 
+def test_the_page_of_events_is_complete_and_true() -> None:
+    page = (SOURCE.parents[1] / "docs" / "events.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", page, re.MULTILINE))
+    assert rows == {name: f"{level} | {when}" for name, (level, when) in EVENTS.items()}
+
+
 def test_what_a_person_should_see_is_a_warning() -> None:
     assert level_of("root_paused") == level_of("file_parked") == "warning"
     assert level_of("file_published") == "info"

@@ -16,33 +16,59 @@ from hashtagd.cli.output import (
     bytes_in_words,
     moment_in_words,
     print_json,
+    print_json_lines,
     print_table,
     print_trouble,
     safe,
 )
 from hashtagd.core.work import Stage
+from hashtagd.service.clock import StopPause
 from hashtagd.service.lock import running_pid
 from hashtagd.service.presence import SeenRoot, read_presence, seen_roots, told_troubles
 from hashtagd.service.roots import RootPlan
 
 #: how many troubles are printed; all are in the JSON
 _SHOWN = 20
+_EVERY_S = 1.0
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--watch", is_flag=True, help="Say it again every second, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document; with --watch one a line.")
 @pass_context
-def status(context: Context, *, as_json: bool) -> int:
+def status(context: Context, *, watch: bool, as_json: bool) -> int:
     """Say how the daemon and the library are."""
-    presence = read_presence(context.lock_folder)
-    pid = running_pid(context.lock_folder)
-    with context.catalog() as catalog:
-        facts = _facts(catalog, context, presence, pid)
+    if watch:
+        return _watch(context, as_json=as_json)
+    facts = _look(context)
     if as_json:
         print_json(facts)
     else:
         _print(facts, context.clock.now())
     return 0
+
+
+def _watch(context: Context, *, as_json: bool) -> int:
+    from hashtagd.cli.working import heeding_signals  # noqa: PLC0415 - logging, which one look has no use for
+
+    pause = StopPause()
+    with heeding_signals(pause):
+        while not pause.stopping:
+            facts = _look(context)
+            if as_json:
+                print_json_lines([facts])
+            else:
+                click.clear()  # does nothing in a pipe
+                _print(facts, context.clock.now())
+            pause.wait(_EVERY_S)
+    return 0
+
+
+def _look(context: Context) -> dict[str, Any]:
+    presence = read_presence(context.lock_folder)
+    pid = running_pid(context.lock_folder)
+    with context.catalog() as catalog:
+        return _facts(catalog, context, presence, pid)
 
 
 def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: int | None) -> dict[str, Any]:
