@@ -36,7 +36,7 @@ def catalog(home: Home) -> Catalog:
 def test_before_the_first_run_status_says_so_and_makes_nothing(home: Home) -> None:
     done = home.cli("status", "--json")
     assert done.code == 0
-    assert done.json["daemon"] == {"running": False, "pid": None, "well": None, "reasons": []}
+    assert done.json["daemon"] == {"running": False, "pid": None, "well": None, "reasons": [], "paused": None}
     assert done.json["roots"][0]["path"] == str(home.loras)
     assert "the daemon is not running" in home.cli("status").out
     assert not home.state.exists()
@@ -129,6 +129,7 @@ def test_a_daemon_that_runs_tells_how_it_is_and_what_it_watches(library: Home) -
         "pid": 4242,
         "well": False,
         "reasons": ["lane scout-1 has ended"],
+        "paused": None,
     }
     roots = {root["name"]: root for root in told["roots"]}
     assert roots["loras"]["path"] == str(adhoc)
@@ -221,7 +222,7 @@ def test_what_was_wrong_when_hashtagd_ran_last_is_told_with_its_age(library: Hom
     minutes_ago = (library.state / "daemon.json").stat().st_mtime - 300
     os.utime(library.state / "daemon.json", (minutes_ago, minutes_ago))
     told = library.cli("status", "--json").json
-    assert told["daemon"] == {"running": False, "pid": None, "well": None, "reasons": []}
+    assert told["daemon"] == {"running": False, "pid": None, "well": None, "reasons": [], "paused": None}
     (root,) = told["roots"]
     assert (root["watch"], root["trouble"]["kind"]) == (None, "away")
     assert [(it["scope"], it["where"], it["what"]) for it in told["troubles"]] == [

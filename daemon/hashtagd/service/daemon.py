@@ -273,7 +273,10 @@ class Service:
         }
 
     def _tell_pause(self, paused: bool) -> None:  # noqa: FBT001 - the only word of a callback
-        self._process.tell("hashing_paused" if paused else "hashing_resumed")
+        if paused:
+            self._process.tell("hashing_paused")
+        else:
+            self._process.tell("hashing_resumed")
 
     def _status_line(self) -> str:
         return PAUSED if self._manners.paused else f"watching {len(self._names)} roots"
