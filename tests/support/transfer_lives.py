@@ -88,9 +88,16 @@ class TransferLife(RuleBasedStateMachine):
             else:
                 assert (row.sha256, row.due_at) == (wanted[0].sha256, self.clock.now())
 
-    @rule(who=st.integers(0, 1), limit=st.integers(1, 3), late=st.booleans())
-    def claim_transfers(self, who: int, limit: int, late: bool) -> None:  # noqa: FBT001 - hypothesis passes by name
-        """Claim what is due; `late`: after every lease has ended."""
+    @rule(
+        name=st.sampled_from(NAMES),
+        version=st.integers(0, VERSIONS - 1),
+        who=st.integers(0, 1),
+        limit=st.integers(1, 3),
+        late=st.booleans(),
+    )
+    def claim_transfers(self, name: str, version: int, who: int, limit: int, late: bool) -> None:  # noqa: FBT001 - hypothesis passes by name
+        """Wish for a file, and claim what is due; `late`: after every lease has ended."""
+        self.want([name], version, "hash", who)
         if late:
             self.clock.advance(schedule.LEASE_S + 1)
         self.take_transfers(who, limit)
@@ -106,21 +113,19 @@ class TransferLife(RuleBasedStateMachine):
         self.fetchers.held += claims
         return claims
 
-    @rule(which=st.integers(0, 9), bytes_done=st.integers(0, 99))
-    def progress(self, which: int, bytes_done: int) -> None:
-        held = self.fetchers.held
-        if not held:
-            return
-        claim = held[which % len(held)]
-        before = self.row_in(transfer, claim.transfer_id)
-        begun = Begun(url=SOURCE.url, etag=None)
-        holds = self.catalog.transfers.progress(claim, bytes_done, begun)
-        assert holds is self.is_current(claim, before)
-        after = self.row_in(transfer, claim.transfer_id)
-        if holds:
-            assert after.bytes_done == bytes_done
-        else:
-            assert after == before, "a stale fence changes nothing"
+    @rule(bytes_done=st.integers(0, 99))
+    def progress(self, bytes_done: int) -> None:
+        """Let everybody who fetches, or believes that he does, tell how far he is."""
+        for claim in self.fetchers.held:
+            before = self.row_in(transfer, claim.transfer_id)
+            begun = Begun(url=SOURCE.url, etag=None)
+            holds = self.catalog.transfers.progress(claim, bytes_done, begun)
+            assert holds is self.is_current(claim, before)
+            after = self.row_in(transfer, claim.transfer_id)
+            if holds:
+                assert after.bytes_done == bytes_done
+            else:
+                assert after == before, "a stale fence changes nothing"
 
     @rule(
         ends=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), min_size=1, max_size=3),

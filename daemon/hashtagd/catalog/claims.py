@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from hashtagd.catalog.failures import unreadable
 from hashtagd.catalog.leaving import put_off_sweeps
 from hashtagd.catalog.rows import (
     HEADER_PROVIDER,
@@ -42,7 +43,6 @@ from hashtagd.catalog.written import with_written
 from hashtagd.core import schedule
 from hashtagd.core.place import Place
 from hashtagd.core.transfer import TransferClaim
-from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Claim, QuestionClaim, Stage
 
 #: from so many charged attempts on, a row is suspected of killing the process
@@ -263,17 +263,6 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
             connection, now, [Story(name="file_parked", file_id=row.id, detail=with_trouble(trouble))]
         )
         return None
-
-
-def unreadable() -> AskOperator:
-    """Say that another machine filled a row with nonsense."""
-    return AskOperator(
-        "the catalog holds a row that hashtagd did not write like this",
-        does="hashtagd leaves the row alone",
-        you="find out who else writes into the catalog",
-        scope=Scope.FILE,
-        kind="row_unreadable",
-    )
 
 
 def with_answers(connection: Connection, now: datetime, claims: Sequence[Claim]) -> list[Claim]:

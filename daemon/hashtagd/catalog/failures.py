@@ -96,6 +96,17 @@ def replaced() -> TryLater:
 _LOST: Final = frozenset({"OperationalError", "InterfaceError", "ConnectionTimeout"})
 
 
+def unreadable() -> AskOperator:
+    """Say that another machine filled a row with nonsense."""
+    return AskOperator(
+        "the catalog holds a row that hashtagd did not write like this",
+        does="hashtagd leaves the row alone",
+        you="find out who else writes into the catalog",
+        scope=Scope.FILE,
+        kind="row_unreadable",
+    )
+
+
 def _origin(error: Exception) -> BaseException | None:
     return error.orig if isinstance(error, DBAPIError) else error
 

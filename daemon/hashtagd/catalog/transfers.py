@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, true, tuple_, update
 
-from hashtagd.catalog.claims import ALONE_FROM, claimable_at, held_rows, is_free, lease_values, unreadable
+from hashtagd.catalog.claims import ALONE_FROM, claimable_at, held_rows, is_free, lease_values
 from hashtagd.catalog.engine import Database
+from hashtagd.catalog.failures import unreadable
 from hashtagd.catalog.landing import land
 from hashtagd.catalog.rows import (
     NO_LEASE,
