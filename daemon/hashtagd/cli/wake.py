@@ -26,10 +26,11 @@ def retry(context: Context, files: tuple[Path, ...]) -> int:
     plan = context.known_roots()
     places = [_place(plan, path) for path in files]
     with context.catalog() as catalog:
-        downloads = catalog.transfers.retry(places if files else None)
+        wanted = {row.place for row in catalog.transfers.rows()} if files else set()
         for place in places:
-            if not downloads and not catalog.reports.show(place):
+            if place not in wanted and not catalog.reports.show(place):
                 raise _unknown(place)
+        downloads = catalog.transfers.retry(places if files else None)
         woken = catalog.retry(places if files else None)
     click.echo(f"{woken} files{f' and {downloads} downloads' if downloads else ''} are due now")
     return 0
