@@ -7,7 +7,9 @@ from typing import Final
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble, TryLater
 
 #: words for programs that the stage decides by
-CUT: Final = "cut"
+_CUT: Final = "cut"
+#: a second request may get what the first did not: the connection broke, or what the site signed is refused
+ASK_ANEW: Final = frozenset({_CUT, "proof_refused"})
 _TAKEN: Final = "place_taken"
 #: how soon a full or read-only disk is looked at again
 _DISK_WAIT_S: Final = 600.0
@@ -19,7 +21,7 @@ _OTHERS: Final = "hashtagd tries the other addresses of this file"
 
 def ended_early() -> TryLater:
     """Say that the end came before the file was whole."""
-    return _again("the file came to its end before it was whole", CUT)
+    return _again("the file came to its end before it was whole", _CUT)
 
 
 def too_slow() -> TryLater:
@@ -66,6 +68,18 @@ def place_taken() -> AskOperator:
         you="move that file away, then `hashtagd retry`; or choose another folder with `--to`",
         scope=Scope.FILE,
         kind=_TAKEN,
+    )
+
+
+def part_taken() -> AskOperator:
+    """Say that the unfinished file has no name to go by."""
+    return AskOperator(
+        "something that is no file lies at the name of the unfinished download",
+        does="hashtagd leaves it, and this download, alone",
+        you="remove what is called like the file, with a dot before it and `.hashtagd-part` behind it; then "
+        "`hashtagd retry`",
+        scope=Scope.FILE,
+        kind="part_taken",
     )
 
 
