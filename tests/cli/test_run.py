@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hashtagd.cli import run as command
+from hashtagd.cli import working
 from hashtagd.cli.progress import progress, wants_progress
 from hashtagd.service.clock import StopPause
 from hashtagd.service.lock import DaemonLock
@@ -121,7 +121,7 @@ def test_the_first_signal_stops_in_order_and_afterwards_all_is_as_before(number:
     """F84; the terminal that is closed included."""
     before = signal.getsignal(number)
     pause = StopPause()
-    with command._heeding_signals(pause):
+    with working.heeding_signals(pause):
         os.kill(os.getpid(), number)
         assert pause.wait(5.0)
     assert signal.getsignal(number) is before

@@ -51,6 +51,7 @@ def test_the_document_has_the_documented_keys(library: Home) -> None:
         "last_check_at",
         "next_check_at",
         "gates",
+        "downloads",
         "troubles",
         "next_due_at",
     }

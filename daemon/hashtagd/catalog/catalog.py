@@ -247,7 +247,6 @@ class Catalog:
 
     def retry(self, places: Sequence[Place] | None = None) -> int:
         """Wake parked and troubled files and their questions; None: all of them, and every gate."""
-        self.transfers.retry(places)
         return self.database.write(lambda it, now: wakes.retry(it, now, places))
 
     def rehash(self, roots: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import click
 
 from hashtagd.catalog.transfers import TransferRow
-from hashtagd.cli.output import bytes_in_words, cut, print_json_lines, safe
+from hashtagd.cli.output import bytes_in_words, cut, print_json_lines, print_trouble, safe
 
 #: in a pipe, a file is told of at each tenth
 _STEPS: Final = 10
@@ -51,6 +51,19 @@ def row_facts(row: TransferRow) -> dict[str, Any]:
         "done_at": row.done_at,
         "trouble": None if row.trouble is None else {key: row.trouble[key] for key in _CLAUSES},
     }
+
+
+def print_downloads(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what did not end yet, for people."""
+    for row in rows:
+        where = safe(f"{row['root']}/{row['path']}")
+        size = row["size_bytes"]
+        done = bytes_in_words(row["bytes_done"]) + (f" of {bytes_in_words(size)}" if size else "")
+        if row["state"] == "parked":
+            print_trouble({"where": f"{row['root']}/{row['path']}", **row["trouble"]})
+        elif row["state"] != "done":
+            why = f" ({safe(row['trouble']['what'])})" if row["trouble"] else ""
+            click.echo(f"download: {where}: {row['state']}, {done}{why}")
 
 
 _CLAUSES: Final = ("kind", "what", "does", "you")

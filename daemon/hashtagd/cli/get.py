@@ -96,7 +96,8 @@ def _hands(context: Context, to: Path | None) -> Iterator[Hands]:
     pause = StopPause()
     with ExitStack() as stack:
         stack.enter_context(heeding_signals(pause))
-        log = stack.enter_context(logging_to_stderr(context, terse=True))
+        # what is wrong with a file is told at the end, with all that is known of it
+        log = stack.enter_context(logging_to_stderr(context, terse=True, least="error"))
         catalog = stack.enter_context(context.own_catalog({}))
         stack.enter_context(OwnerFile(context.lock_folder, catalog.owner))
         outside = parts.Outside(

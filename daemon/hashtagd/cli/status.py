@@ -9,6 +9,7 @@ import click
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.reports import RootCount
+from hashtagd.cli.bars import print_downloads, row_facts
 from hashtagd.cli.cards import CONFIDENCE
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.output import (
@@ -88,6 +89,7 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
             }
             for gate in catalog.reports.gates()
         ],
+        "downloads": [row_facts(row) for row in catalog.transfers.rows()],
         "troubles": troubles,
         "next_due_at": _next_due(catalog, context, names),
     }
@@ -105,7 +107,7 @@ def _next_due(catalog: Catalog, context: Context, roots: list[str]) -> datetime 
         for name in asked
         if (moment := catalog.next_question_due(name)) is not None
     ]
-    due = [catalog.next_due(list(Stage), roots), *questions]
+    due = [catalog.next_due(list(Stage), roots), catalog.transfers.next_due(roots), *questions]
     return min((moment for moment in due if moment is not None), default=None)
 
 
@@ -167,6 +169,7 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
     if facts["unwatched_roots"]:
         click.echo(_unwatched_in_words(facts["unwatched_roots"]))
     _print_known(facts, now)
+    print_downloads(facts["downloads"])
     for gate in facts["gates"]:
         if not gate["open"]:
             opens = moment_in_words(gate["opens_at"], now)

@@ -26,11 +26,12 @@ def retry(context: Context, files: tuple[Path, ...]) -> int:
     plan = context.known_roots()
     places = [_place(plan, path) for path in files]
     with context.catalog() as catalog:
+        downloads = catalog.transfers.retry(places if files else None)
         for place in places:
-            if not catalog.reports.show(place):
+            if not downloads and not catalog.reports.show(place):
                 raise _unknown(place)
         woken = catalog.retry(places if files else None)
-    click.echo(f"{woken} files are due now")
+    click.echo(f"{woken} files{f' and {downloads} downloads' if downloads else ''} are due now")
     return 0
 
 

@@ -36,8 +36,8 @@ def tell(log: BoundLogger, event: str, /, **values: Any) -> None:  # noqa: ANN40
 
 
 @contextmanager
-def logging_to_stderr(context: Context, *, terse: bool) -> Iterator[BoundLogger]:
-    """Send all logging through the redactor for the time of the run; terse: only what is wrong."""
+def logging_to_stderr(context: Context, *, terse: bool, least: Level = "warning") -> Iterator[BoundLogger]:
+    """Send all logging through the redactor for the time of the run; terse: nothing below `least`."""
     settings = context.loaded.settings
     key = find_api_key(settings, context.environ, source=context.loaded.source, lines=context.loaded.lines)
     password = context.environ.get("PGPASSWORD", "")
@@ -46,7 +46,7 @@ def logging_to_stderr(context: Context, *, terse: bool) -> Iterator[BoundLogger]
         *([password] if len(password) >= MIN_SECRET_CHARACTERS else []),
     ]
     levels: dict[str | None, Level] = {"verbose": "debug", "quiet": "warning"}
-    ordinary: Level = "warning" if terse else settings.log.level
+    ordinary: Level = least if terse else settings.log.level
     logs = configure(
         level=levels.get(context.volume, ordinary),
         form=settings.log.format,

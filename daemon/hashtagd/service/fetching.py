@@ -29,7 +29,7 @@ from hashtagd.watch.roots import Roots
 #: how often whoever watches is told how far it is
 TICK_S: Final = 0.25
 #: a download that waits for longer than this is left to the daemon, or to the next call
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 8.0
 #: how long lanes may take to give back what they hold
 _GRACE_S: Final = 15.0
 _PUBLISHED_AT_ONCE: Final = 16
