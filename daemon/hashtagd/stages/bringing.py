@@ -90,8 +90,8 @@ class Bringing:
         self._intake = intake
         self._headered = headered
         self._begun = claim.begun
-        #: not all of what is here came in one answer
-        self._is_mixed = part.length_bytes > 0
+        #: all of what is here came in one answer that said how long it is
+        self._is_of_one = part.length_bytes == 0
 
     def bring(self) -> Brought:
         """Try all candidates.
@@ -150,7 +150,7 @@ class Bringing:
         with self._means.downloader.open(source, offset=offset, begun=self._begun) as incoming:
             self._check_room(incoming)
             self._intake.begin_at(incoming.offset)
-            self._is_mixed = incoming.offset > 0
+            self._is_of_one = incoming.offset == 0 and incoming.total_bytes is not None
             if incoming.offset == 0:
                 self._begun = Begun(url=source.url, etag=incoming.etag)
             self._tell()
@@ -215,9 +215,9 @@ class Bringing:
         Raises:
             GiveUp: this source has other bytes.
         """
-        mixed, self._is_mixed, self._begun = self._is_mixed, False, None
+        self._begun = None
         self._intake.begin_anew()
-        if not mixed or again:
+        if self._is_of_one or again:
             raise troubles.wrong_hash()
 
     def _named(self, digests: Digests) -> Brought:

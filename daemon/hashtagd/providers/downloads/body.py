@@ -20,7 +20,7 @@ _UNSATISFIABLE: Final = 416
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(\*|[0-9]{1,18})", re.IGNORECASE)
 _UNSATISFIED: Final = re.compile(r"bytes \*/([0-9]{1,18})", re.IGNORECASE)
 _LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
-_LONGEST_ETAG: Final = 256
+_STRONG_ETAG: Final = re.compile(r'"[\x21\x23-\x7e]{0,254}"', re.ASCII)
 #: so many bytes tell a page from a model
 _DECIDING_BYTES: Final = 64
 
@@ -120,8 +120,7 @@ def extent_of(response: httpx.Response, offset: int, etag: str | None) -> Extent
 def etag_of(response: httpx.Response) -> str | None:
     """Give what the server calls this form of the file; None without a strong name."""
     tags = header_values(response, b"etag")
-    strong = len(tags) == 1 and len(tags[0]) > 1 and tags[0][0] == tags[0][-1] == '"'
-    return tags[0] if strong and tags[0].isprintable() and len(tags[0]) <= _LONGEST_ETAG else None
+    return tags[0] if len(tags) == 1 and _STRONG_ETAG.fullmatch(tags[0]) else None
 
 
 def cut() -> TryLater:
