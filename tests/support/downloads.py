@@ -1,6 +1,7 @@
 """Downloads in tests: servers that give files well or badly, and the real stage with the real downloader."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -229,6 +230,29 @@ def with_part(job: Errand, content: bytes) -> Errand:
 def is_there(job: Errand, content: bytes = CONTENT) -> bool:
     """Tell whether the file, and nothing else, is there."""
     return job.names == ["x.ckpt"] and job.path().read_bytes() == content
+
+
+@dataclass
+class Meanwhile:
+    """Does something once, as soon as bytes come."""
+
+    do: Callable[[], object] = lambda: None
+    done: bool = False
+
+    def __call__(self, _claim: TransferClaim, bytes_done: int, _begun: Begun | None) -> bool:
+        if bytes_done > 0 and not self.done:
+            self.done = True
+            self.do()
+        return True
+
+
+def without_links(code: int) -> Calls:
+    """Make a file system without hard links."""
+
+    def link(_fd: int, _name: str, _folder_fd: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return Calls(link=link)
 
 
 #: takes the answers of a mirror, what else may be fetched from, and what `errand` takes

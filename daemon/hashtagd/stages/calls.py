@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,10 @@ def _rename_if_absent(old: str, new: str, folder_fd: int) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
 
 
+def _lock(fd: int) -> None:
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
     """The real calls, unless told otherwise."""
@@ -62,6 +67,8 @@ class Calls:
     rename_new: Callable[[str, str, int], None] = _rename_new
     #: gives an open file that has a name already a further one in an open folder, if nothing has that
     link: Callable[[int, str, int], None] = _link
+    #: keeps other processes away from an open file as long as it is open; BlockingIOError where one has it
+    lock: Callable[[int], None] = _lock
 
 
 def if_supported(call: Callable[[], None]) -> None:

@@ -6,7 +6,6 @@ the process dies, so that the next one goes on there.
 """
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -70,7 +69,7 @@ class Part:
         """
         names = (part_name(place.name), place.name)
         with folder_at(path, place) as folder_fd:
-            fd = _opened(folder_fd, names[0])
+            fd = _opened(folder_fd, names[0], calls)
             try:
                 part = cls(folder_fd, fd, names, calls)
                 try:
@@ -176,7 +175,7 @@ def drop_left_over(path: Path, place: Place) -> None:
     with suppress(OSError, LeavesRootError, PartTakenError, BusyError), folder_at(path, place) as folder_fd:
         name = part_name(place.name)
         os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
-        os.close(_opened(folder_fd, name))
+        os.close(_opened(folder_fd, name, Calls()))
         os.unlink(name, dir_fd=folder_fd)
 
 
@@ -196,12 +195,12 @@ def _when(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _opened(folder_fd: int, name: str) -> int:
+def _opened(folder_fd: int, name: str, calls: Calls) -> int:
     """Open the unfinished file, or make it, and keep other processes away for as long as it is open."""
     for _ in range(_TRIES):
         fd = _open(folder_fd, name)
         try:
-            _lock(fd)
+            _lock(fd, calls)
             # who held it before may have given it its final name: then it is a model, and no part of one
             if is_at(fd, folder_fd, name):
                 if os.fstat(fd).st_nlink <= 1:
@@ -228,9 +227,9 @@ def _open(folder_fd: int, name: str) -> int:
     return fd
 
 
-def _lock(fd: int) -> None:
+def _lock(fd: int, calls: Calls) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        calls.lock(fd)
     except BlockingIOError:
         raise BusyError from None
     except OSError as error:
