@@ -10,7 +10,7 @@ import pytest
 
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Defer, Park
-from hashtagd.stages.calls import Calls
+from hashtagd.stages.calls import Calls, release_of
 from support.downloads import (
     CONTENT,
     Serve,
@@ -51,17 +51,17 @@ def failing(code: int, *, after_bytes: int = 0, calls: list[int] | None = None) 
     """Let writes fail once so many bytes went well."""
     left = after_bytes
 
-    def write(fd: int, data: memoryview) -> int:
+    def write_at(fd: int, data: memoryview, offset: int) -> int:
         nonlocal left
         if left <= 0:
             if calls is not None:
                 calls.append(code)
             raise OSError(code, os.strerror(code))
-        count = os.write(fd, data[:left])
+        count = os.pwrite(fd, data[:left], offset)
         left -= count
         return count
 
-    return Calls(write=write)
+    return Calls(write_at=write_at)
 
 
 # ---- full
@@ -241,8 +241,31 @@ def test_a_disk_that_knows_no_flush_and_no_modes_is_written_to_all_the_same(serv
     assert is_there(job)
 
 
+@pytest.mark.parametrize(
+    "text, numbers",
+    [
+        ("6.18.0-rc1", (6, 18)),
+        ("5.15.167.4-microsoft-standard-WSL2", (5, 15)),
+        ("10.1", (10, 1)),
+        ("x", (0, 0)),
+    ],
+)
+def test_the_release_of_a_kernel_is_read(text: str, numbers: tuple[int, int]) -> None:
+    assert release_of(text) == numbers
+
+
+def test_a_disk_that_cannot_write_past_the_cache_is_written_to_all_the_same(small_disk: Path) -> None:
+    """F81: tmpfs is one."""
+    content = CONTENT[:MIB]
+    with FaultServer(gives(content)) as server, errand(small_disk, origins=[server.url]) as job:
+        fetched(job.run(mirror(server.url), content=content))
+        assert is_there(job, content)
+
+
 def test_short_writes_are_gone_on_with(serve: Serve) -> None:
     """F81."""
-    job, server = serve(gives(), calls=Calls(write=lambda fd, data: os.write(fd, data[:100_003])))
+    job, server = serve(
+        gives(), calls=Calls(write_at=lambda fd, data, offset: os.pwrite(fd, data[:100_003], offset))
+    )
     fetched(job.run(mirror(server.url)))
     assert is_there(job)

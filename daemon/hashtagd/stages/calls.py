@@ -4,14 +4,38 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 #: what a file system may answer to a call it does not offer; nothing is lost then
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.ENOTTY})
+#: write through the cache, and drop what was written as soon as it is on the disk. Not in `os` yet.
+_RWF_DONTCACHE: Final = 0x80
+#: the kernels before had it, too, with faults
+_UNCACHED_WRITES_FROM: Final = (6, 16)
 #: of `renameat2`: fail where something has the new name
 _NOREPLACE: Final = 1
+
+
+def release_of(text: str) -> tuple[int, int]:
+    """Read the first two numbers of a kernel's release; zeros where there are none."""
+    match = re.match(r"([0-9]+)\.([0-9]+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+_WRITES_UNCACHED: Final = release_of(os.uname().release) >= _UNCACHED_WRITES_FROM
+
+
+def _write_at(fd: int, data: memoryview, offset: int) -> int:
+    if _WRITES_UNCACHED:
+        try:
+            return os.pwritev(fd, [data], offset, _RWF_DONTCACHE)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+    return os.pwrite(fd, data, offset)
 
 
 def _chmod(fd: int, mode: int) -> None:
@@ -59,6 +83,8 @@ class Calls:
     """The real calls, unless told otherwise."""
 
     write: Callable[[int, memoryview], int] = os.write
+    #: the same at an offset, for files so large that they would push everything else out of the cache
+    write_at: Callable[[int, memoryview, int], int] = _write_at
     fsync: Callable[[int], None] = os.fsync
     chmod: Callable[[int, int], None] = _chmod
     #: old name, new name, and the open folder that both are in

@@ -5,7 +5,6 @@ is read once before more is added. What came is on the disk, as far as the kerne
 """
 
 import errno
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Self
@@ -16,7 +15,7 @@ from hashtagd.stages.conveyor import Conveyor
 from hashtagd.stages.crew import Crew
 from hashtagd.stages.keeping import Keeper
 from hashtagd.stages.part import Part
-from hashtagd.stages.reading import Buffers
+from hashtagd.stages.reading import LARGE_FILE_WAYS, Buffers, QuietReader, ShortRead
 from hashtagd.stages.streamed import StreamedSums
 from hashtagd.stages.sums import Sum
 
@@ -178,13 +177,14 @@ class Intake:
             raise
 
     def _read_all(self, belt: Conveyor) -> None:
-        offset = 0
-        while offset < self._given_bytes:
-            if self._stopping():
-                raise Stopping
-            block = belt.free()
-            count = os.preadv(self._part.fd, [block], offset)
-            belt.give(block, count, offset)
-            offset += count
-            if not count:
-                raise OSError(errno.EIO, "the unfinished file is shorter than it was")
+        reader = QuietReader(self._part.fd, self._given_bytes, LARGE_FILE_WAYS)
+        try:
+            for offset in range(0, self._given_bytes, BLOCK_BYTES):
+                if self._stopping():
+                    raise Stopping
+                block = belt.free()
+                belt.give(block, reader.fill(block, offset), offset)
+        except ShortRead:
+            raise OSError(errno.EIO, "the unfinished file is shorter than it was") from None
+        finally:
+            reader.close()

@@ -82,9 +82,8 @@ class Part:
     def append(self, block: memoryview) -> None:
         """Write at the end."""
         rest = block
-        os.lseek(self.fd, self.length_bytes, os.SEEK_SET)
         while rest:
-            count = self._calls.write(self.fd, rest)
+            count = self._calls.write_at(self.fd, rest, self.length_bytes)
             self.length_bytes += count
             rest = rest[count:]
 
