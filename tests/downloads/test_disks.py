@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from support.downloads import (
     trouble_of,
     with_part,
 )
-from support.fault_server import FaultServer
+from support.fault_server import FaultServer, reply
 from support.safetensors import noise
 
 MIB = 1 << 20
@@ -227,6 +228,23 @@ def test_the_disk_is_flushed_while_a_large_file_comes(serve: Serve) -> None:
     assert 0 < seen[0] < len(content)
     assert not job.path("y.ckpt").exists()
     assert not job.part("y.ckpt").exists()
+
+
+def test_a_flush_that_is_under_way_is_waited_for_before_the_file_is_closed(serve: Serve) -> None:
+    """P6: its number would mean another file by then."""
+    content = noise(4, 80 * MIB)
+    ended, flushed = threading.Event(), list[int]()
+
+    def fsync(fd: int) -> None:
+        ended.wait(0.5)
+        flushed.append(os.fstat(fd).st_ino)
+
+    job, server = serve(
+        gives(content, cut_after=70 * MIB), reply(b"", status="404 No"), calls=Calls(fsync=fsync)
+    )
+    assert kind_of(job.run(mirror(server.url), content=content)) == "file_gone"
+    ended.set()
+    assert flushed == [job.part().stat().st_ino]
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])

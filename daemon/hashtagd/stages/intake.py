@@ -50,6 +50,7 @@ class Intake:
         #: None: what is there was not hashed
         self._belt: Conveyor | None = None
         self._sums: StreamedSums
+        self._keeper: Keeper
         #: the bytes up to here were handed over
         self._given_bytes = part.length_bytes
         self._block: memoryview | None = None
@@ -139,6 +140,7 @@ class Intake:
         self._catch_up()
         self._hand_over()
         self._running().settle()
+        self._keeper.settle()
 
     def _hand_over(self) -> None:
         block, self._block = self._block, None
@@ -157,12 +159,14 @@ class Intake:
             if not self._belt.is_broken:
                 self._hand_over()
             self._belt.close()
+            self._keeper.close()
         self._belt, self._block, self._filled_bytes = None, None, 0
 
     def _running(self) -> Conveyor:
         if self._belt is None:
             self._sums = StreamedSums(headered=self._headered, blake3=self._blake3)
-            takers = [Keeper(self._part, self._crew).take, *self._sums.updates()]
+            self._keeper = Keeper(self._part, self._crew)
+            takers = [self._keeper.take, *self._sums.updates()]
             self._belt = Conveyor(self._crew, takers, self._blocks)
         return self._belt
 

@@ -35,7 +35,20 @@ class Keeper:
         if self._part.length_bytes - self._flushed_bytes < _FLUSH_BYTES:
             return
         if self._flush is None or self._flush.done():
-            if self._flush is not None:
-                self._flush.result()
+            self.settle()
             self._flushed_bytes = self._part.length_bytes
             self._flush = self._crew.start(self._part.flush)
+
+    def settle(self) -> None:
+        """Wait for the flush that is under way.
+
+        Raises:
+            OSError: the disk lost some of what was written.
+        """
+        if self._flush is not None:
+            self._flush.result()
+
+    def close(self) -> None:
+        """Wait for the flush that is under way, however it ends: it needs the open file."""
+        if self._flush is not None:
+            self._crew.wait([self._flush])
