@@ -191,7 +191,7 @@ def test_a_region_that_is_not_served_closes_downloads_for_a_day(tmp_path: Path) 
     blocked = refusal(451, error="no", code="REGION_BLOCKED")
     with FaultServer(blocked) as server, errand(tmp_path, site=server.url) as job:
         outcome = job.run(from_site(server.url))
-        assert isinstance(outcome, Park)
+        assert isinstance(outcome, Defer)
         assert kind_of(outcome) == "region_blocked"
         assert [told for _, _, told in job.world.gates.closings] == [86_400.0]
 

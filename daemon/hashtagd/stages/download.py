@@ -142,9 +142,14 @@ class DownloadStage:
 
     def _ended(self, claim: TransferClaim, met: list[Trouble]) -> TransferOutcome:
         """Choose what to do after all candidates failed: time before people, people before giving up."""
-        later = [trouble for trouble in met if isinstance(trouble, TryLater)]
-        if not later:
-            return Park(trouble=troubles.worst(met))
         wait_s = schedule.file_retry_wait_s(claim.attempts, self._chance())
-        soonest = min(later, key=lambda trouble: trouble.after_s or wait_s)
-        return Defer(trouble=soonest, wait_s=max(soonest.after_s or 0.0, wait_s))
+        # a host that is away, or not to be trusted at the moment, is no property of this file
+        waits = [
+            (getattr(trouble, "after_s", None) or 0.0, trouble)
+            for trouble in met
+            if isinstance(trouble, TryLater) or trouble.scope is Scope.PROVIDER
+        ]
+        if not waits:
+            return Park(trouble=troubles.worst(met))
+        least_s, soonest = min(waits, key=lambda it: max(it[0], wait_s))
+        return Defer(trouble=soonest, wait_s=max(least_s, wait_s))
