@@ -76,6 +76,14 @@ def test_a_cut_that_brings_nothing_ends_after_three_tries_and_time_heals_it(serv
     assert job.names == []
 
 
+def test_an_empty_answer_is_no_file_and_no_wrong_one(serve: Serve) -> None:
+    """F41: a host that hiccups."""
+    job, server = serve(reply(b"", kind=KIND), gives())
+    fetched(job.run(mirror(server.url)))
+    assert len(server.requests) == 2
+    assert is_there(job)
+
+
 def test_a_source_that_brings_a_little_each_time_is_gone_on_with(serve: Serve) -> None:
     """F51."""
     job, server = serve(gives(cut_after=300_000))

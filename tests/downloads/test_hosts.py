@@ -92,6 +92,24 @@ def test_an_address_on_a_card_is_judged_like_any_stranger_s(tmp_path: Path, url:
         assert "secret" not in str(outcome.trouble)
 
 
+def test_a_connection_that_ends_before_a_word_is_tried_once_more(serve: Serve) -> None:
+    """F40: the host may have closed it just then, because it had been idle."""
+    job, server = serve(b"", gives())
+    fetched(job.run(mirror(server.url)))
+    assert len(server.requests) == 2
+    assert job.world.gates.closings == []
+
+
+def test_a_probe_after_an_outage_is_one_request(serve: Serve) -> None:
+    """P9: one probe, and no second try."""
+    job, server = serve(reply(b"", status="503 Busy"), b"", gives())
+    for requests in (1, 2):
+        assert kind_of(job.run(mirror(server.url))) == "unreachable"
+        assert len(server.requests) == requests
+        job.world.clock.elapsed_s += 60.0
+    fetched(job.run(mirror(server.url)))
+
+
 def test_a_host_that_refuses_the_connection_closes_its_gate(tmp_path: Path) -> None:
     """F36."""
     with FaultServer(b"") as server:
@@ -241,7 +259,7 @@ def test_a_stop_ends_the_waiting_for_a_place_and_for_bytes() -> None:
 
 def test_a_failed_transfer_gives_its_place_back() -> None:
     """P12."""
-    with FaultServer(b"", b"", b"", gives()) as server:
+    with FaultServer(*[b""] * 4, gives()) as server:
         world, got = World(running=True), list[bytes]()
         with downloader_for(world, server.url) as downloader:
             for _ in range(3):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hashtagd.core.card import DownloadUrl
-from hashtagd.core.digests import Digests
+from hashtagd.core.digests import SHA256_OF_NOTHING, Digests
 from hashtagd.core.header import Header, Whole
 from hashtagd.core.place import Stamp
 from hashtagd.core.ports import Clock, Downloader, Incoming, Pause, Stopping
@@ -198,7 +198,8 @@ class Bringing:
     def _check_end(self, incoming: Incoming) -> None:
         """Judge an end that the server called the end."""
         length, total, stated = self._intake.length_bytes, incoming.total_bytes, self._wanted.size_bytes
-        if total is not None and length < total:
+        empty = length == 0 and self._wanted.sha256 not in (None, SHA256_OF_NOTHING)
+        if empty or (total is not None and length < total):
             raise troubles.ended_early()
         if total is not None:
             return

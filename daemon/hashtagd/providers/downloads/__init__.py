@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import httpx
-from httpcore import UnsupportedProtocol
+from httpcore import ReadError, RemoteProtocolError, UnsupportedProtocol, WriteError
 
 from hashtagd.core.card import DownloadUrl
 from hashtagd.core.ports import Incoming
@@ -49,6 +49,7 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _ALREADY_WHOLE: Final = 416
 _GOOD: Final = (200, 206)
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+_BROKE_AT_ONCE: Final = (ReadError, RemoteProtocolError, WriteError)
 #: refusals that a key may turn
 _DOORS: Final = frozenset({"login_wanted", "early_access", "no_access"})
 
@@ -135,17 +136,20 @@ class FileDownloader:
         return bool(self._key) and not shown and origin_of(url) == self._site
 
     def _answer(self, stack: ExitStack, url: str, headers: dict[str, str]) -> httpx.Response:
-        outside, origin = self._outside, origin_of(url)
-        gate = gate_of(url, self._site)
-        enter(gate, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
-        exchange = self._wire_to(url).exchange("GET", url, {**_HEADERS, **headers})
-        try:
-            return stack.enter_context(exchange)
-        except UnsupportedProtocol:
-            raise refused("it is malformed") from None
-        except TRANSPORT_ERRORS as error:
-            trouble = verdicts.from_transport(origin, error, outside.clock.now())
-            raise self._closed(url, trouble) from None
+        """Ask; a connection that breaks at once is tried once more, since it may have been an old one."""
+        outside, gate = self._outside, gate_of(url, self._site)
+        for last in (False, True):
+            entered = enter(gate, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
+            exchange = self._wire_to(url).exchange("GET", url, {**_HEADERS, **headers})
+            try:
+                return stack.enter_context(exchange)
+            except UnsupportedProtocol:
+                raise refused("it is malformed") from None
+            except TRANSPORT_ERRORS as error:
+                trouble = verdicts.from_transport(origin_of(url), error, outside.clock.now())
+                if last or entered.probe or not isinstance(error, _BROKE_AT_ONCE):
+                    raise self._closed(url, trouble) from None
+        raise AssertionError("the last try returns or raises")
 
     def _judge(
         self, source: DownloadUrl, url: str, response: httpx.Response, *, with_key: bool
