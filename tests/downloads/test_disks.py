@@ -128,6 +128,7 @@ def test_no_space_ends_all_candidates_at_once(serve: Serve, code: int) -> None:
     outcome = job.run(mirror(server.url), mirror(server.url))
     assert isinstance(outcome, Defer)
     assert kind_of(outcome) == "disk_full"
+    assert "the disk is full" in trouble_of(outcome).what
     assert len(server.requests) == 1
     assert job.part().read_bytes() == CONTENT[:MIB]
 
@@ -169,6 +170,16 @@ def test_a_disk_that_becomes_read_only_meanwhile_keeps_what_came(serve: Serve) -
     job, server = serve(gives(), calls=failing(errno.EROFS, after_bytes=MIB))
     assert kind_of(job.run(mirror(server.url))) == "no_permission"
     assert job.part().read_bytes() == CONTENT[:MIB]
+
+
+def test_a_file_that_is_too_large_for_its_disk_waits_for_a_person(serve: Serve) -> None:
+    """F82: FAT takes 4 GiB, and no time heals that."""
+    job, server = serve(gives(), calls=failing(errno.EFBIG, after_bytes=MIB))
+    outcome = job.run(mirror(server.url))
+    assert isinstance(outcome, Park)
+    assert isinstance(outcome.trouble, AskOperator)
+    assert kind_of(outcome) == "too_large_for_disk"
+    assert job.path().exists() is False
 
 
 # ---- broken

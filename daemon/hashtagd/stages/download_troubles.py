@@ -94,11 +94,17 @@ def outside_root() -> AskOperator:
     )
 
 
-def no_room(missing_bytes: int) -> TryLater:
-    """Say that the file does not fit; a disk may be emptied at any time, so it is looked at again."""
+def no_room(missing_bytes: int | None) -> TryLater:
+    """Say that the file does not fit; a disk may be emptied at any time, so it is looked at again.
+
+    Args:
+        missing_bytes: what is to come; None: nobody knows, the disk itself said that it is full.
+    """
+    what = "is full" if missing_bytes is None else f"has no room for {missing_bytes / _MIB:,.0f} MiB more"
     return TryLater(
-        f"the disk has no room for {missing_bytes / _MIB:,.0f} MiB more",
-        does="hashtagd leaves `downloads.min_free_bytes` free, and looks again every ten minutes",
+        f"the disk {what}",
+        does="hashtagd keeps what came, leaves `downloads.min_free_bytes` free, and looks again every ten "
+        "minutes",
         you="free some space, or lower `downloads.min_free_bytes`",
         scope=Scope.ROOT,
         kind="disk_full",
@@ -110,7 +116,7 @@ def of_disk(error: OSError) -> Trouble:
     """Say what a failed call on the way to the disk means."""
     code = error.errno or 0
     if code in (errno.ENOSPC, errno.EDQUOT):
-        return no_room(0)
+        return no_room(None)
     word = errno.errorcode.get(code, "unknown")
     if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ELOOP):
         return AskOperator(
@@ -120,6 +126,14 @@ def of_disk(error: OSError) -> Trouble:
             "`hashtagd retry`; or choose another folder with `--to`",
             scope=Scope.FILE,
             kind="no_permission",
+        )
+    if code == errno.EFBIG:
+        return AskOperator(
+            "the file is larger than its disk, or the service, may hold (EFBIG)",
+            does="hashtagd leaves this download alone",
+            you="choose a folder on another disk with `--to` (FAT takes 4 GiB), or raise `LimitFSIZE=`",
+            scope=Scope.FILE,
+            kind="too_large_for_disk",
         )
     if code == errno.ENAMETOOLONG:
         return AskOperator(
