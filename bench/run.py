@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import again, archive, digest, idle, manifest, naming, requests
+from bench import again, archive, digest, download, idle, manifest, naming, requests
 from bench.figures import Figure, at_most, exactly, finish
 
 _TOP = Path(__file__).resolve().parents[1]
@@ -50,6 +50,7 @@ def _last_line_of(module: str, *arguments: str) -> dict[str, Any]:
 PARTS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "requests": requests.measure,
     "digest": digest.measure,
+    "download": download.measure,
     "scan": rescan,
     "idle": idle.measure,
     "archive": archive.measure,

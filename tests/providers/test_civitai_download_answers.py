@@ -124,6 +124,16 @@ def test_a_redirect_to_nowhere_or_out_of_safety_is_no_place(place: str) -> None:
     assert isinstance(judged(307, b""), TryLater)
 
 
+@pytest.mark.parametrize(
+    "place", ["//evil.example/x", "https:///x", "https:x", "x.bin", "https:\\\\evil.example"]
+)
+def test_a_redirect_that_is_clever_is_refused(place: str) -> None:
+    """F49: `https:///x` would be a path on the site itself, `//host` another host."""
+    trouble = judged(307, b"", location=place)
+    assert isinstance(trouble, GiveUp)
+    assert (trouble.kind, trouble.scope) == ("address_refused", Scope.FILE)
+
+
 def test_the_file_itself_may_come_at_once() -> None:
     assert judged(200, b"\x08\x00\x00\x00") == Bytes()
     assert judged(206, b"") == Bytes()

@@ -143,7 +143,18 @@ def test_what_the_owner_allows_may_be_plain_http_on_any_port() -> None:
 
 
 @pytest.mark.parametrize(
-    "location", ["", "//evil.example/", "/\\evil.example", "ftp://x/", "https:x", "x.png"]
+    "location",
+    [
+        "",
+        "//evil.example/",
+        "/\\evil.example",
+        "ftp://x/",
+        "https:x",
+        "x.png",
+        "https:///x",
+        "https://\\x",
+        "http://?",
+    ],
 )
 def test_clever_redirects_are_refused(location: str) -> None:
     """F49."""

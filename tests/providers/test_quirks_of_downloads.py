@@ -1,7 +1,9 @@
 """Habits of the site's download route, one test each; the numbers are those of the list the project keeps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,7 +11,7 @@ import pytest
 
 from hashtagd.core.card import Card
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble, TryLater
-from hashtagd.core.work import Found
+from hashtagd.core.work import Defer, Found, Park
 from hashtagd.providers.civitai import Civitai
 from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.download_answers import Bytes, DownloadAnswer, Elsewhere, judge_download
@@ -19,10 +21,17 @@ from hashtagd.providers.http import PoliteClient
 from hashtagd.standin import Standin
 from hashtagd.standin.pictures import png
 from support.civitai_samples import SHA, file, version
+from support.downloads import CONTENT, errand, fetched, from_site, gives, mirror
 from support.fault_server import FaultServer, reply
 from support.surroundings import START, World, sha, subject
 
 KEY = "planted0key1of2thirty3two4hex5dg"
+
+
+@pytest.fixture
+def site() -> Iterator[Standin]:
+    with Standin() as standin:
+        yield standin
 
 
 def download(site: Standin, path: str, headers: Mapping[str, str] | None = None) -> DownloadAnswer:
@@ -172,3 +181,77 @@ def test_quirk_43_the_file_s_number_is_in_the_first_address_and_the_typed_one_is
             assert isinstance(place, Elsewhere)
             parts = urlsplit(place.url)
             assert download(site, f"{parts.path}?{parts.query}").body == bytes([number])
+
+
+# ---- the same with the real downloader and the real stage, to the file or to the reason why there is none
+
+
+def offer(site: Standin, content: bytes = CONTENT, **facts: object) -> None:
+    site.add(sha256=sha(1), version_id=50, file_id=60, content=content, **facts)
+
+
+def test_quirk_38_a_wrong_key_is_shown_once_and_told_of(site: Standin, tmp_path: Path) -> None:
+    site.routes.key = KEY
+    offer(site, needs_key=True)
+    with errand(tmp_path, site=site.url, world=World(running=True, key="a" * 32)) as job:
+        outcome = job.run(from_site(site.url))
+        assert isinstance(outcome, Park)
+        assert outcome.trouble.kind == "login_wanted"
+        assert "does not take the key" in outcome.trouble.what
+    assert ["authorization" in request.headers for request in site.requests] == [False, True]
+
+
+def test_quirk_39_the_right_key_opens_the_site_and_stays_there(site: Standin, tmp_path: Path) -> None:
+    site.routes.key = KEY
+    offer(site, needs_key=True)
+    with errand(tmp_path, site=site.url, world=World(running=True, key=KEY)) as job:
+        fetched(job.run(from_site(site.url)))
+        assert job.path().read_bytes() == CONTENT
+    shown = {request.route: "authorization" in request.headers for request in site.requests}
+    # the storage refuses a request with two proofs
+    assert shown == {"download": True, "storage": False}
+
+
+def test_quirk_40_a_page_to_log_in_is_no_model(site: Standin, tmp_path: Path) -> None:
+    site.routes.login_page = True
+    offer(site, needs_key=True)
+    with errand(tmp_path, site=site.url, world=World(running=True)) as job:
+        outcome = job.run(from_site(site.url))
+        assert isinstance(outcome, Park)
+        assert outcome.trouble.kind == "login_wanted"
+        assert job.names == []
+    assert [request.route for request in site.requests] == ["download"]
+
+
+def test_quirk_41_where_downloads_are_disabled_the_key_is_not_shown(site: Standin, tmp_path: Path) -> None:
+    site.routes.key = KEY
+    offer(site, generation_only=True)
+    with errand(tmp_path, site=site.url, world=World(running=True, key=KEY)) as job:
+        outcome = job.run(from_site(site.url))
+        assert isinstance(outcome, Park)
+        assert outcome.trouble.kind == "downloads_disabled"
+    assert all("authorization" not in request.headers for request in site.requests)
+
+
+def test_quirk_42_a_404_is_tried_again_and_mirrors_meanwhile(site: Standin, tmp_path: Path) -> None:
+    with FaultServer(gives()) as other, errand(tmp_path, site=site.url, origins=[other.url]) as job:
+        outcome = job.run(from_site(site.url))
+        assert isinstance(outcome, Defer)
+        assert outcome.trouble is not None
+        assert outcome.trouble.kind == "file_not_found"
+        fetched(job.run(from_site(site.url), mirror(other.url)))
+        offer(site)
+        fetched(job.run(from_site(site.url), name="y.ckpt"))
+
+
+def test_quirk_43_another_file_than_the_wanted_one_never_gets_its_name(site: Standin, tmp_path: Path) -> None:
+    site.add(sha256=sha(2), version_id=50, file_id=59, content=b"another precision")
+    offer(site)
+    typed = replace(from_site(site.url), url=f"{site.url}/api/download/models/50?type=Model&fp=fp16")
+    with errand(tmp_path, site=site.url) as job:
+        outcome = job.run(typed)
+        assert isinstance(outcome, Park)
+        assert outcome.trouble.kind == "wrong_hash"
+        assert job.names == []
+        fetched(job.run(typed, from_site(site.url)))
+        assert job.path().read_bytes() == CONTENT

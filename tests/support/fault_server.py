@@ -16,9 +16,15 @@ _GIVE_UP_S = 5.0
 class Line:
     """One connection, as an answer sees it."""
 
-    def __init__(self, connection: socket.socket, leaving: threading.Event) -> None:
+    def __init__(
+        self, connection: socket.socket, leaving: threading.Event, request: bytes = b"", origin: str = ""
+    ) -> None:
         self._connection = connection
         self._leaving = leaving
+        #: head and body of what is to be answered
+        self.request = request
+        #: of the server
+        self.origin = origin
 
     def send(self, data: bytes) -> bool:
         """Send; returns False when the client is gone."""
@@ -96,7 +102,7 @@ class FaultServer:
                 return
             self.requests.append(request)
             answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-            line = Line(connection, self._leaving)
+            line = Line(connection, self._leaving, request, self.url)
             if isinstance(answer, bytes):
                 line.send(answer)
             else:

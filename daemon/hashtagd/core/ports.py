@@ -208,11 +208,12 @@ class Incoming(Protocol):
         """What the server calls this form of the file; None without a strong name."""
         ...
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes in order; an end without a trouble is what the server calls the end.
+    def read_into(self, buffer: memoryview) -> int:
+        """Put the next bytes where the buffer begins; returns how many, 0 at what the server calls the end.
 
         Raises:
             TryLater: scope `file`, kind `cut`: the connection broke; what came is good.
+            Stopping: a stop was requested.
         """
         ...
 

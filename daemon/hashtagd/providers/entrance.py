@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from hashtagd.core.ports import Admitted, Clock, Closed, Gatekeeper, Pause, Stopping
+from hashtagd.core.troubles import Trouble, TryLater
 
 _USUAL_PORTS = {"https": 443, "http": 80}
 #: never 0: a gate that opens "now" by a clock a little behind ours must not become a busy loop
@@ -35,10 +36,24 @@ def enter(origin: str, *, gatekeeper: Gatekeeper, clock: Clock, pause: Pause) ->
         if isinstance(verdict, Admitted):
             return verdict
         if verdict.trouble is not None:
-            raise verdict.trouble
+            raise _from_now(verdict.trouble, _until_open_s(verdict, clock))
         if pause.wait(_until_open_s(verdict, clock)):
             break
     raise Stopping
+
+
+def _from_now(trouble: Trouble, left_s: float) -> Trouble:
+    """Name what closed a gate, with what is left of the time that was named when it closed."""
+    if not isinstance(trouble, TryLater) or trouble.after_s is None:
+        return trouble
+    return TryLater(
+        trouble.what,
+        does=trouble.does,
+        you=trouble.you,
+        scope=trouble.scope,
+        kind=trouble.kind,
+        after_s=left_s,
+    )
 
 
 def _until_open_s(closed: Closed, clock: Clock) -> float:

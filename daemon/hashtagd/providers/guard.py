@@ -38,6 +38,8 @@ _DENIED: Final = tuple(
 _SCHEMES: Final = ("https", "http")
 #: a name in the form that resolvers know, or an address of version 6
 _HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.ASCII)
+#: a whole address; one without a host would be taken for a path on the host it came from
+_WHOLE: Final = re.compile(r"https?://[^/?#\\]", re.IGNORECASE)
 #: a host whose last part is a number in any base is an address in some spelling
 _NUMBER: Final = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 
@@ -89,7 +91,7 @@ def check_location(location: str) -> None:
         GiveUp: scope `file`.
     """
     path = location.startswith("/") and not location.startswith(("//", "/\\"))
-    if not path and not location.lower().startswith(("https://", "http://")):
+    if not path and _WHOLE.match(location) is None:
         raise refused("it redirects to something that is no plain https address")
 
 

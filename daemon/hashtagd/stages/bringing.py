@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from hashtagd.core.card import DownloadUrl
-from hashtagd.core.digests import Digests
+from hashtagd.core.digests import SHA256_OF_NOTHING, Digests
 from hashtagd.core.header import Header, Whole
 from hashtagd.core.place import Stamp
 from hashtagd.core.ports import Clock, Downloader, Incoming, Pause, Stopping
 from hashtagd.core.transfer import Begun, TransferClaim
-from hashtagd.core.troubles import Trouble, TryLater
+from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.stages import download_troubles as troubles
 from hashtagd.stages.intake import BLOCK_BYTES, Intake
 from hashtagd.stages.part import Part
@@ -30,6 +30,9 @@ _WORTH_BYTES: Final = 256 * 1024
 _BREATH_S: Final = 1.0
 #: sites state sizes in fractions of KiB
 _ROUNDED_BYTES: Final = 1024
+
+#: whoever shows how far it is is told that often, and after each block
+_TELL_S: Final = 1.0
 
 #: takes the claim, how much is here, and where that came from; False: the claim does not hold any more
 Progress = Callable[[TransferClaim, int, Begun | None], bool]
@@ -87,8 +90,8 @@ class Bringing:
         self._intake = intake
         self._headered = headered
         self._begun = claim.begun
-        #: some of what is here came in a former try
-        self._mixed = part.length_bytes > 0
+        #: all of what is here came in one answer that said how long it is
+        self._is_of_one = part.length_bytes == 0
 
     def bring(self) -> Brought:
         """Try all candidates.
@@ -96,49 +99,63 @@ class Bringing:
         Raises:
             NotBroughtError: none of them gave the file.
             LostError: the claim does not hold any more.
+            Trouble: scope `daemon`: nobody can say whether the claim holds.
             Stopping: a stop was requested; what came stays.
             OSError: the disk refused.
         """
+        if self._is_whole():
+            return self._named(self._intake.digests())
         met: list[Trouble] = []
         for source in self._wanted.sources:
             try:
                 return self._from(source)
             except Trouble as trouble:
+                if trouble.scope is Scope.DAEMON:
+                    raise
                 met.append(trouble)
                 if troubles.ends_all(trouble):
                     break
         raise NotBroughtError(met or [troubles.no_source()])
 
+    def _is_whole(self) -> bool:
+        """Tell whether a former try brought all, and died before it had given the file its name."""
+        stated, have = self._wanted.size_bytes, self._intake.length_bytes
+        if self._wanted.sha256 is None or stated is None or abs(have - stated) > _ROUNDED_BYTES or not have:
+            return False
+        self._intake.begin_at(have)
+        return self._intake.sha256() == self._wanted.sha256
+
     def _from(self, source: DownloadUrl) -> Brought:
         """Fetch from one source, going on where it broke as long as it brings something."""
-        blanks = 0
+        blanks, anew = 0, False
         while True:
             before = self._intake.length_bytes
             try:
                 self._receive(source)
-                brought = self._verified()
+                digests = self._intake.digests()
+                if self._wanted.sha256 in (None, digests.sha256):
+                    return self._named(digests)
+                self._drop_wrong(again=anew)
+                anew = True
             except TryLater as trouble:
                 blanks = 0 if self._intake.length_bytes - before >= _WORTH_BYTES else blanks + 1
-                if trouble.kind != troubles.CUT or blanks >= _BLANKS:
+                if trouble.kind not in troubles.ASK_ANEW or blanks >= _BLANKS:
                     raise
-                if self._means.pause.wait(_BREATH_S * 2**blanks):
+                if self._means.pause.wait(_BREATH_S * 2 ** (blanks - 1)):
                     raise Stopping from None
-                continue
-            if brought is not None:
-                return brought
 
     def _receive(self, source: DownloadUrl) -> None:
+        """Take what one answer brings."""
         offset = self._offset(source)
         with self._means.downloader.open(source, offset=offset, begun=self._begun) as incoming:
             self._check_room(incoming)
             self._intake.begin_at(incoming.offset)
+            self._is_of_one = incoming.offset == 0 and incoming.total_bytes is not None
             if incoming.offset == 0:
-                self._mixed = False
                 self._begun = Begun(url=source.url, etag=incoming.etag)
             self._tell()
             self._take(incoming)
-        if incoming.total_bytes is not None and self._intake.length_bytes < incoming.total_bytes:
-            raise troubles.ended_early()
+            self._check_end(incoming)
 
     def _offset(self, source: DownloadUrl) -> int:
         """Say from where on to ask: what no hash vouches for is gone on with only where it came from."""
@@ -147,23 +164,23 @@ class Bringing:
         return self._intake.length_bytes if same or self._wanted.sha256 is not None else 0
 
     def _take(self, incoming: Incoming) -> None:
-        clock, limit = self._means.clock, self._limit(incoming)
-        since_s, since_bytes = clock.monotonic_s(), self._intake.length_bytes
-        told = since_bytes
-        for chunk in incoming.chunks():
-            self._intake.take(chunk)
-            length = self._intake.length_bytes
+        clock, pause, intake = self._means.clock, self._means.pause, self._intake
+        limit = self._limit(incoming)
+        rate = _Rate(clock.monotonic_s(), intake.length_bytes)
+        told_s, told_bytes = clock.monotonic_s(), intake.length_bytes
+        while count := incoming.read_into(intake.room()):
+            intake.took(count)
+            if pause.stopping:
+                raise Stopping
+            length, now_s = intake.length_bytes, clock.monotonic_s()
             if limit is not None and length > limit:
-                self._intake.begin_anew()
+                intake.begin_anew()
                 raise troubles.too_long()
-            if length - told >= BLOCK_BYTES:
-                told = length
+            if length - told_bytes >= BLOCK_BYTES or now_s - told_s >= _TELL_S:
+                told_s, told_bytes = now_s, length
                 self._tell()
-            spent_s = clock.monotonic_s() - since_s
-            if spent_s >= RATE_WINDOW_S:
-                if length - since_bytes < LEAST_BYTES_PER_S * spent_s:
-                    raise troubles.too_slow()
-                since_s, since_bytes = since_s + spent_s, length
+            if rate.is_too_low(now_s, length):
+                raise troubles.too_slow()
 
     def _limit(self, incoming: Incoming) -> int | None:
         """Say how much is too much: by the server's own word, or where it gives none by the site's."""
@@ -174,38 +191,49 @@ class Bringing:
 
     def _check_room(self, incoming: Incoming) -> None:
         size = incoming.total_bytes or self._wanted.size_bytes or 0
-        missing = size - (self._part.length_bytes if incoming.offset else 0)
+        missing = size - self._part.length_bytes
         if self._part.free_bytes() < missing + self._means.min_free_bytes:
             raise troubles.no_room(missing)
 
-    def _verified(self) -> Brought | None:
-        """Give the file its name; None: its parts do not belong together, so all is to be fetched anew.
+    def _check_end(self, incoming: Incoming) -> None:
+        """Judge an end that the server called the end."""
+        length, total, stated = self._intake.length_bytes, incoming.total_bytes, self._wanted.size_bytes
+        empty = length == 0 and self._wanted.sha256 not in (None, SHA256_OF_NOTHING)
+        if empty or (total is not None and length < total):
+            raise troubles.ended_early()
+        if total is not None:
+            return
+        # an answer without a length ends wherever its connection does
+        if stated is not None and length < stated - _ROUNDED_BYTES:
+            raise troubles.ended_early()
+        if stated is None and self._wanted.sha256 is None and not self._headered:
+            self._intake.begin_anew()
+            raise troubles.no_model()
+
+    def _drop_wrong(self, *, again: bool) -> None:
+        """Drop bytes that are not the wanted ones; returns where another try from here may be right.
 
         Raises:
-            Trouble: the bytes of this source are wrong, or its place is taken.
+            GiveUp: this source has other bytes.
         """
-        size, digests = self._intake.length_bytes, self._intake.digests()
-        if self._wanted.sha256 not in (None, digests.sha256):
-            self._wrong(size)
-            return None
-        header = self._header(size)
+        self._begun = None
+        self._intake.begin_anew()
+        if self._is_of_one or again:
+            raise troubles.wrong_hash()
+
+    def _named(self, digests: Digests) -> Brought:
+        """Give the file its name.
+
+        Raises:
+            Trouble: it is no model, or its place is taken.
+        """
+        header = self._header(self._intake.length_bytes)
         status = self._part.finish()
         if status is None:
             raise troubles.place_taken()
         self._tell()
         stamp = Stamp(size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
         return Brought(stamp=stamp, digests=digests, header=header)
-
-    def _wrong(self, size_bytes: int) -> None:
-        """Drop bytes that are not the wanted ones; returns where another try from here may be right."""
-        mixed, self._mixed, self._begun = self._mixed, False, None
-        stated = self._wanted.size_bytes
-        if stated is not None and size_bytes < stated - _ROUNDED_BYTES and not mixed:
-            # an answer without a length ends wherever its connection does
-            raise troubles.ended_early()
-        self._intake.begin_anew()
-        if not mixed:
-            raise troubles.wrong_hash()
 
     def _header(self, size_bytes: int) -> Header | None:
         verdict = read_verdict(self._part.fd, size_bytes) if self._headered else None
@@ -219,3 +247,19 @@ class Bringing:
     def _tell(self) -> None:
         if not self._means.progress(self._claim, self._intake.length_bytes, self._begun):
             raise LostError
+
+
+class _Rate:
+    """Judges what a source gives, window after window."""
+
+    def __init__(self, since_s: float, since_bytes: int) -> None:
+        self._since_s = since_s
+        self._since_bytes = since_bytes
+
+    def is_too_low(self, now_s: float, length_bytes: int) -> bool:
+        """Tell whether a window has ended in which less came than the least."""
+        spent_s, came = now_s - self._since_s, length_bytes - self._since_bytes
+        if spent_s < RATE_WINDOW_S:
+            return False
+        self._since_s, self._since_bytes = now_s, length_bytes
+        return came < LEAST_BYTES_PER_S * spent_s

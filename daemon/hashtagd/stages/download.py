@@ -12,7 +12,7 @@ from hashtagd.core import schedule
 from hashtagd.core.chain import Chain
 from hashtagd.core.ports import Clock, Downloader, Locator, Pause, Stopping
 from hashtagd.core.transfer import Fetched, TransferClaim, TransferOutcome
-from hashtagd.core.troubles import Trouble, TryLater
+from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.core.work import Defer, Park, Release
 from hashtagd.stages import download_troubles as troubles
 from hashtagd.stages.already_there import found_there
@@ -21,7 +21,7 @@ from hashtagd.stages.calls import Calls
 from hashtagd.stages.crew import Crew
 from hashtagd.stages.intake import Intake
 from hashtagd.stages.opening import HEADERED_EXTENSIONS, is_headered
-from hashtagd.stages.part import BusyError, LeavesRootError, Part
+from hashtagd.stages.part import BusyError, LeavesRootError, Part, PartTakenError, drop_left_over
 from hashtagd.stages.sums import blake3_maker
 
 __all__ = ["DownloadOptions", "DownloadStage", "LostError", "Progress"]
@@ -87,6 +87,7 @@ class DownloadStage:
 
         Raises:
             LostError: the claim does not hold any more; what came stays for whoever has it.
+            Trouble: scope `daemon`: nobody can say whether it holds.
         """
         try:
             brought = self._try(claim)
@@ -105,7 +106,11 @@ class DownloadStage:
         try:
             return self._brought(self._locator.locate(claim.wanted.place), claim)
         except Trouble as trouble:
+            if trouble.scope is Scope.DAEMON:
+                raise
             raise NotBroughtError([trouble]) from None
+        except PartTakenError:
+            raise NotBroughtError([troubles.part_taken()]) from None
         except LeavesRootError:
             raise NotBroughtError([troubles.outside_root()]) from None
         except BusyError:
@@ -117,9 +122,10 @@ class DownloadStage:
         headered = is_headered(claim.wanted.place, self._options.headered_extensions)
         if path.is_symlink() or path.exists():
             # somebody, or we ourselves before a kill, put it there
-            there = found_there(path, claim.wanted, self._crew, self._pause, headered=headered)
+            there = found_there(path, claim.wanted, self._pause, headered=headered, blake3=self._blake3)
             if there is None:
                 raise troubles.place_taken()
+            drop_left_over(path, claim.wanted.place)
             return there
         with ExitStack() as stack:
             part = stack.enter_context(Part.open(path, claim.wanted.place, self._calls))
@@ -136,9 +142,14 @@ class DownloadStage:
 
     def _ended(self, claim: TransferClaim, met: list[Trouble]) -> TransferOutcome:
         """Choose what to do after all candidates failed: time before people, people before giving up."""
-        later = [trouble for trouble in met if isinstance(trouble, TryLater)]
-        if not later:
-            return Park(trouble=troubles.worst(met))
         wait_s = schedule.file_retry_wait_s(claim.attempts, self._chance())
-        soonest = min(later, key=lambda trouble: trouble.after_s or wait_s)
-        return Defer(trouble=soonest, wait_s=max(soonest.after_s or 0.0, wait_s))
+        # a host that is away, or not to be trusted at the moment, is no property of this file
+        waits = [
+            (getattr(trouble, "after_s", None) or 0.0, trouble)
+            for trouble in met
+            if isinstance(trouble, TryLater) or trouble.scope is Scope.PROVIDER
+        ]
+        if not waits:
+            return Park(trouble=troubles.worst(met))
+        least_s, soonest = min(waits, key=lambda it: max(it[0], wait_s))
+        return Defer(trouble=soonest, wait_s=max(least_s, wait_s))

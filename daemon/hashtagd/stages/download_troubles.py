@@ -7,7 +7,9 @@ from typing import Final
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble, TryLater
 
 #: words for programs that the stage decides by
-CUT: Final = "cut"
+_CUT: Final = "cut"
+#: a second request may get what the first did not: the connection broke, or what the site signed is refused
+ASK_ANEW: Final = frozenset({_CUT, "proof_refused"})
 _TAKEN: Final = "place_taken"
 #: how soon a full or read-only disk is looked at again
 _DISK_WAIT_S: Final = 600.0
@@ -19,7 +21,7 @@ _OTHERS: Final = "hashtagd tries the other addresses of this file"
 
 def ended_early() -> TryLater:
     """Say that the end came before the file was whole."""
-    return _again("the file came to its end before it was whole", CUT)
+    return _again("the file came to its end before it was whole", _CUT)
 
 
 def too_slow() -> TryLater:
@@ -69,6 +71,18 @@ def place_taken() -> AskOperator:
     )
 
 
+def part_taken() -> AskOperator:
+    """Say that the unfinished file has no name to go by."""
+    return AskOperator(
+        "something that is no file lies at the name of the unfinished download",
+        does="hashtagd leaves it, and this download, alone",
+        you="remove what is called like the file, with a dot before it and `.hashtagd-part` behind it; then "
+        "`hashtagd retry`",
+        scope=Scope.FILE,
+        kind="part_taken",
+    )
+
+
 def outside_root() -> AskOperator:
     """Say that a link leads to a folder that was never given to hashtagd."""
     return AskOperator(
@@ -80,11 +94,17 @@ def outside_root() -> AskOperator:
     )
 
 
-def no_room(missing_bytes: int) -> TryLater:
-    """Say that the file does not fit; a disk may be emptied at any time, so it is looked at again."""
+def no_room(missing_bytes: int | None) -> TryLater:
+    """Say that the file does not fit; a disk may be emptied at any time, so it is looked at again.
+
+    Args:
+        missing_bytes: what is to come; None: nobody knows, the disk itself said that it is full.
+    """
+    what = "is full" if missing_bytes is None else f"has no room for {missing_bytes / _MIB:,.0f} MiB more"
     return TryLater(
-        f"the disk has no room for {missing_bytes / _MIB:,.0f} MiB more",
-        does="hashtagd leaves `downloads.min_free_bytes` free, and looks again every ten minutes",
+        f"the disk {what}",
+        does="hashtagd keeps what came, leaves `downloads.min_free_bytes` free, and looks again every ten "
+        "minutes",
         you="free some space, or lower `downloads.min_free_bytes`",
         scope=Scope.ROOT,
         kind="disk_full",
@@ -96,7 +116,7 @@ def of_disk(error: OSError) -> Trouble:
     """Say what a failed call on the way to the disk means."""
     code = error.errno or 0
     if code in (errno.ENOSPC, errno.EDQUOT):
-        return no_room(0)
+        return no_room(None)
     word = errno.errorcode.get(code, "unknown")
     if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ELOOP):
         return AskOperator(
@@ -106,6 +126,14 @@ def of_disk(error: OSError) -> Trouble:
             "`hashtagd retry`; or choose another folder with `--to`",
             scope=Scope.FILE,
             kind="no_permission",
+        )
+    if code == errno.EFBIG:
+        return AskOperator(
+            "the file is larger than its disk, or the service, may hold (EFBIG)",
+            does="hashtagd leaves this download alone",
+            you="choose a folder on another disk with `--to` (FAT takes 4 GiB), or raise `LimitFSIZE=`",
+            scope=Scope.FILE,
+            kind="too_large_for_disk",
         )
     if code == errno.ENAMETOOLONG:
         return AskOperator(

@@ -1,11 +1,11 @@
 """The unfinished file beside its final name: `.NAME.hashtagd-part`, whole or not at all under that name.
 
 Every call is relative to the folder held open; no link is followed, nothing that lies at the final name is
-ever replaced. What was written stays when the process dies, so that the next one goes on there.
+ever replaced, and no byte is written into a file that has another name as well. What was written stays when
+the process dies, so that the next one goes on there.
 """
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -16,22 +16,29 @@ from typing import Final, Self
 
 from hashtagd.core.place import Place
 from hashtagd.stages.calls import Calls, if_supported
+from hashtagd.stages.paths import LeavesRootError, folder_at
+
+__all__ = ["PART_SUFFIX", "BusyError", "LeavesRootError", "Part", "PartTakenError", "part_name"]
 
 #: how the names of unfinished files end; the watcher takes them for hidden files
 PART_SUFFIX: Final = ".hashtagd-part"
 _LONGEST_NAME_BYTES: Final = 255
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-#: what file systems without hard links say
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-
-
-class LeavesRootError(Exception):
-    """A link on the way to the place leads out of the root."""
+_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+#: what file systems without hard links say, and where there is no /proc
+_NO_LINKS: Final = frozenset(
+    {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.ENOENT}
+)
+_NO_LOCKS: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOLCK})
+#: how often a name may change hands while it is opened
+_TRIES: Final = 3
 
 
 class BusyError(Exception):
     """Another process writes this very file."""
+
+
+class PartTakenError(Exception):
+    """Something that is no file lies at the name of the unfinished file."""
 
 
 class Part:
@@ -47,7 +54,7 @@ class Part:
     @classmethod
     @contextmanager
     def open(cls, path: Path, place: Place, calls: Calls) -> Iterator[Self]:
-        """Open or make it; missing folders below the root are made.
+        """Open or make it; missing folders below the root are made. One in which nothing is at the end goes.
 
         Args:
             path: absolute, of the final file.
@@ -56,31 +63,27 @@ class Part:
 
         Raises:
             LeavesRootError: a link leads out of the root.
+            PartTakenError: something else lies there.
             BusyError: another process writes it.
             OSError: as the calls say.
         """
-        folder_fd = _folder(path, place)
-        try:
-            part = part_name(place.name)
-            fd = os.open(part, _OPEN, 0o600, dir_fd=folder_fd)
+        names = (part_name(place.name), place.name)
+        with folder_at(path, place) as folder_fd:
+            fd = _opened(folder_fd, names[0], calls)
             try:
-                _hold(fd)
-                held = cls(folder_fd, fd, (part, place.name), calls)
+                part = cls(folder_fd, fd, names, calls)
                 try:
-                    yield held
+                    yield part
                 finally:
-                    held.drop_if_empty()
+                    part.drop_if_empty()
             finally:
                 os.close(fd)
-        finally:
-            os.close(folder_fd)
 
     def append(self, block: memoryview) -> None:
         """Write at the end."""
         rest = block
-        os.lseek(self.fd, self.length_bytes, os.SEEK_SET)
         while rest:
-            count = self._calls.write(self.fd, rest)
+            count = self._calls.write_at(self.fd, rest, self.length_bytes)
             self.length_bytes += count
             rest = rest[count:]
 
@@ -94,16 +97,28 @@ class Part:
         found = os.fstatvfs(self._folder_fd)
         return found.f_bavail * found.f_frsize
 
+    def flush(self) -> None:
+        """Wait until what was written is on the disk.
+
+        Raises:
+            OSError: some of it is not. The file is dropped: a second flush might say that all is well.
+        """
+        try:
+            if_supported(lambda: self._calls.fsync(self.fd))
+        except OSError:
+            self.drop()
+            raise
+
     def finish(self) -> os.stat_result | None:
         """Flush it and give it its final name; None, and nothing is changed, where something lies there.
 
         Raises:
-            OSError: the disk refused; the unfinished file stays.
+            OSError: the disk refused.
         """
         folder = os.fstat(self._folder_fd)
         # who may read the folder may read what is in it: under the service's umask nobody else could
         if_supported(lambda: self._calls.chmod(self.fd, (stat.S_IMODE(folder.st_mode) & 0o666) | 0o600))
-        if_supported(lambda: self._calls.fsync(self.fd))
+        self.flush()
         if not self._take_name():
             return None
         if_supported(lambda: self._calls.fsync(self._folder_fd))
@@ -116,14 +131,14 @@ class Part:
 
     def drop_if_empty(self) -> None:
         """Remove it where nothing came, and it has not got its final name."""
-        if self.length_bytes == 0 and os.fstat(self.fd).st_nlink:
+        if os.fstat(self.fd).st_size == 0 and is_at(self.fd, self._folder_fd, self._part):
             with suppress(OSError):
                 self.drop()
 
     def _take_name(self) -> bool:
-        here, there = self._folder_fd, self._folder_fd
         try:
-            os.link(self._part, self._name, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
+            # the very file that was verified, whatever lies at its name by now
+            self._calls.link(self.fd, self._name, self._folder_fd)
         except FileExistsError:
             return False
         except OSError as error:
@@ -134,59 +149,88 @@ class Part:
         return True
 
     def _rename(self) -> bool:
+        """Rename it, on file systems that know no second name of a file."""
+        if not is_at(self.fd, self._folder_fd, self._part):
+            raise OSError(errno.ESTALE, "the unfinished file was replaced")
         try:
-            os.stat(self._name, dir_fd=self._folder_fd, follow_symlinks=False)
-        except FileNotFoundError:
-            self._calls.rename(self._part, self._name, self._folder_fd)
-            return True
-        return False
+            self._calls.rename_new(self._part, self._name, self._folder_fd)
+        except FileExistsError:
+            return False
+        return True
 
 
 def part_name(name: str) -> str:
     """Name the unfinished file of a model; a name that is too long is cut and told apart by its hash."""
     plain = f".{name}{PART_SUFFIX}"
-    if len(plain.encode()) <= _LONGEST_NAME_BYTES:
+    if len(os.fsencode(plain)) <= _LONGEST_NAME_BYTES:
         return plain
-    mark = sha256(name.encode()).hexdigest()[:16]
+    mark = sha256(os.fsencode(name)).hexdigest()[:16]
     room = _LONGEST_NAME_BYTES - len(f"..{mark}{PART_SUFFIX}")
-    return f".{name.encode()[:room].decode(errors='ignore')}.{mark}{PART_SUFFIX}"
+    return f".{os.fsencode(name)[:room].decode(errors='ignore')}.{mark}{PART_SUFFIX}"
 
 
-def _folder(path: Path, place: Place) -> int:
-    """Open the folder of a place below its root, made where it is missing; gives a descriptor."""
-    depth = place.relpath.count("/")
-    root = Path(os.path.realpath(path.parents[depth]))
-    real = Path(os.path.realpath(path.parent))
-    if not real.is_relative_to(root):
-        raise LeavesRootError
-    fd = os.open(root, _FOLDER)
+def drop_left_over(path: Path, place: Place) -> None:
+    """Remove the unfinished file of one that is there whole, unless somebody writes it."""
+    with suppress(OSError, LeavesRootError, PartTakenError, BusyError), folder_at(path, place) as folder_fd:
+        name = part_name(place.name)
+        os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        os.close(_opened(folder_fd, name, Calls()))
+        os.unlink(name, dir_fd=folder_fd)
+
+
+def is_at(fd: int, folder_fd: int, name: str) -> bool:
+    """Tell whether an open file is (still) the one that a name in a folder means."""
+    mine = os.fstat(fd)
     try:
-        for name in real.relative_to(root).parts:
-            fd = _step(fd, name)
-    except BaseException:
+        named = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    same = (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)
+    # on some network shares every look gives another number
+    return same or _when(mine) == _when(named)
+
+
+def _when(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _opened(folder_fd: int, name: str, calls: Calls) -> int:
+    """Open the unfinished file, or make it, and keep other processes away for as long as it is open."""
+    for _ in range(_TRIES):
+        fd = _open(folder_fd, name)
+        try:
+            _lock(fd, calls)
+            # who held it before may have given it its final name: then it is a model, and no part of one
+            if is_at(fd, folder_fd, name):
+                if os.fstat(fd).st_nlink <= 1:
+                    return fd
+                # it is somebody's file under another name, which is not written to
+                os.unlink(name, dir_fd=folder_fd)
+        except BaseException:
+            os.close(fd)
+            raise
         os.close(fd)
+    raise BusyError
+
+
+def _open(folder_fd: int, name: str) -> int:
+    try:
+        fd = os.open(name, _OPEN, 0o600, dir_fd=folder_fd)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise PartTakenError from None
         raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise PartTakenError
     return fd
 
 
-def _step(fd: int, name: str) -> int:
-    """Go one folder down; the descriptor that led here is closed."""
-    with suppress(FileExistsError):
-        # as its neighbours are, for those who may look into them
-        os.mkdir(name, stat.S_IMODE(os.fstat(fd).st_mode) | 0o700, dir_fd=fd)
-    below = os.open(name, _FOLDER, dir_fd=fd)
-    os.close(fd)
-    return below
-
-
-def _hold(fd: int) -> None:
-    """Keep other processes away for as long as it is open; what is no regular file is nobody's part."""
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise OSError(errno.EEXIST, "what lies at the name of the unfinished file is no file")
+def _lock(fd: int, calls: Calls) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        calls.lock(fd)
     except BlockingIOError:
         raise BusyError from None
     except OSError as error:
-        if error.errno not in _NO_LINKS | {errno.ENOLCK}:
+        if error.errno not in _NO_LOCKS:
             raise

@@ -17,6 +17,7 @@ from hashtagd.providers.bodies import SpoiledBody, parse_json
 from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.fields import mapping, moment, words
 from hashtagd.providers.entrance import origin_of
+from hashtagd.providers.guard import check_location
 from hashtagd.providers.media import is_page
 
 _GOOD: Final = (200, 206)
@@ -118,6 +119,10 @@ def _redirect(origin: str, url: str, answer: DownloadAnswer, *, with_key: bool) 
         return _login_wanted(with_key=with_key)
     if ours and parts.path.startswith("/models/"):  # what browsers are shown instead of a refusal
         return verdicts.not_json(origin, answer.status)
+    try:
+        check_location(places[0])
+    except GiveUp as trouble:
+        return trouble
     return Elsewhere(url=there)
 
 

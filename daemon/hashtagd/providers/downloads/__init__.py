@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import httpx
-from httpcore import UnsupportedProtocol
+from httpcore import ReadError, RemoteProtocolError, UnsupportedProtocol, WriteError
 
 from hashtagd.core.card import DownloadUrl
 from hashtagd.core.ports import Incoming
@@ -26,7 +26,8 @@ from hashtagd.providers.civitai.download_answers import (
     judge_download,
 )
 from hashtagd.providers.downloads.answers import judge_mirror, no_file
-from hashtagd.providers.downloads.body import Body, asked_range, is_over, is_resumed
+from hashtagd.providers.downloads.body import Body, asked_range, extent_of
+from hashtagd.providers.downloads.slots import Slots
 from hashtagd.providers.entrance import enter, origin_of
 from hashtagd.providers.guard import check_addresses, check_url, refused
 from hashtagd.providers.http import USER_AGENT
@@ -36,13 +37,19 @@ from hashtagd.providers.wire import TRANSPORT_ERRORS, Limits, Resolve, Wire
 
 __all__ = ["DOWNLOAD_LIMITS", "FileDownloader", "gate_of"]
 
-#: nothing is read for longer than this without a single byte; the rate is the stage's to judge
-DOWNLOAD_LIMITS: Final = Limits(total_s=60.0, body_s=7 * 86_400.0, body_bytes=64 * 1024, step_bytes=1 << 20)
+#: a head, or a refusal, has a minute; while a file comes no byte is waited for longer than `read_s`, and the
+#: rate is the stage's to judge
+DOWNLOAD_LIMITS: Final = Limits(total_s=60.0, body_bytes=64 * 1024, connections=32)
+#: files that come from one origin at once
+MOST_AT_ONCE: Final = 2
+#: no country's rules change within a day
+_REGION_WAIT_S: Final = 86_400.0
 _HOPS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _ALREADY_WHOLE: Final = 416
 _GOOD: Final = (200, 206)
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+_BROKE_AT_ONCE: Final = (ReadError, RemoteProtocolError, WriteError)
 #: refusals that a key may turn
 _DOORS: Final = frozenset({"login_wanted", "early_access", "no_access"})
 
@@ -73,6 +80,7 @@ class FileDownloader:
         self._key = key if is_well_formed(key) else ""
         self._allowed = frozenset(origin_of(origin) for origin in (*allowed_origins, base_url))
         self._limits = limits
+        self._slots = Slots(MOST_AT_ONCE, surroundings.pause)
         self._guarded = self._wire(resolve, guarded=True)
         self._trusted = self._wire(resolve, guarded=False)
 
@@ -83,9 +91,10 @@ class FileDownloader:
 
     @contextmanager
     def open(self, source: DownloadUrl, *, offset: int, begun: Begun | None) -> Iterator[Incoming]:
-        """Ask for bytes, as `core.ports.Downloader` says."""
+        """Ask for bytes, as `core.ports.Downloader` says; waits while too many come from there already."""
         etag = begun.etag if begun is not None and begun.url == source.url else None
-        with ExitStack() as stack:
+        first = check_url(self._first(source), self._allowed)
+        with self._slots.taken(origin_of(first)), ExitStack() as stack:
             body = self._asked(stack, source, offset, etag)
             if body is None:  # the server has another file now, or does not know ranges
                 stack.close()
@@ -101,16 +110,19 @@ class FileDownloader:
             checked = check_url(url, self._allowed)
             response = self._answer(stack, checked, {**asked_range(offset, etag), **bearer(key)})
             verdict = self._judge(source, checked, response, with_key=bool(key))
+            if isinstance(verdict, Trouble) and verdict.scope is Scope.PROVIDER:
+                raise self._closed(checked, verdict)
+            # also who refuses one file is there and well
+            self._outside.gatekeeper.succeeded(gate_of(checked, self._site))
             match verdict:
                 case Elsewhere():
                     url, key = verdict.url, ""
                 case Trouble() if verdict.kind in _DOORS and self._may_show_key(checked, key):
                     key = self._key
                 case Trouble():
-                    raise self._closed(checked, verdict)
+                    raise verdict
                 case Bytes():
-                    self._outside.gatekeeper.succeeded(gate_of(checked, self._site))
-                    return _body(response, offset, etag)
+                    return self._body(checked, response, offset, etag)
             stack.close()
         raise refused(f"it redirects more than {_HOPS} times")
 
@@ -124,17 +136,20 @@ class FileDownloader:
         return bool(self._key) and not shown and origin_of(url) == self._site
 
     def _answer(self, stack: ExitStack, url: str, headers: dict[str, str]) -> httpx.Response:
-        outside, origin = self._outside, origin_of(url)
-        gate = gate_of(url, self._site)
-        enter(gate, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
-        wire = self._trusted if origin in self._allowed else self._guarded
-        try:
-            return stack.enter_context(wire.exchange("GET", url, {**_HEADERS, **headers}))
-        except UnsupportedProtocol:
-            raise refused("it is malformed") from None
-        except TRANSPORT_ERRORS as error:
-            trouble = verdicts.from_transport(origin, error, outside.clock.now())
-            raise self._closed(url, trouble) from None
+        """Ask; a connection that breaks at once is tried once more, since it may have been an old one."""
+        outside, gate = self._outside, gate_of(url, self._site)
+        for last in (False, True):
+            entered = enter(gate, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
+            exchange = self._wire_to(url).exchange("GET", url, {**_HEADERS, **headers})
+            try:
+                return stack.enter_context(exchange)
+            except UnsupportedProtocol:
+                raise refused("it is malformed") from None
+            except TRANSPORT_ERRORS as error:
+                trouble = verdicts.from_transport(origin_of(url), error, outside.clock.now())
+                if last or entered.probe or not isinstance(error, _BROKE_AT_ONCE):
+                    raise self._closed(url, trouble) from None
+        raise AssertionError("the last try returns or raises")
 
     def _judge(
         self, source: DownloadUrl, url: str, response: httpx.Response, *, with_key: bool
@@ -161,11 +176,29 @@ class FileDownloader:
             trouble = verdicts.from_transport(origin_of(url), error, self._outside.clock.now())
             raise self._closed(url, trouble) from None
 
+    def _body(self, url: str, response: httpx.Response, offset: int, etag: str | None) -> Body | None:
+        """Read the head of a good answer; None: the bytes do not go on where ours end."""
+        codings = [value.strip().lower() for value in header_values(response, b"content-encoding")]
+        if codings not in ([], ["identity"]):
+            raise no_file("it came in a coding nobody asked for")
+        extent = extent_of(response, offset, etag)
+        if extent is None:
+            return None
+        body = Body(response, extent, patience_s=self._limits.read_s)
+        # in the middle of a file any bytes may stand
+        if extent.offset == 0 and body.begins_like_a_page():
+            raise self._closed(url, verdicts.not_json(origin_of(url), response.status_code))
+        self._wire_to(url).take_time()
+        return body
+
+    def _wire_to(self, url: str) -> Wire:
+        return self._trusted if origin_of(url) in self._allowed else self._guarded
+
     def _closed(self, url: str, trouble: Trouble) -> Trouble:
-        """Close the gate of a host of which all concerned is the host; give the trouble back to be raised."""
-        if trouble.scope is Scope.PROVIDER:
-            wait_s = getattr(trouble, "after_s", None)
-            self._outside.gatekeeper.close(gate_of(url, self._site), trouble, wait_s)
+        """Close the gate of a host, which is all of it concerned; give the trouble back, to be raised."""
+        is_region = trouble.kind == "region_blocked"
+        wait_s = _REGION_WAIT_S if is_region else getattr(trouble, "after_s", None)
+        self._outside.gatekeeper.close(gate_of(url, self._site), trouble, wait_s)
         return trouble
 
     def _wire(self, resolve: Resolve | None, *, guarded: bool) -> Wire:
@@ -176,6 +209,7 @@ class FileDownloader:
             ssl_context=self._outside.ssl_context,
             check=(lambda host, _port, addresses: check_addresses(host, addresses)) if guarded else None,
             resolve=resolve,
+            stopping=lambda: self._outside.pause.stopping,
         )
 
 
@@ -186,14 +220,3 @@ def gate_of(url: str, site: str) -> str:
     """Name the gate of an address: what a site says of downloads holds up no look-ups."""
     origin = origin_of(url)
     return f"{origin}/api/download" if origin == site else origin
-
-
-def _body(response: httpx.Response, offset: int, etag: str | None) -> Body | None:
-    """Read the head of a good answer; None: the bytes do not go on where ours end."""
-    if response.status_code == _ALREADY_WHOLE:
-        return Body(response, offset=offset, empty=True) if is_over(response, offset) else None
-    codings = [value.strip().lower() for value in header_values(response, b"content-encoding")]
-    if codings not in ([], ["identity"]):
-        raise no_file("it came in a coding nobody asked for")
-    begins = is_resumed(response, offset, etag)
-    return None if begins is None else Body(response, offset=begins)
