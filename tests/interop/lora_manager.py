@@ -1,7 +1,8 @@
 """Lets the real LoRA Manager look at a published library, and checks what it shows and what it leaves alone.
 
 Then, while it runs, more models arrive: half of them it has met without sidecars, half of them it has not.
-hashtagd publishes them and tells it; nothing is scanned, and all must be listed with their names.
+hashtagd publishes them and tells it; nothing is scanned, and all must be listed with their names, nothing
+hashed and nothing rewritten. At last it starts once more, with the cache it has.
 
     python tests/interop/lora_manager.py PATH [--python PYTHON] [--count 300]
 
@@ -11,7 +12,9 @@ never changed; everything happens in a temporary folder and on loopback. Without
 
 import argparse
 import hashlib
+import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,7 +31,15 @@ from running import Server, lora_manager, wait_until_listed  # noqa: E402 - afte
 from bench.figures import Figure, exactly, finish  # noqa: E402 - the path above makes the script run by itself
 from bench.library import Manifest, Model, make_library  # noqa: E402 - same
 from bench.strace import model_bytes_read  # noqa: E402 - same
-from bench.trial import publish, run_once, try_library, write_config  # noqa: E402 - same
+from bench.trial import (  # noqa: E402 - same
+    WRITERS,
+    command,
+    environment,
+    publish,
+    run_once,
+    try_library,
+    write_config,
+)
 from bench.truth import stamps  # noqa: E402 - same
 from hashtagd.nudges import news_of, programs_at  # noqa: E402 - same
 from hashtagd.service.clock import SystemClock  # noqa: E402 - same
@@ -110,10 +121,11 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
             after = contents(manifest.folder)
             trace, log = folder / "trace.txt", (folder / "lora-manager.log").read_text(errors="replace")
             read = model_bytes_read(trace.read_text(errors="replace")) if trace.exists() else None
-            arrivals = after_nudges(server, folder / "ours", manifest, max(2, count // 2))
+            arrivals, whole = after_nudges(server, folder, manifest, max(2, count // 2))
+        again = after_another_start(checkout, python, folder, whole)
     for line in mistakes[:20]:
         print(f"untrue: {line}", file=sys.stderr)
-    touched = sum(before.get(path) != after.get(path) for path in before | after)
+    touched = _differing(before, after)
     known = sum(len(model.paths) for model in manifest.known)
     return [
         exactly("models listed by LoRA Manager", len(rows), manifest.file_count),
@@ -126,11 +138,18 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
         else exactly("bytes of models it read", read, 0),
         Figure(what="from its start to the full list", measured=f"{took_s:.1f} s", goal="-"),
         *arrivals,
+        *again,
     ]
 
 
-def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Sequence[Figure]:
-    """Let models arrive while its cache is warm, publish them, and compare what it lists without a scan."""
+def after_nudges(
+    server: Server, folder: Path, old: Manifest, count: int
+) -> tuple[Sequence[Figure], Sequence[Manifest]]:
+    """Let models arrive while its cache is warm, publish them, and compare what it lists without a scan.
+
+    Returns the figures and all that there is then: known before, met before it was published, and new.
+    """
+    ours = folder / "ours"
     # its scan goes around a circle of links as far as the system lets it, and lists new files by that path
     (old.folder / old.loop).unlink()
     arriving = make_library(ours / "arriving", count, seed=8, all_known=True, broken=False)
@@ -140,6 +159,7 @@ def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Seque
     wait_until_listed(server, old.file_count + met.file_count)
     nameless = _unnamed(met, server.models())
     _move_in(arriving, new)
+    hashed = _hashed(folder)
     with Standin() as site:
         publish(site, arriving, omitted=0)
         write_config(ours / "config.yaml", old.folder, site.url, comfyui_url=server.url)
@@ -147,13 +167,17 @@ def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Seque
         run = run_once(ours, site)
         took_s = time.monotonic() - started
     total = old.file_count + met.file_count + new.file_count
+    edited = _edited(ours, new)
+    before = contents(old.folder)
     listed, lag_s = _settled(server, met, new, total)
     wrong = [*untrue(new, listed), *_unnamed(met, listed)]
     files = {str(it.folder / path) for it in (old, met, new) for model in it.models for path in model.paths}
     wrong += [f"{path}: listed, and not asked for" for path in listed if path not in files]
     for line in wrong[:20]:
         print(f"untrue after nudges: {line}", file=sys.stderr)
-    return [
+    nudge_ms = nudging_ms(server, met, new)
+    after = contents(old.folder)
+    figures = [
         exactly("models that arrived while it ran", met.file_count + new.file_count, count),
         exactly("  that it had met, and showed without a name", len(nameless), met.file_count),
         exactly("after nudges, without a scan: models listed", len(listed), total),
@@ -161,17 +185,83 @@ def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Seque
         Figure(what="the run that published and told them", measured=f"{took_s:.1f} s", goal="-"),
         exactly("  its exit code", run.exit_code, 0),
         Figure(what="from its end until all was shown", measured=f"{lag_s:.1f} s", goal="-"),
-        Figure(what="one nudge, the median and the longest", measured=nudging_ms(server, new), goal="-"),
+        exactly("  files it hashed since they were published", _hashed(folder) - hashed, 0),
+        exactly("  published files of the new ones that are not as hashtagd wrote them", edited, 0),
+        exactly("  files changed by telling of all of them again", _differing(before, after), 0),
+        Figure(what="one nudge, the median and the longest", measured=nudge_ms, goal="-"),
+    ]
+    return figures, (old, met, new)
+
+
+def after_another_start(
+    checkout: Path, python: str, folder: Path, whole: Sequence[Manifest]
+) -> Sequence[Figure]:
+    """Start it with the cache it has, and compare once more."""
+    library = whole[0].folder
+    total = sum(it.file_count for it in whole)
+    before, hashed = contents(library), _hashed(folder)
+    with lora_manager(checkout, python, folder, library) as server:
+        took_s = wait_until_listed(server, total)
+        rows = server.models()
+        wrong = [*untrue(whole[0], rows), *_unnamed(whole[1], rows), *untrue(whole[2], rows)]
+        after = contents(library)
+    for line in wrong[:20]:
+        print(f"untrue after another start: {line}", file=sys.stderr)
+    return [
+        exactly("after another start, with its cache: models listed", len(rows), total),
+        exactly("  shown wrong", len(wrong), 0),
+        exactly("  files it hashed", _hashed(folder) - hashed, 0),
+        exactly("  files it changed, added or removed", _differing(before, after), 0),
+        Figure(what="  from its start to the full list", measured=f"{took_s:.1f} s", goal="-"),
     ]
 
 
-def nudging_ms(server: Server, manifest: Manifest) -> str:
+def _hashed(folder: Path) -> int:
+    """Count by its log what it has hashed so far, in all its lives."""
+    return (folder / "lora-manager.log").read_text(errors="replace").count("SHA256 hash calculated")
+
+
+def _edited(ours: Path, manifest: Manifest) -> int:
+    """Count the artifacts of these models that do not lie there as hashtagd wrote them."""
+    done = subprocess.run(
+        command(ours, "unpublish", "--dry-run", "--json"),
+        env=environment(ours),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stems = {str((manifest.folder / path).with_suffix("")) for it in manifest.models for path in it.paths}
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    theirs = [it for it in rows if _stem(manifest.folder.parent / it["path"]) in stems]
+    whole = sum(it["action"] == "would_remove" for it in theirs)
+    return len(theirs) - whole + abs(len(WRITERS) * len(stems) - whole)
+
+
+def _stem(path: Path) -> str:
+    """Take from a sidecar's path what it shares with its model's."""
+    for suffix in (".metadata.json", ".civitai.info", ".preview.png"):
+        if path.name.endswith(suffix):
+            return str(path)[: -len(suffix)]
+    return str(path)
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> int:
+    return sum(before.get(path) != after.get(path) for path in before | after)
+
+
+def nudging_ms(server: Server, *manifests: Manifest) -> str:
     """Tell of every file once more, and say how long that takes."""
     program, *_ = programs_at(server.url, SystemClock())
     program.present()
     took_ms = []
-    for model in manifest.models:
-        news = news_of(manifest.folder / model.paths[0], model.size_bytes, None)
+    files = (
+        (it.folder / path, model.size_bytes)
+        for it in manifests
+        for model in it.models
+        for path in model.paths
+    )
+    for path, size_bytes in files:
+        news = news_of(path, size_bytes, None)
         started = time.monotonic()
         program.tell(news)
         took_ms.append(1000 * (time.monotonic() - started))

@@ -48,15 +48,19 @@ class Server:
 
 @contextmanager
 def lora_manager(checkout: Path, python: str, folder: Path, library: Path) -> Iterator[Server]:
-    """Run a copy of the checkout over the library, traced where strace is there."""
-    home, port = folder / "home", _free_port()
+    """Run a copy of the checkout over the library, traced where strace is there.
+
+    Called again with the same folder, it starts with the cache that the last one left.
+    """
+    home, port = folder / "home", free_port()
     settings = home / ".config" / "ComfyUI-LoRA-Manager" / "settings.json"
-    settings.parent.mkdir(parents=True)
+    settings.parent.mkdir(parents=True, exist_ok=True)
     roots = {"loras": [str(library)], "checkpoints": [], "unet": [], "embeddings": []}
-    settings.write_text(json.dumps({"folder_paths": roots}), encoding="utf-8")
-    shutil.copytree(checkout, folder / "checkout", ignore=shutil.ignore_patterns(".git", "tests", "docs"))
+    if not settings.exists():
+        settings.write_text(json.dumps({"folder_paths": roots}), encoding="utf-8")
+        shutil.copytree(checkout, folder / "checkout", ignore=shutil.ignore_patterns(".git", "tests", "docs"))
     words = [python, "standalone.py", "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "lora-manager.log").open("wb") as log:
+    with (folder / "lora-manager.log").open("ab") as log:
         process = subprocess.Popen(
             [*(tracer(folder / "trace.txt") or ()), *words],
             cwd=folder / "checkout",
@@ -67,11 +71,13 @@ def lora_manager(checkout: Path, python: str, folder: Path, library: Path) -> It
         try:
             yield Server(url=f"http://127.0.0.1:{port}")
         finally:
-            _stop(process)
+            stop(process)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End the server; under strace it is a child of ours' child, and strace hands no signal on."""
+    if process.poll() is not None:
+        return
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for pid in children or [str(process.pid)]:
         os.kill(int(pid), 15)
@@ -84,7 +90,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -184,6 +184,7 @@ class Service:
             question_ended=lambda claim, outcome: tell_answer(process.tell, claim, outcome),
             wake=self._wake_lanes,
             rearm=self._observer.rearm,
+            state_folder=process.folder,
         )
 
     def _lane(self, work: Work) -> Lane:
@@ -247,8 +248,7 @@ class Service:
         return self._board.closed_roots(stage)
 
     def _quiet(self) -> bool:
-        idle = self._leases.idle and all(scout.idle for scout in self._works.scouts)
-        return idle and self._nudger.idle
+        return self._leases.idle and self._works.idle and self._nudger.idle
 
     def _facts(self) -> dict[str, Any]:
         folders = self._process.plan.folders

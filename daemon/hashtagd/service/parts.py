@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.gates import Gates
+from hashtagd.core.card import Card
 from hashtagd.core.ports import Clock, Gatekeeper, Pause, Writer
 from hashtagd.nudges import Program, programs_at
 from hashtagd.providers import ClosableProvider, ProviderClass, Surroundings, Tell
@@ -20,9 +21,11 @@ from hashtagd.providers.entrance import origin_of
 from hashtagd.providers.fetcher import PreviewFetcher
 from hashtagd.settings import Loaded, Settings, WriterEntry, find_api_key, validate_options
 from hashtagd.stages.digest import DigestOptions
+from hashtagd.stages.gather import GatherOptions
 from hashtagd.stages.settle import SettleOptions
 from hashtagd.watch.roots import RootFolder
 from hashtagd.writers import WriterClass
+from hashtagd.writers.preview import PreviewOptions, PreviewPicture
 
 #: requests a minute to hosts the settings say nothing of: image hosts, built to serve a page full of
 #: pictures at once
@@ -138,7 +141,9 @@ def writers_fingerprint(loaded: Loaded, root: str) -> str:
     own = next((item.writers for item in settings.roots if item.name == root), None)
     entries = settings.writers if own is None else own
     known = [[entry.name, dict(entry.options)] for entry in entries]
-    text = json.dumps([known, settings.preview.model_dump(mode="json")], sort_keys=True, default=str)
+    # galleries lie elsewhere: no file is published anew for them
+    preview = settings.preview.model_dump(mode="json", exclude={"gallery", "gallery_max_bytes"})
+    text = json.dumps([known, preview], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -153,6 +158,21 @@ def make_fetcher(outside: Outside) -> PreviewFetcher:
         proxy=network.proxy,
     )
     return PreviewFetcher(surroundings, allowed_origins=network.allowed_origins)
+
+
+def gather_options(settings: Settings) -> GatherOptions:
+    """Say how much galleries may hold."""
+    preview = settings.preview
+    return GatherOptions(
+        pictures=preview.gallery, max_bytes=preview.max_bytes, total_bytes=preview.gallery_max_bytes
+    )
+
+
+def gallery_addresses(loaded: Loaded) -> Callable[[Card | None], Sequence[str]]:
+    """Say which pictures of a card a gallery holds: those that may lie beside its model, the best first."""
+    options = PreviewOptions.model_validate(_common_options(loaded.settings, PreviewOptions.model_fields))
+    picture = PreviewPicture(options)
+    return lambda card: tuple(picture.candidates(card))
 
 
 def make_programs(loaded: Loaded, clock: Clock) -> list[Program]:
