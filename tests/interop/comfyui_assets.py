@@ -37,7 +37,7 @@ _OWN: Final[tuple[Mapping[str, Any], ...]] = (
     {"base_model": ["My base"], "user_description": "<b>mine</b>", "name": "Mine"},
 )
 #: a record that was not filled within this never will be
-_FILLED_WITHIN_S: Final = 300
+_FILLED_WITHIN_S: Final = 600
 _STOPS_WITHIN_S: Final = 30
 
 

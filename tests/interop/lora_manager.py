@@ -11,14 +11,11 @@ never changed; everything happens in a temporary folder and on loopback. Without
 """
 
 import argparse
-import hashlib
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,81 +23,32 @@ from typing import Any
 _TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TOP), str(_TOP / "daemon")]
 
-from running import Server, lora_manager, wait_until_listed  # noqa: E402 - after the path, as the others
+from lora_manager_checks import (  # noqa: E402 - after the path, as the others
+    contents,
+    differing,
+    edited,
+    hashed_so_far,
+    pictures_shown,
+    unnamed,
+    untrue,
+)
+from running import Server, lora_manager, wait_until_listed  # noqa: E402 - same
 
 from bench.figures import Figure, exactly, finish  # noqa: E402 - the path above makes the script run by itself
-from bench.library import Manifest, Model, make_library  # noqa: E402 - same
+from bench.library import Manifest, make_library  # noqa: E402 - same
 from bench.strace import model_bytes_read  # noqa: E402 - same
 from bench.trial import (  # noqa: E402 - same
-    WRITERS,
-    command,
-    environment,
     publish,
     run_once,
     try_library,
     write_config,
 )
-from bench.truth import stamps  # noqa: E402 - same
 from hashtagd.nudges import news_of, programs_at  # noqa: E402 - same
 from hashtagd.service.clock import SystemClock  # noqa: E402 - same
 from hashtagd.standin import Standin  # noqa: E402 - same
 
 #: how long a change may take to show after the run that told of it has ended
 _SHOWN_WITHIN_S = 5
-
-
-def untrue(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Compare every row with the truth."""
-    for model in manifest.models:
-        for relpath in model.paths:
-            row = rows.get(str(manifest.folder / relpath))
-            if row is None:
-                yield f"{relpath}: not listed"
-                continue
-            for key, (shown, truth) in _compared(model, relpath, row).items():
-                if shown != truth:
-                    yield f"{relpath}: {key} is {shown!r}, should be {truth!r}"
-
-
-def _compared(model: Model, relpath: str, row: Mapping[str, Any]) -> dict[str, tuple[object, object]]:
-    civitai = row.get("civitai") or {}
-    pairs: dict[str, tuple[object, object]] = {
-        "sha256": (row["sha256"], model.sha256),
-        "file_name": (row["file_name"], Path(relpath).stem),
-        "from_civitai": (row["from_civitai"], model.known),
-    }
-    if model.known:
-        pairs |= {
-            "model_name": (row["model_name"], model.model_name),
-            "base_model": (row["base_model"], model.base_model),
-            "tags": (list(row["tags"]), list(model.tags)),
-            "trigger words": (civitai.get("trainedWords"), list(model.trained_words)),
-            "version": (civitai.get("id"), model.version_id),
-            "picture": (row["preview_url"].endswith(".preview.png"), True),
-        }
-    return pairs
-
-
-def pictures_shown(server: Server, rows: Mapping[str, Mapping[str, Any]]) -> int:
-    """Count the models whose picture the server really hands out."""
-    shown = 0
-    for path, row in rows.items():
-        picture = Path(path).with_suffix(".preview.png")
-        if row["preview_url"] and server.fetch(row["preview_url"]) == picture.read_bytes():
-            shown += 1
-    return shown
-
-
-def contents(folder: Path) -> dict[str, tuple[object, str]]:
-    """Give stamp and SHA-256 of every file."""
-    return {
-        path: (stamp, "" if (folder / path).is_symlink() else _sha256(folder / path))
-        for path, stamp in stamps(folder)
-    }
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
@@ -125,7 +73,7 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
         again = after_another_start(checkout, python, folder, whole)
     for line in mistakes[:20]:
         print(f"untrue: {line}", file=sys.stderr)
-    touched = _differing(before, after)
+    touched = differing(before, after)
     known = sum(len(model.paths) for model in manifest.known)
     return [
         exactly("models listed by LoRA Manager", len(rows), manifest.file_count),
@@ -157,9 +105,9 @@ def after_nudges(
     _move_in(arriving, met)
     server.get("loras/scan")
     wait_until_listed(server, old.file_count + met.file_count)
-    nameless = _unnamed(met, server.models())
+    nameless = unnamed(met, server.models())
     _move_in(arriving, new)
-    hashed = _hashed(folder)
+    hashed = hashed_so_far(folder)
     with Standin() as site:
         publish(site, arriving, omitted=0)
         write_config(ours / "config.yaml", old.folder, site.url, comfyui_url=server.url)
@@ -167,10 +115,10 @@ def after_nudges(
         run = run_once(ours, site)
         took_s = time.monotonic() - started
     total = old.file_count + met.file_count + new.file_count
-    edited = _edited(ours, new)
+    changed = edited(ours, new)
     before = contents(old.folder)
     listed, lag_s = _settled(server, met, new, total)
-    wrong = [*untrue(new, listed), *_unnamed(met, listed)]
+    wrong = [*untrue(new, listed), *unnamed(met, listed)]
     files = {str(it.folder / path) for it in (old, met, new) for model in it.models for path in model.paths}
     wrong += [f"{path}: listed, and not asked for" for path in listed if path not in files]
     for line in wrong[:20]:
@@ -185,9 +133,9 @@ def after_nudges(
         Figure(what="the run that published and told them", measured=f"{took_s:.1f} s", goal="-"),
         exactly("  its exit code", run.exit_code, 0),
         Figure(what="from its end until all was shown", measured=f"{lag_s:.1f} s", goal="-"),
-        exactly("  files it hashed since they were published", _hashed(folder) - hashed, 0),
-        exactly("  published files of the new ones that are not as hashtagd wrote them", edited, 0),
-        exactly("  files changed by telling of all of them again", _differing(before, after), 0),
+        exactly("  files it hashed since they were published", hashed_so_far(folder) - hashed, 0),
+        exactly("  published files of the new ones that are not as hashtagd wrote them", changed, 0),
+        exactly("  files changed by telling of all of them again", differing(before, after), 0),
         Figure(what="one nudge, the median and the longest", measured=nudge_ms, goal="-"),
     ]
     return figures, (old, met, new)
@@ -199,54 +147,21 @@ def after_another_start(
     """Start it with the cache it has, and compare once more."""
     library = whole[0].folder
     total = sum(it.file_count for it in whole)
-    before, hashed = contents(library), _hashed(folder)
+    before, hashed = contents(library), hashed_so_far(folder)
     with lora_manager(checkout, python, folder, library) as server:
         took_s = wait_until_listed(server, total)
         rows = server.models()
-        wrong = [*untrue(whole[0], rows), *_unnamed(whole[1], rows), *untrue(whole[2], rows)]
+        wrong = [*untrue(whole[0], rows), *unnamed(whole[1], rows), *untrue(whole[2], rows)]
         after = contents(library)
     for line in wrong[:20]:
         print(f"untrue after another start: {line}", file=sys.stderr)
     return [
         exactly("after another start, with its cache: models listed", len(rows), total),
         exactly("  shown wrong", len(wrong), 0),
-        exactly("  files it hashed", _hashed(folder) - hashed, 0),
-        exactly("  files it changed, added or removed", _differing(before, after), 0),
+        exactly("  files it hashed", hashed_so_far(folder) - hashed, 0),
+        exactly("  files it changed, added or removed", differing(before, after), 0),
         Figure(what="  from its start to the full list", measured=f"{took_s:.1f} s", goal="-"),
     ]
-
-
-def _hashed(folder: Path) -> int:
-    """Count by its log what it has hashed so far, in all its lives."""
-    return (folder / "lora-manager.log").read_text(errors="replace").count("SHA256 hash calculated")
-
-
-def _edited(ours: Path, manifest: Manifest) -> int:
-    """Count the artifacts of these models that do not lie there as hashtagd wrote them."""
-    done = subprocess.run(
-        command(ours, "unpublish", "--dry-run", "--json"),
-        env=environment(ours),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    stems = {str((manifest.folder / path).with_suffix("")) for it in manifest.models for path in it.paths}
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    theirs = [it for it in rows if _stem(manifest.folder.parent / it["path"]) in stems]
-    whole = sum(it["action"] == "would_remove" for it in theirs)
-    return len(theirs) - whole + abs(len(WRITERS) * len(stems) - whole)
-
-
-def _stem(path: Path) -> str:
-    """Take from a sidecar's path what it shares with its model's."""
-    for suffix in (".metadata.json", ".civitai.info", ".preview.png"):
-        if path.name.endswith(suffix):
-            return str(path)[: -len(suffix)]
-    return str(path)
-
-
-def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> int:
-    return sum(before.get(path) != after.get(path) for path in before | after)
 
 
 def nudging_ms(server: Server, *manifests: Manifest) -> str:
@@ -284,17 +199,6 @@ def _move_in(arriving: Manifest, part: Manifest) -> None:
             (arriving.folder / relpath).rename(path)
 
 
-def _unnamed(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Name the models that are listed without their name or their base model."""
-    return [
-        relpath
-        for model in manifest.known
-        for relpath in model.paths
-        if (row := rows.get(str(manifest.folder / relpath))) is None
-        or (row["model_name"], row["base_model"]) != (model.model_name, model.base_model)
-    ]
-
-
 def _settled(
     server: Server, met: Manifest, new: Manifest, total: int
 ) -> tuple[dict[str, Mapping[str, Any]], float]:
@@ -302,7 +206,7 @@ def _settled(
     started = time.monotonic()
     while True:
         rows, waited_s = server.models(), time.monotonic() - started
-        done = len(rows) == total and not any(untrue(new, rows)) and not _unnamed(met, rows)
+        done = len(rows) == total and not any(untrue(new, rows)) and not unnamed(met, rows)
         if done or waited_s > _SHOWN_WITHIN_S:
             return rows, waited_s
         time.sleep(0.25)
