@@ -93,6 +93,8 @@ class Service:
         self._fetcher = parts.make_fetcher(self._outside)
         self._nudger = Nudger(
             programs=parts.make_programs(loaded, process.clock),
+            files=catalog.peeks,
+            roots=self._names,
             locator=self._roots,
             clock=process.clock,
             pause=process.pause,
