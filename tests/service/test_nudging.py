@@ -343,6 +343,35 @@ def test_another_reason_is_logged_but_not_within_a_minute() -> None:
     assert [values["what"] for values in seen.ears.of("nudge_failed")] == ["one", "two"]
 
 
+def test_a_program_that_is_late_once_is_busy_and_gets_a_moment_that_a_run_waits_for() -> None:
+    busy = Scripted()
+    seen = bench(busy)
+    seen.publish(*"abcdef")
+    busy.takes = lambda: setattr(busy, "fails", Unusable("no answer in time") if busy.asked == 4 else None)
+    seen.nudger.turn()
+    assert (busy.told, seen.nudger.idle) == (["a", "b"], False)
+    assert [it["rests_s"] for it in seen.ears.of("nudge_failed")] == [5]
+    seen.live(4)
+    assert busy.asked == 4
+    seen.live(2)
+    assert busy.told == ["a", "b", "d", "e", "f", "c"]
+    assert seen.nudger.idle
+
+
+def test_one_that_stays_late_is_left_alone_like_any_other() -> None:
+    busy = Scripted()
+    seen = bench(busy)
+    seen.publish("a")
+    seen.live(1)
+    busy.fails = Unusable("no answer in time")
+    seen.publish("b")
+    seen.live(6)
+    assert seen.nudger.idle
+    asked = busy.asked
+    seen.live(58)
+    assert busy.asked == asked
+
+
 def test_a_failure_after_an_answer_starts_with_a_short_rest_again() -> None:
     seen = bench(Scripted(fails=Unusable("x")))
     seen.publish("a")

@@ -96,12 +96,14 @@ class Nudger:
     def idle(self) -> bool:
         """Tell whether nothing is left that a run which ends by itself should wait for."""
         now_s = self._clock.monotonic_s()
+        ends_s = self._moved_s + _ENDS_AFTER_S
         with self._lock:
-            resting = self._rest.until_s > now_s
-            open_posts = [
-                post for post in self._posts if (post.waiting or post.left) and post.rest.until_s <= now_s
+            awaited = [
+                post
+                for post in self._posts
+                if (post.waiting or post.left) and max(post.rest.until_s, self._rest.until_s) <= ends_s
             ]
-        return resting or not open_posts or now_s - self._moved_s > _ENDS_AFTER_S
+        return not awaited or now_s > ends_s
 
     def turn(self) -> float:
         """Tell what is due; see `Work`."""
@@ -208,7 +210,10 @@ class Nudger:
     def _missed(self, post: Post, item: Item, rest: Rest, why: str | None) -> None:
         """Leave the program, or the whole server, alone for a while; what waits is kept a few times."""
         now_s = self._clock.monotonic_s()
-        rest.missed(now_s)
+        if rest is post.rest and post.there_s > -NEVER:
+            rest.late(now_s)
+        else:
+            rest.missed(now_s)
         post.there_s = -NEVER
         self._put_back(post, item)
         if rest.misses >= _PATIENCE:

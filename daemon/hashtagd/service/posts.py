@@ -17,15 +17,24 @@ class Rest:
 
     misses: int = 0
     until_s: float = -NEVER
+    #: it was only late, once
+    was_late: bool = False
 
     def missed(self, now_s: float) -> None:
         """Leave it alone, longer with each time."""
         self.misses += 1
         self.until_s = now_s + schedule.program_rest_s(self.misses)
 
+    def late(self, now_s: float) -> None:
+        """Leave somebody alone for a moment who answered until now; the next time counts as missed."""
+        if self.was_late:
+            self.missed(now_s)
+        else:
+            self.was_late, self.until_s = True, now_s + schedule.PROGRAM_LATE_S
+
     def met(self) -> None:
         """Note that it answered."""
-        self.misses, self.until_s = 0, -NEVER
+        self.misses, self.until_s, self.was_late = 0, -NEVER, False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
