@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 from bench.strace import tracer
 
 _PATIENCE_S = 180
+#: it saves its whole cache for each file that was new to it
+_SAVED_WITHIN_S = 1200
 _PAGE = 100
 
 
@@ -113,3 +116,21 @@ def wait_until_listed(server: Server, count: int) -> float:
             return time.monotonic() - started
         time.sleep(0.25)
     raise TimeoutError(f"LoRA Manager lists {total} models, not {count}")
+
+
+def wait_until_saved(folder: Path, count: int) -> float:
+    """Wait until its database holds so many models: what it knows beyond that is lost with the process.
+
+    Raises:
+        TimeoutError: it did not come to that.
+    """
+    started = time.monotonic()
+    [database] = (folder / "home").rglob("cache/model/*.sqlite")
+    saved = 0
+    while time.monotonic() - started < _SAVED_WITHIN_S:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            [(saved,)] = connection.execute("select count(*) from models").fetchall()
+        if saved == count:
+            return time.monotonic() - started
+        time.sleep(1)
+    raise TimeoutError(f"LoRA Manager has saved {saved} models, not {count}")
