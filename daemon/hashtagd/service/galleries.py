@@ -206,7 +206,7 @@ class GalleryWork:
     def _next_of_all(self) -> tuple[str, _Wanted] | None:
         try:
             for row in self._scan or ():
-                if row.sha256 is not None:
+                if row.sha256 is not None and row.sha256 not in self._due:
                     return row.sha256, _Wanted(urls=tuple(self._addresses(row.card)))
         except Trouble:
             self._scan = self._rows()  # the broken one would never give another
