@@ -71,7 +71,6 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
             trace, log = folder / "trace.txt", (folder / "lora-manager.log").read_text(errors="replace")
             read = model_bytes_read(trace.read_text(errors="replace")) if trace.exists() else None
             arrivals, whole = after_nudges(server, folder, manifest, max(2, count // 2))
-            saved_s = wait_until_saved(folder, sum(it.file_count for it in whole))
         again = after_another_start(checkout, python, folder, whole)
     for line in mistakes[:20]:
         print(f"untrue: {line}", file=sys.stderr)
@@ -88,7 +87,6 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
         else exactly("bytes of models it read", read, 0),
         Figure(what="from its start to the full list", measured=f"{took_s:.1f} s", goal="-"),
         *arrivals,
-        Figure(what="until its own database had them all", measured=f"{saved_s:.0f} s", goal="-"),
         *again,
     ]
 
@@ -126,6 +124,8 @@ def after_nudges(
     wrong += [f"{path}: listed, and not asked for" for path in listed if path not in files]
     for line in wrong[:20]:
         print(f"untrue after nudges: {line}", file=sys.stderr)
+    # it saves its whole cache for each file that was new to it, behind its answers
+    saved_s = wait_until_saved(folder, total)
     nudge_ms = nudging_ms(server, met, new)
     after = contents(old.folder)
     figures = [
@@ -136,6 +136,7 @@ def after_nudges(
         Figure(what="the run that published and told them", measured=f"{took_s:.1f} s", goal="-"),
         exactly("  its exit code", run.exit_code, 0),
         Figure(what="from its end until all was shown", measured=f"{lag_s:.1f} s", goal="-"),
+        Figure(what="  and until its own database had it", measured=f"{saved_s:.1f} s", goal="-"),
         exactly("  files it hashed since they were published", hashed_so_far(folder) - hashed, 0),
         exactly("  published files of the new ones that are not as hashtagd wrote them", changed, 0),
         exactly("  files changed by telling of all of them again", differing(before, after), 0),

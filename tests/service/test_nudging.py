@@ -429,12 +429,29 @@ def test_a_run_that_ends_waits_as_long_as_programs_take_in_what_they_are_told() 
     slow = Scripted()
     seen = bench(slow)
     slow.takes = lambda: seen.clock.advance(1)
-    seen.publish(*(str(number) for number in range(200)))
-    for told in (50, 100, 150):
-        seen.nudger.turn()
-        assert (len(slow.told), seen.nudger.idle) == (told, False)
-    seen.nudger.turn()
-    assert seen.nudger.idle
+    seen.publish("a", "b", *(str(number) for number in range(20)))
+    while len(slow.told) < 22:
+        seen.clock.advance(min(seen.nudger.turn(), 5))
+        assert seen.nudger.idle == (len(slow.told) == 22)
+
+
+def test_a_program_that_takes_long_for_a_file_has_twice_as_long_to_itself() -> None:
+    """LoRA Manager saves its whole cache for each file that is new to it, behind the answer."""
+    slow = Scripted()
+    seen = bench(slow, Scripted("other"))
+    seen.publish("a", "b")
+    slow.takes = lambda: seen.clock.advance(0.15 if slow.asked == 1 else 1.0)
+    assert seen.nudger.turn() == pytest.approx(2.3)
+    assert (slow.told, seen.programs[1].told) == (["a"], ["a", "b"])
+    seen.live(2.2)
+    assert slow.told == ["a"]
+    seen.live(0.2)
+    assert slow.told == ["a", "b"]
+    quick = bench(Scripted())
+    quick.programs[0].takes = lambda: quick.clock.advance(0.05)
+    quick.publish(*"abcdef")
+    quick.nudger.turn()
+    assert quick.programs[0].told == list("abcdef")
 
 
 def test_a_disk_that_went_away_and_a_stop_leave_nothing_to_tell() -> None:

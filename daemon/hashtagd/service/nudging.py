@@ -147,8 +147,10 @@ class Nudger:
             return
         news = self._news(item.file_id)
         known = news is None or post.program.tell(news)
+        told_s = self._clock.monotonic_s()
         post.rest.met()
-        self._moved_s = now_s
+        post.rest.took(told_s, told_s - now_s)
+        self._moved_s = told_s
         if not known and not item.again:
             self._tell_later(post, item, now_s)
 

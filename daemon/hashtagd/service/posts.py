@@ -8,6 +8,10 @@ from hashtagd.nudges import Program
 
 #: so much waits for one program; more is dropped, the oldest first, and made up for later
 MOST_WAITING: Final = 10_000
+#: who takes longer for one file has other work: LoRA Manager saves its whole cache for each that is new to it
+_SLOW_S: Final = 0.2
+#: so many times as long as it took lie between that file and the next
+_PAUSES: Final = 2.0
 NEVER: Final = float("inf")
 
 
@@ -31,6 +35,11 @@ class Rest:
             self.missed(now_s)
         else:
             self.was_late, self.until_s = True, now_s + schedule.PROGRAM_LATE_S
+
+    def took(self, now_s: float, seconds: float) -> None:
+        """Leave somebody who was slow alone for longer than what he was asked to do took him."""
+        if seconds > _SLOW_S:
+            self.until_s = now_s + _PAUSES * seconds
 
     def met(self) -> None:
         """Note that it answered."""
