@@ -68,3 +68,12 @@ def test_what_is_withdrawn_is_due_again_and_what_is_forgotten_is_not_known(libra
     claim = library.claim_one(Stage.PUBLISH)
     assert (claim.file_id, claim.publications) == (first, ())
     assert library.catalog.peeks.published([ROOT]) == [first, second]
+
+
+def test_hashes_that_a_live_file_of_a_root_has_are_picked(library: Library) -> None:
+    two(library)
+    a, b = digests("a").sha256, digests("b").sha256
+    assert library.catalog.peeks.with_a_file([a, b, "no"], [ROOT]) == {a, b}
+    assert library.catalog.peeks.with_a_file([a, b], ["other"]) == set()
+    library.lose("a")
+    assert library.catalog.peeks.with_a_file([a, b], [ROOT]) == {b}

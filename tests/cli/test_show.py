@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hashtagd.standin.pictures import png
 from support.commands import Home
 
 #: the card that product documentation promises, key by key and in its order
@@ -39,6 +40,7 @@ CARD_KEYS = [
     "updates_ignored",
     "training",
     "sidecars",
+    "gallery",
 ]
 INK = "styles/ink.safetensors"
 
@@ -58,6 +60,21 @@ def test_a_known_model_has_the_whole_card(library: Home) -> None:
     assert set(card["downloads"][0]["urls"][0]) >= {"url", "source"}
     assert card["downloadable"] is True
     assert card["trouble"] is None
+
+
+def test_the_gallery_is_listed_in_the_card_s_order(home: Home) -> None:
+    home.settle(preview={"gallery": 2})
+    pictures = [png(8, 8, seed) for seed in range(3)]
+    home.put(INK, previews=pictures)
+    home.put("private.safetensors", known=False)
+    assert home.cli("--quiet", "run", "--once").code == 0
+    card = home.cli("show", "--json", "ink").json
+    assert [Path(path).read_bytes() for path in card["gallery"]] == pictures[:2]
+    folder = home.state / "gallery" / card["hashes"]["sha256"][:2] / card["hashes"]["sha256"]
+    assert {Path(path).parent for path in card["gallery"]} == {folder}
+    assert f"gallery: 2 pictures in {folder}" in home.cli("show", "ink").out
+    assert home.cli("show", "--json", "private").json["gallery"] == []
+    assert "gallery:" not in home.cli("show", "private").out
 
 
 def test_an_unknown_file_has_the_same_keys_and_invents_nothing(library: Home) -> None:

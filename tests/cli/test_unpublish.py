@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from hashtagd.service.roots import plan_roots
 from hashtagd.service.sidecars import make_ground, unpublish
 from hashtagd.stages.calls import Calls
 from hashtagd.stages.effects import Folder
+from hashtagd.standin.pictures import png
 from support.commands import Home
 from support.publish_fakes import PowerCut
 
@@ -204,3 +207,55 @@ def test_killed_in_the_middle_it_loses_nothing(library: Home) -> None:
 def test_without_a_catalog_there_is_nothing_and_none_is_made(home: Home) -> None:
     assert home.cli("unpublish").out == "0 removed\n"
     assert not home.state.exists()
+
+
+def with_galleries(home: Home) -> list[Path]:
+    """Publish one file in each of two roots, and the same bytes in both; returns all pictures."""
+    other = home.folder / "more"
+    other.mkdir()
+    roots = [{"name": it.name, "path": str(it), "quiet_s": 0} for it in (home.loras, other)]
+    home.settle(preview={"gallery": 2}, roots=roots)
+    pictures = [png(8, 8, seed) for seed in range(2)]
+    home.put("here.safetensors", previews=pictures)
+    home.put("both.safetensors", previews=pictures)
+    home.put("there.safetensors", previews=pictures)
+    (home.loras / "there.safetensors").rename(other / "there.safetensors")
+    shutil.copy(home.loras / "both.safetensors", other / "both.safetensors")
+    assert home.cli("--quiet", "run", "--once").code == 0
+    return sorted((home.state / "gallery").rglob("*.png"))
+
+
+def test_galleries_go_as_well_and_come_back_unless_they_are_switched_off(home: Home) -> None:
+    pictures = with_galleries(home)
+    assert len(pictures) == 6
+    looked = home.cli("unpublish", "--dry-run")
+    assert [f"would remove {path}" in looked.out for path in pictures] == [True] * 6
+    assert all(path.exists() for path in pictures)
+    done = home.cli("unpublish")
+    assert done.code == 0
+    assert "unless the settings say `writers: []` and `preview: {gallery: 0}`" in done.out
+    assert not (home.state / "gallery").exists()
+    assert home.cli("--quiet", "run", "--once").code == 0
+    assert all(path.exists() for path in pictures)
+
+
+def test_of_one_root_only_those_galleries_go_that_no_other_root_has_a_model_of(home: Home) -> None:
+    pictures = with_galleries(home)
+    lines = [it for it in home.cli("unpublish", "--json", "loras").lines if it["writer"] == "gallery"]
+    here = home.cli("show", "--json", "here").json["hashes"]["sha256"]
+    assert {Path(it["path"]).parent.name for it in lines} == {here}
+    assert {(it["root"], it["action"], it["state"], it["why"]) for it in lines} == {
+        (None, "removed", "ours", None)
+    }
+    assert {path.parent.name for path in pictures if not path.exists()} == {here}
+
+
+def test_a_gallery_that_cannot_be_removed_is_told_of_and_the_others_go(home: Home) -> None:
+    pictures = with_galleries(home)
+    (pictures[0].parent / ".hashtagd-x").mkdir()
+    done = home.cli("unpublish", "--json")
+    assert done.code == 1
+    assert "the galleries in hashtagd's state folder cannot be written to (EISDIR)" in done.err
+    stays = [it for it in done.lines if it["action"] == "stays"]
+    assert [(it["writer"], it["path"]) for it in stays] == [("gallery", str(pictures[0].parent))]
+    assert {path.parent for path in pictures[2:] if path.exists()} == set()

@@ -1,7 +1,8 @@
 """Lets the real LoRA Manager look at a published library, and checks what it shows and what it leaves alone.
 
 Then, while it runs, more models arrive: half of them it has met without sidecars, half of them it has not.
-hashtagd publishes them and tells it; nothing is scanned, and all must be listed with their names.
+hashtagd publishes them and tells it; nothing is scanned, and all must be listed with their names, nothing
+hashed and nothing rewritten. At last it starts once more, with the cache it has.
 
     python tests/interop/lora_manager.py PATH [--python PYTHON] [--count 300]
 
@@ -10,12 +11,12 @@ never changed; everything happens in a temporary folder and on loopback. Without
 """
 
 import argparse
-import hashlib
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,73 +24,32 @@ from typing import Any
 _TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_TOP), str(_TOP / "daemon")]
 
-from running import Server, lora_manager, wait_until_listed  # noqa: E402 - after the path, as the others
+from lora_manager_checks import (  # noqa: E402 - after the path, as the others
+    contents,
+    differing,
+    edited,
+    hashed_so_far,
+    pictures_shown,
+    unnamed,
+    untrue,
+)
+from running import Server, lora_manager, wait_until_listed, wait_until_saved  # noqa: E402 - same
 
 from bench.figures import Figure, exactly, finish  # noqa: E402 - the path above makes the script run by itself
-from bench.library import Manifest, Model, make_library  # noqa: E402 - same
+from bench.library import Manifest, make_library  # noqa: E402 - same
 from bench.strace import model_bytes_read  # noqa: E402 - same
-from bench.trial import publish, run_once, try_library, write_config  # noqa: E402 - same
-from bench.truth import stamps  # noqa: E402 - same
-from hashtagd.nudges import news_of, programs_at  # noqa: E402 - same
+from bench.trial import (  # noqa: E402 - same
+    publish,
+    run_once,
+    try_library,
+    write_config,
+)
+from hashtagd.nudges import Unusable, news_of, programs_at  # noqa: E402 - same
 from hashtagd.service.clock import SystemClock  # noqa: E402 - same
 from hashtagd.standin import Standin  # noqa: E402 - same
 
 #: how long a change may take to show after the run that told of it has ended
 _SHOWN_WITHIN_S = 5
-
-
-def untrue(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Compare every row with the truth."""
-    for model in manifest.models:
-        for relpath in model.paths:
-            row = rows.get(str(manifest.folder / relpath))
-            if row is None:
-                yield f"{relpath}: not listed"
-                continue
-            for key, (shown, truth) in _compared(model, relpath, row).items():
-                if shown != truth:
-                    yield f"{relpath}: {key} is {shown!r}, should be {truth!r}"
-
-
-def _compared(model: Model, relpath: str, row: Mapping[str, Any]) -> dict[str, tuple[object, object]]:
-    civitai = row.get("civitai") or {}
-    pairs: dict[str, tuple[object, object]] = {
-        "sha256": (row["sha256"], model.sha256),
-        "file_name": (row["file_name"], Path(relpath).stem),
-        "from_civitai": (row["from_civitai"], model.known),
-    }
-    if model.known:
-        pairs |= {
-            "model_name": (row["model_name"], model.model_name),
-            "base_model": (row["base_model"], model.base_model),
-            "tags": (list(row["tags"]), list(model.tags)),
-            "trigger words": (civitai.get("trainedWords"), list(model.trained_words)),
-            "version": (civitai.get("id"), model.version_id),
-            "picture": (row["preview_url"].endswith(".preview.png"), True),
-        }
-    return pairs
-
-
-def pictures_shown(server: Server, rows: Mapping[str, Mapping[str, Any]]) -> int:
-    """Count the models whose picture the server really hands out."""
-    shown = 0
-    for path, row in rows.items():
-        picture = Path(path).with_suffix(".preview.png")
-        if row["preview_url"] and server.fetch(row["preview_url"]) == picture.read_bytes():
-            shown += 1
-    return shown
-
-
-def contents(folder: Path) -> dict[str, tuple[object, str]]:
-    """Give stamp and SHA-256 of every file."""
-    return {
-        path: (stamp, "" if (folder / path).is_symlink() else _sha256(folder / path))
-        for path, stamp in stamps(folder)
-    }
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
@@ -110,10 +70,11 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
             after = contents(manifest.folder)
             trace, log = folder / "trace.txt", (folder / "lora-manager.log").read_text(errors="replace")
             read = model_bytes_read(trace.read_text(errors="replace")) if trace.exists() else None
-            arrivals = after_nudges(server, folder / "ours", manifest, max(2, count // 2))
+            arrivals, whole = after_nudges(server, folder, manifest, max(2, count // 2))
+        again = after_another_start(checkout, python, folder, whole)
     for line in mistakes[:20]:
         print(f"untrue: {line}", file=sys.stderr)
-    touched = sum(before.get(path) != after.get(path) for path in before | after)
+    touched = differing(before, after)
     known = sum(len(model.paths) for model in manifest.known)
     return [
         exactly("models listed by LoRA Manager", len(rows), manifest.file_count),
@@ -126,11 +87,18 @@ def try_it(checkout: Path, python: str, count: int) -> Sequence[Figure]:
         else exactly("bytes of models it read", read, 0),
         Figure(what="from its start to the full list", measured=f"{took_s:.1f} s", goal="-"),
         *arrivals,
+        *again,
     ]
 
 
-def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Sequence[Figure]:
-    """Let models arrive while its cache is warm, publish them, and compare what it lists without a scan."""
+def after_nudges(
+    server: Server, folder: Path, old: Manifest, count: int
+) -> tuple[Sequence[Figure], Sequence[Manifest]]:
+    """Let models arrive while its cache is warm, publish them, and compare what it lists without a scan.
+
+    Returns the figures and all that there is then: known before, met before it was published, and new.
+    """
+    ours = folder / "ours"
     # its scan goes around a circle of links as far as the system lets it, and lists new files by that path
     (old.folder / old.loop).unlink()
     arriving = make_library(ours / "arriving", count, seed=8, all_known=True, broken=False)
@@ -138,8 +106,9 @@ def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Seque
     _move_in(arriving, met)
     server.get("loras/scan")
     wait_until_listed(server, old.file_count + met.file_count)
-    nameless = _unnamed(met, server.models())
+    nameless = unnamed(met, server.models())
     _move_in(arriving, new)
+    hashed = hashed_so_far(folder)
     with Standin() as site:
         publish(site, arriving, omitted=0)
         write_config(ours / "config.yaml", old.folder, site.url, comfyui_url=server.url)
@@ -147,13 +116,19 @@ def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Seque
         run = run_once(ours, site)
         took_s = time.monotonic() - started
     total = old.file_count + met.file_count + new.file_count
+    changed = edited(ours, new)
+    before = contents(old.folder)
     listed, lag_s = _settled(server, met, new, total)
-    wrong = [*untrue(new, listed), *_unnamed(met, listed)]
+    wrong = [*untrue(new, listed), *unnamed(met, listed)]
     files = {str(it.folder / path) for it in (old, met, new) for model in it.models for path in model.paths}
     wrong += [f"{path}: listed, and not asked for" for path in listed if path not in files]
     for line in wrong[:20]:
         print(f"untrue after nudges: {line}", file=sys.stderr)
-    return [
+    # it saves its whole cache for each file that was new to it, behind its answers
+    saved_s = wait_until_saved(folder, total)
+    nudge_ms = nudging_ms(server, met, new)
+    after = contents(old.folder)
+    figures = [
         exactly("models that arrived while it ran", met.file_count + new.file_count, count),
         exactly("  that it had met, and showed without a name", len(nameless), met.file_count),
         exactly("after nudges, without a scan: models listed", len(listed), total),
@@ -161,19 +136,57 @@ def after_nudges(server: Server, ours: Path, old: Manifest, count: int) -> Seque
         Figure(what="the run that published and told them", measured=f"{took_s:.1f} s", goal="-"),
         exactly("  its exit code", run.exit_code, 0),
         Figure(what="from its end until all was shown", measured=f"{lag_s:.1f} s", goal="-"),
-        Figure(what="one nudge, the median and the longest", measured=nudging_ms(server, new), goal="-"),
+        Figure(what="  and until its own database had it", measured=f"{saved_s:.1f} s", goal="-"),
+        exactly("  files it hashed since they were published", hashed_so_far(folder) - hashed, 0),
+        exactly("  published files of the new ones that are not as hashtagd wrote them", changed, 0),
+        exactly("  files changed by telling of all of them again", differing(before, after), 0),
+        Figure(what="one nudge, the median and the longest", measured=nudge_ms, goal="-"),
+    ]
+    return figures, (old, met, new)
+
+
+def after_another_start(
+    checkout: Path, python: str, folder: Path, whole: Sequence[Manifest]
+) -> Sequence[Figure]:
+    """Start it with the cache it has, and compare once more."""
+    library = whole[0].folder
+    total = sum(it.file_count for it in whole)
+    before, hashed = contents(library), hashed_so_far(folder)
+    with lora_manager(checkout, python, folder, library) as server:
+        try:
+            took = f"{wait_until_listed(server, total):.1f} s"
+        except TimeoutError as error:
+            took = str(error)
+        rows = server.models()
+        wrong = [*unnamed(whole[1], rows)]
+        wrong += [line for it in (whole[0], whole[2]) for line in untrue(it, rows, from_cache=True)]
+        after = contents(library)
+    for line in wrong[:20]:
+        print(f"untrue after another start: {line}", file=sys.stderr)
+    return [
+        exactly("after another start, with its cache: models listed", len(rows), total),
+        exactly("  shown wrong", len(wrong), 0),
+        exactly("  files it hashed", hashed_so_far(folder) - hashed, 0),
+        exactly("  files it changed, added or removed", differing(before, after), 0),
+        Figure(what="  from its start to the full list", measured=took, goal="-"),
     ]
 
 
-def nudging_ms(server: Server, manifest: Manifest) -> str:
+def nudging_ms(server: Server, *manifests: Manifest) -> str:
     """Tell of every file once more, and say how long that takes."""
     program, *_ = programs_at(server.url, SystemClock())
     program.present()
     took_ms = []
-    for model in manifest.models:
-        news = news_of(manifest.folder / model.paths[0], model.size_bytes, None)
+    files = (
+        (it.folder / path, model.size_bytes)
+        for it in manifests
+        for model in it.models
+        for path in model.paths
+    )
+    for path, size_bytes in files:
         started = time.monotonic()
-        program.tell(news)
+        with suppress(Unusable):  # it was late, which counts as long
+            program.tell(news_of(path, size_bytes, None))
         took_ms.append(1000 * (time.monotonic() - started))
     return f"{statistics.median(took_ms):.0f} ms, {max(took_ms):.0f} ms"
 
@@ -194,17 +207,6 @@ def _move_in(arriving: Manifest, part: Manifest) -> None:
             (arriving.folder / relpath).rename(path)
 
 
-def _unnamed(manifest: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Name the models that are listed without their name or their base model."""
-    return [
-        relpath
-        for model in manifest.known
-        for relpath in model.paths
-        if (row := rows.get(str(manifest.folder / relpath))) is None
-        or (row["model_name"], row["base_model"]) != (model.model_name, model.base_model)
-    ]
-
-
 def _settled(
     server: Server, met: Manifest, new: Manifest, total: int
 ) -> tuple[dict[str, Mapping[str, Any]], float]:
@@ -212,7 +214,7 @@ def _settled(
     started = time.monotonic()
     while True:
         rows, waited_s = server.models(), time.monotonic() - started
-        done = len(rows) == total and not any(untrue(new, rows)) and not _unnamed(met, rows)
+        done = len(rows) == total and not any(untrue(new, rows)) and not unnamed(met, rows)
         if done or waited_s > _SHOWN_WITHIN_S:
             return rows, waited_s
         time.sleep(0.25)

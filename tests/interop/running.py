@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 from bench.strace import tracer
 
 _PATIENCE_S = 180
+#: it saves its whole cache for each file that was new to it
+_SAVED_WITHIN_S = 1200
 _PAGE = 100
 
 
@@ -48,15 +51,19 @@ class Server:
 
 @contextmanager
 def lora_manager(checkout: Path, python: str, folder: Path, library: Path) -> Iterator[Server]:
-    """Run a copy of the checkout over the library, traced where strace is there."""
-    home, port = folder / "home", _free_port()
+    """Run a copy of the checkout over the library, traced where strace is there.
+
+    Called again with the same folder, it starts with the cache that the last one left.
+    """
+    home, port = folder / "home", free_port()
     settings = home / ".config" / "ComfyUI-LoRA-Manager" / "settings.json"
-    settings.parent.mkdir(parents=True)
+    settings.parent.mkdir(parents=True, exist_ok=True)
     roots = {"loras": [str(library)], "checkpoints": [], "unet": [], "embeddings": []}
-    settings.write_text(json.dumps({"folder_paths": roots}), encoding="utf-8")
-    shutil.copytree(checkout, folder / "checkout", ignore=shutil.ignore_patterns(".git", "tests", "docs"))
+    if not settings.exists():
+        settings.write_text(json.dumps({"folder_paths": roots}), encoding="utf-8")
+        shutil.copytree(checkout, folder / "checkout", ignore=shutil.ignore_patterns(".git", "tests", "docs"))
     words = [python, "standalone.py", "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "lora-manager.log").open("wb") as log:
+    with (folder / "lora-manager.log").open("ab") as log:
         process = subprocess.Popen(
             [*(tracer(folder / "trace.txt") or ()), *words],
             cwd=folder / "checkout",
@@ -67,11 +74,13 @@ def lora_manager(checkout: Path, python: str, folder: Path, library: Path) -> It
         try:
             yield Server(url=f"http://127.0.0.1:{port}")
         finally:
-            _stop(process)
+            stop(process)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End the server; under strace it is a child of ours' child, and strace hands no signal on."""
+    if process.poll() is not None:
+        return
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for pid in children or [str(process.pid)]:
         os.kill(int(pid), 15)
@@ -84,7 +93,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -107,3 +116,21 @@ def wait_until_listed(server: Server, count: int) -> float:
             return time.monotonic() - started
         time.sleep(0.25)
     raise TimeoutError(f"LoRA Manager lists {total} models, not {count}")
+
+
+def wait_until_saved(folder: Path, count: int) -> float:
+    """Wait until its database holds so many models: what it knows beyond that is lost with the process.
+
+    Raises:
+        TimeoutError: it did not come to that.
+    """
+    started = time.monotonic()
+    [database] = (folder / "home").rglob("cache/model/*.sqlite")
+    saved = 0
+    while time.monotonic() - started < _SAVED_WITHIN_S:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            [(saved,)] = connection.execute("select count(*) from models").fetchall()
+        if saved == count:
+            return time.monotonic() - started
+        time.sleep(1)
+    raise TimeoutError(f"LoRA Manager has saved {saved} models, not {count}")

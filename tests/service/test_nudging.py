@@ -1,6 +1,6 @@
 """The lane that tells programs, with scripted programs and a clock that the test moves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from hashtagd.core.place import Place
 from hashtagd.core.troubles import TryLater
 from hashtagd.core.work import Advance, Claim, Defer, Outcome, Publication, Published, Restart, Settled, Stage
 from hashtagd.nudges import News, Unreachable, Unusable
-from hashtagd.service.nudging import MOST_WAITING, Nudger
+from hashtagd.service.nudging import Nudger
+from hashtagd.service.posts import MOST_WAITING
 from support.clock import FakeClock
 from support.library import BUSY, HEADER, place, sha256, stamp_of
 from support.serving import Ears, TickingPause, later
@@ -64,9 +65,27 @@ class Disk:
 
 
 @dataclass
+class Known:
+    """What the catalog knows of the files that were published, by number."""
+
+    by_id: dict[int, Claim] = field(default_factory=dict)
+    away: TryLater | None = None
+
+    def claims(self, ids: Sequence[int]) -> list[Claim]:
+        if self.away is not None:
+            raise self.away
+        return [self.by_id[it] for it in ids if it in self.by_id]
+
+    def published(self, roots: Sequence[str]) -> list[int]:
+        assert roots == ["loras"]
+        return list(self.by_id)
+
+
+@dataclass
 class Bench:
     programs: list[Scripted]
     clock: FakeClock
+    known: Known = field(default_factory=Known)
     ears: Ears = field(default_factory=Ears)
     disk: Disk = field(default_factory=Disk)
     pause: TickingPause = field(default_factory=TickingPause)
@@ -75,6 +94,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.nudger = Nudger(
             programs=self.programs,
+            files=self.known,
+            roots=["loras"],
             locator=self.disk,
             clock=self.clock,
             pause=self.pause,
@@ -83,7 +104,12 @@ class Bench:
 
     def publish(self, *names: str) -> None:
         for name in names:
-            self.nudger.take(claim(name), WROTE)
+            numbers = {it.place.relpath: it.file_id for it in self.known.by_id.values()}
+            self.take(replace(claim(name), file_id=numbers.get(name, len(numbers) + 1)))
+
+    def take(self, published: Claim, outcome: Outcome = WROTE) -> None:
+        self.known.by_id[published.file_id] = published
+        self.nudger.take(published, outcome)
 
     def live(self, seconds: float) -> None:
         """Let so much time pass, with a turn whenever the lane would have one."""
@@ -135,7 +161,7 @@ def test_only_what_lies_beside_a_file_anew_is_told(
     is_news: bool,  # noqa: FBT001 - a column of the table above
 ) -> None:
     seen = bench(Scripted())
-    seen.nudger.take(claim("x", *publications), outcome)
+    seen.take(claim("x", *publications), outcome)
     seen.nudger.turn()
     assert seen.programs[0].told == (["x"] if is_news else [])
 
@@ -166,14 +192,26 @@ def test_a_program_that_is_there_is_believed_for_ten_minutes() -> None:
     assert (len(seen.programs[0].told), seen.programs[0].asked) == (10, 12)
 
 
-def test_of_a_flood_the_newest_are_told_some_in_each_turn() -> None:
+def flood(seen: Bench) -> list[str]:
+    """Publish five files more than may wait."""
+    for number in range(MOST_WAITING + 5):
+        seen.take(replace(claim(str(number)), file_id=number))
+    return [str(number) for number in range(MOST_WAITING + 5)]
+
+
+def test_of_a_flood_the_newest_are_told_some_in_each_turn_and_what_was_dropped_in_the_end() -> None:
     seen = bench(Scripted())
-    seen.publish(*(str(number) for number in range(MOST_WAITING + 5)))
+    names = flood(seen)
     assert seen.nudger.turn() == 0.0
     assert seen.programs[0].told[0] == "5"
     assert len(seen.programs[0].told) == 50
     seen.live(1)
-    assert len(seen.programs[0].told) == MOST_WAITING
+    assert seen.programs[0].told == names[5:]
+    assert seen.programs[0].looked == 1
+    seen.live(10)
+    assert seen.programs[0].told == names[5:] + names
+    seen.live(86_400)
+    assert len(seen.programs[0].told) == 2 * len(names) - 5
 
 
 def test_a_server_that_is_not_there_costs_one_connection_a_minute_then_fewer_then_none() -> None:
@@ -195,8 +233,72 @@ def test_a_server_that_is_not_there_costs_one_connection_a_minute_then_fewer_the
     at_rest = bench(Scripted(fails=Unreachable("nobody")))
     at_rest.publish("a")
     at_rest.live(86_400)
-    assert at_rest.programs[0].asked == 3
-    assert at_rest.nudger.turn() == float("inf")
+    assert at_rest.programs[0].asked <= 3 + 24
+    assert len(at_rest.ears.of("nudge_failed")) == 1
+
+
+@pytest.mark.parametrize(
+    "away", [Scripted(fails=Unreachable("nobody")), Scripted(fails=Unusable("x")), Scripted(there=False)]
+)
+def test_a_program_that_was_away_for_long_is_told_of_everything_within_an_hour(away: Scripted) -> None:
+    seen = bench(away)
+    seen.publish("a", "b")
+    seen.live(5 * 3600)
+    seen.publish("c")
+    seen.live(3600)
+    away.told.clear()
+    away.fails, away.there = None, True
+    seen.live(3700)
+    assert away.told == ["a", "b", "c"]
+    asked = away.asked
+    seen.live(86_400)
+    assert away.asked == asked, "an idle daemon asks nobody"
+
+
+def test_a_program_that_goes_away_while_it_is_told_of_everything_hears_it_from_the_start() -> None:
+    away = Scripted(there=False)
+    seen = bench(away)
+    seen.publish("a", "b", "c")
+    seen.live(600)
+    away.there = True
+    away.takes = lambda: setattr(away, "fails", Unusable("busy") if "a" in away.told else None)
+    seen.live(5 * 3600)
+    assert set(away.told) == {"a"}
+    away.takes, away.fails = (lambda: None), None
+    away.told.clear()
+    seen.live(2 * 3600)
+    assert sorted(set(away.told)) == ["a", "b", "c"]
+
+
+def test_of_everything_only_files_that_it_knows_count_and_none_is_waited_for() -> None:
+    """Most of a library may lie where the program does not look."""
+    away = Scripted(there=False, met=False)
+    seen = bench(away)
+    seen.publish(*(str(number) for number in range(200)))
+    seen.live(600)
+    away.there = True
+    seen.live(3700)
+    assert (len(away.told), away.looked) == (200, 1)
+
+
+def test_a_file_that_is_read_anew_or_gone_meanwhile_is_not_told() -> None:
+    seen = bench(Scripted())
+    seen.publish("a", "b", "c")
+    seen.known.by_id[1] = replace(seen.known.by_id[1], stage=Stage.SETTLE)
+    del seen.known.by_id[2]
+    seen.live(1)
+    assert seen.programs[0].told == ["c"]
+
+
+def test_while_the_catalog_is_away_nothing_is_lost() -> None:
+    seen = bench(Scripted())
+    seen.publish("a")
+    seen.known.away = later()
+    with pytest.raises(TryLater):
+        seen.nudger.turn()
+    seen.known.away = None
+    seen.live(1)
+    assert seen.programs[0].told == ["a"]
 
 
 def test_a_server_that_comes_back_soon_is_told_what_it_missed() -> None:
@@ -239,6 +341,35 @@ def test_another_reason_is_logged_but_not_within_a_minute() -> None:
     seen.live(200)
     seen.programs[0].fails = Unusable("one")
     assert [values["what"] for values in seen.ears.of("nudge_failed")] == ["one", "two"]
+
+
+def test_a_program_that_is_late_once_is_busy_and_gets_a_moment_that_a_run_waits_for() -> None:
+    busy = Scripted()
+    seen = bench(busy)
+    seen.publish(*"abcdef")
+    busy.takes = lambda: setattr(busy, "fails", Unusable("no answer in time") if busy.asked == 4 else None)
+    seen.nudger.turn()
+    assert (busy.told, seen.nudger.idle) == (["a", "b"], False)
+    assert [it["rests_s"] for it in seen.ears.of("nudge_failed")] == [5]
+    seen.live(4)
+    assert busy.asked == 4
+    seen.live(2)
+    assert busy.told == ["a", "b", "d", "e", "f", "c"]
+    assert seen.nudger.idle
+
+
+def test_one_that_stays_late_is_left_alone_like_any_other() -> None:
+    busy = Scripted()
+    seen = bench(busy)
+    seen.publish("a")
+    seen.live(1)
+    busy.fails = Unusable("no answer in time")
+    seen.publish("b")
+    seen.live(6)
+    assert seen.nudger.idle
+    asked = busy.asked
+    seen.live(58)
+    assert busy.asked == asked
 
 
 def test_a_failure_after_an_answer_starts_with_a_short_rest_again() -> None:
@@ -294,10 +425,40 @@ def test_a_run_that_ends_waits_some_seconds_and_no_longer() -> None:
     assert seen.nudger.idle
 
 
+def test_a_run_that_ends_waits_as_long_as_programs_take_in_what_they_are_told() -> None:
+    slow = Scripted()
+    seen = bench(slow)
+    slow.takes = lambda: seen.clock.advance(1)
+    seen.publish("a", "b", *(str(number) for number in range(20)))
+    while len(slow.told) < 22:
+        seen.clock.advance(min(seen.nudger.turn(), 5))
+        assert seen.nudger.idle == (len(slow.told) == 22)
+
+
+def test_a_program_that_takes_long_for_a_file_has_twice_as_long_to_itself() -> None:
+    """LoRA Manager saves its whole cache for each file that is new to it, behind the answer."""
+    slow = Scripted()
+    seen = bench(slow, Scripted("other"))
+    seen.publish("a", "b")
+    slow.takes = lambda: seen.clock.advance(0.15 if slow.asked == 1 else 1.0)
+    assert seen.nudger.turn() == pytest.approx(2.3)
+    assert (slow.told, seen.programs[1].told) == (["a"], ["a", "b"])
+    seen.live(2.2)
+    assert slow.told == ["a"]
+    seen.live(0.2)
+    assert slow.told == ["a", "b"]
+    quick = bench(Scripted())
+    quick.programs[0].takes = lambda: quick.clock.advance(0.05)
+    quick.publish(*"abcdef")
+    quick.nudger.turn()
+    assert quick.programs[0].told == list("abcdef")
+
+
 def test_a_disk_that_went_away_and_a_stop_leave_nothing_to_tell() -> None:
     seen = bench(Scripted())
     seen.disk.away = later()
     seen.publish("a")
+    seen.live(1)
     seen.disk.away = None
     seen.publish("b")
     seen.pause.stopping = True
@@ -313,7 +474,7 @@ def test_news_of_a_file_name_the_place_as_the_root_is_spelled() -> None:
     program = Scripted()
     seen = bench(program)
     program.tell = lambda news: bool(told.append(news)) or True  # type: ignore[method-assign] # to see it whole
-    seen.nudger.take(replace(claim("s/x.safetensors"), card=None), WROTE)
+    seen.take(replace(claim("s/x.safetensors"), card=None))
     seen.nudger.turn()
     assert [(it.path, it.size_bytes, it.stem, it.facts) for it in told] == [
         ("/models/loras/s/x.safetensors", 1000, "x", {})

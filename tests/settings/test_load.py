@@ -55,6 +55,7 @@ def test_without_a_file_every_key_has_a_default() -> None:
         450,
         20971520,
     )
+    assert (found.preview.gallery, found.preview.gallery_max_bytes) == (0, 2147483648)
     assert (found.digests.workers, found.digests.blake3, found.digests.pause_while_generating) == (
         "auto",
         False,

@@ -117,20 +117,29 @@ def _traced(pid: int, strace: Sequence[str]) -> Iterator[None]:
 
 @dataclass
 class Life:
-    """One file with a daemon's home of its own and a site of its own."""
+    """One file with a daemon's home of its own and a site of its own.
+
+    Args:
+        gallery: how many pictures its gallery may have; the site has one more, and one that is none.
+    """
 
     folder: Path
     mould: Mould
     site: Standin
+    gallery: int = 0
     home: Home = field(init=False)
     model: Path = field(init=False)
     content: bytes = field(init=False)
     ends: int = 0
 
     def __post_init__(self) -> None:
-        self.home = make_home(self.folder, site=self.site.url)
+        preview = {"preview": {"gallery": self.gallery}} if self.gallery else {}
+        self.home = make_home(self.folder, site=self.site.url, **preview)
         self.content = lora(seed=3)
-        publish(self.site, self.content, "Lighthouses", trained_words=["lighthouse"], tags=["style"])
+        more = [png(8, 8, seed) for seed in range(self.gallery)] if self.gallery else []
+        previews = [png_of(self.content), *([b"no picture"] if more else []), *more]
+        facts = {"trained_words": ["lighthouse"], "tags": ["style"], "previews": previews}
+        publish(self.site, self.content, "Lighthouses", **facts)
         self.model = self.home.loras / "styles" / "x.safetensors"
         self.model.parent.mkdir()
         self.model.write_bytes(self.content)
@@ -181,6 +190,11 @@ class Life:
             rows = rows_of(state / self.home.catalog.name, "question")
         return {row["hash"] for row in rows if row["verdict"] is not None}
 
+    def hung(self) -> list[Path]:
+        """List the files of galleries that have their final names."""
+        found = (self.home.state / "gallery").rglob("*")
+        return [it for it in found if it.is_file() and not it.name.startswith(".")]
+
     def torn(self) -> list[str]:
         """Name the files at final names that are not whole."""
         whole = {"x.preview.png": png_of(self.content), "x.safetensors": self.content}
@@ -193,6 +207,12 @@ class Life:
                 found += [path.name] if content != whole[path.name] else []
             elif not _is_json(content):
                 found.append(path.name)
+        pictures = {png_of(self.content), *(png(8, 8, seed) for seed in range(self.gallery))}
+        found += [
+            it.name
+            for it in self.hung()
+            if it.read_bytes() not in (pictures if it.suffix == ".png" else {b""})
+        ]
         return found
 
     def look_ups(self, since: int = 0) -> list[str]:
@@ -209,6 +229,7 @@ class Life:
                 if path.is_file()
             },
             "rows": {name: self._stable_rows(name) for name in _DUMPED},
+            "gallery": sorted((it.suffix, it.read_bytes()) for it in self.hung()),
             "model": (status.st_mode, status.st_mtime_ns),
             "state": sorted(
                 it.name for it in self.home.state.iterdir() if not it.name.startswith("catalog.db-")

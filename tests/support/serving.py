@@ -1,6 +1,6 @@
 """What tests of the service share: ears for events and bugs, troubles by scope, a service turned by hand."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from hashtagd.service.assemble import Process, Service, assemble
 from hashtagd.service.clock import StopPause, SystemClock
 from hashtagd.service.roots import plan_roots
 from hashtagd.settings import Loaded, load_with_lines
+from hashtagd.stages.rehearse import Hindrance, Proposal
 
 
 @dataclass
@@ -100,6 +101,7 @@ def served(
     once: bool = True,
     folders: Sequence[Path] = (),
     ears: Ears | None = None,
+    rehearsed: Callable[[Proposal | Hindrance], None] | None = None,
 ) -> Iterator[Served]:
     """Assemble a service in this process, on the machine's clock."""
     ears = ears or Ears()
@@ -113,6 +115,7 @@ def served(
         tell=ears.tell,
         bug=ears.bug,
         once=once,
+        rehearsed=rehearsed,
     )
     with assemble(loaded, process) as service:
         yield Served(service=service, ears=ears, pause=pause)

@@ -1,6 +1,6 @@
 """Files as claims would have them, for those who only look: nothing is leased, nothing is charged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, tuple_
@@ -40,6 +40,10 @@ class Peeks:
         hashed = and_(file.c.gone_at.is_(None), file.c.stage == Stage.PUBLISH.value)
         return self._ids(file.c.root.in_(roots), or_(written, hashed))
 
+    def with_a_file(self, hashes: Sequence[str], roots: Sequence[str]) -> frozenset[str]:
+        """Pick the hashes that a live file of these roots has."""
+        return self._database.read(lambda it, _now: frozenset(_with_a_file(it, hashes, roots)))
+
     def withdraw(self, ids: Sequence[int]) -> None:
         """Make files due for publish, before what was written for them is removed.
 
@@ -65,6 +69,14 @@ def _claims(connection: Connection, now: datetime, ids: Sequence[int]) -> list[C
             except (ValueError, TypeError):
                 continue
     return with_answers(connection, now, [found[number] for number in ids if number in found])
+
+
+def _with_a_file(connection: Connection, hashes: Sequence[str], roots: Sequence[str]) -> Iterator[str]:
+    for some in chunks(hashes):
+        live = select(file.c.sha256).where(
+            file.c.sha256.in_(some), file.c.root.in_(roots), file.c.gone_at.is_(None)
+        )
+        yield from connection.execute(live.distinct()).scalars()
 
 
 def _forget(connection: Connection, gone: Sequence[Publication]) -> None:

@@ -1,6 +1,7 @@
 """`hashtagd show`: everything known of one model, and what lies beside it."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -10,11 +11,13 @@ from hashtagd.catalog.pages import FileRow, Told
 from hashtagd.cli.cards import card_facts, card_json, rival_in_words, told_training, training_facts
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.finding import found_rows
-from hashtagd.cli.output import bytes_in_words, moment_in_words, print_facts, print_json, print_table
+from hashtagd.cli.output import bytes_in_words, moment_in_words, print_facts, print_json, print_table, safe
 from hashtagd.core.digests import Digests
 from hashtagd.core.sidecars import SidecarState
+from hashtagd.service.parts import gallery_addresses
 from hashtagd.service.provisional import card_to_show
 from hashtagd.service.roots import RootPlan
+from hashtagd.service.shelves import galleries_in
 from hashtagd.service.sidecars import SeenSidecar, look_at_sidecars, make_ground
 
 #: whose an artifact is, in words
@@ -36,24 +39,44 @@ def show(context: Context, *, wanted: str, as_json: bool) -> int:
     with context.catalog() as catalog:
         rows = found_rows(catalog, plan, wanted)
         ground = make_ground(context.loaded, plan, context.clock)
+        hung = [_gallery(context, row) for row in rows]
         beside = [look_at_sidecars(catalog, ground, row) for row in rows]
         if as_json:
-            cards = [_whole_json(row, plan, seen) for row, seen in zip(rows, beside, strict=True)]
+            cards = [
+                _whole_json(row, plan, seen, pictures)
+                for row, seen, pictures in zip(rows, beside, hung, strict=True)
+            ]
             print_json(cards[0] if len(cards) == 1 else cards)
             return 0
         for number, row in enumerate(rows):
             if number:
                 click.echo("")
             _print_one(context, catalog, plan, row, beside[number])
+            if hung[number]:
+                click.echo(f"gallery: {len(hung[number])} pictures in {safe(hung[number][0].parent)}")
     return 0
 
 
-def _whole_json(row: FileRow, plan: RootPlan, beside: Sequence[SeenSidecar]) -> dict[str, object]:
+def _gallery(context: Context, row: FileRow) -> list[Path]:
+    """List the pictures of a model in the state folder, in the card's order."""
+    if row.sha256 is None:
+        return []
+    addresses = gallery_addresses(context.loaded)(row.card)
+    try:
+        return galleries_in(context.lock_folder).pictures(row.sha256, addresses)
+    except OSError:
+        return []  # the folder of a daemon that another user runs
+
+
+def _whole_json(
+    row: FileRow, plan: RootPlan, beside: Sequence[SeenSidecar], gallery: Sequence[Path]
+) -> dict[str, object]:
     training = told_training(row)
     return {
         **card_json(row, plan.path_of(row.root, row.relpath)),
         "training": None if training is None else training.to_json(),
         "sidecars": [_sidecar_json(seen) for seen in beside],
+        "gallery": [str(path) for path in gallery],
     }
 
 

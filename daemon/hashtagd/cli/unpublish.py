@@ -13,10 +13,13 @@ from hashtagd.cli.main import EXIT_FAILED
 from hashtagd.cli.output import print_json_lines, print_trouble, safe
 from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.troubles import Scope
+from hashtagd.service.shelves import TakenPicture, galleries_in, take_galleries
 from hashtagd.service.sidecars import make_ground, unpublish, without_daemon, would_unpublish
 from hashtagd.stages.effects import Folder
 from hashtagd.stages.unpublish import Taken
 
+#: the word for what lies in the state folder
+_GALLERY: Final = "gallery"
 #: why something stays
 _WHY: Final = {
     SidecarState.EDITED: "somebody changed it since hashtagd wrote it",
@@ -35,6 +38,8 @@ def command(context: Context, *, names: tuple[str, ...], dry_run: bool, as_json:
     Only what nobody changed since goes. What you or another program edited, merged or put there stays, and so
     does the catalog.
 
+    The pictures in hashtagd's own gallery of these models go as well.
+
     It is gone until the next `hashtagd run`, which writes it again. To have no sidecars for good, set
     `writers: []` first. While a daemon runs, only `--dry-run` works.
     """
@@ -50,10 +55,23 @@ def command(context: Context, *, names: tuple[str, ...], dry_run: bool, as_json:
         counts = Counter[str]()
         troubles: dict[tuple[str, str], dict[str, Any]] = {}
         told = _counted(taken, counts, troubles)
+        pictures = _counted_pictures(
+            take_galleries(
+                catalog,
+                galleries_in(context.lock_folder),
+                roots=roots,
+                others=[it.name for it in plan.folders if it.name not in roots],
+                dry_run=dry_run,
+            ),
+            counts,
+            troubles,
+        )
         if as_json:
             print_json_lines(_json(it, dry_run=dry_run) for it in told)
+            print_json_lines(_picture_json(it, dry_run=dry_run) for it in pictures)
         else:
             _print(told, dry_run=dry_run)
+            _print_pictures(pictures, dry_run=dry_run)
     if not as_json:
         _print_end(counts, dry_run=dry_run)
     for trouble in troubles.values():
@@ -79,6 +97,19 @@ def _counted(
         if it.seen.state is SidecarState.MISSING:
             continue
         counts[_end(it)] += 1
+        yield it
+
+
+def _counted_pictures(
+    taken: Iterable[TakenPicture], counts: Counter[str], troubles: dict[tuple[str, str], dict[str, Any]]
+) -> Iterator[TakenPicture]:
+    for it in taken:
+        if it.trouble is not None:
+            does = "what could not be removed stays"
+            told = {**it.trouble.to_json(), "where": str(it.path), "does": does}
+            troubles.setdefault((_GALLERY, it.trouble.kind), told)
+        counts["gone" if it.goes else "kept"] += 1
+        counts[_GALLERY] += it.goes
         yield it
 
 
@@ -111,6 +142,23 @@ def _json(it: Taken, *, dry_run: bool) -> dict[str, Any]:
     }
 
 
+def _picture_json(it: TakenPicture, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "root": None,
+        "path": str(it.path),
+        "writer": _GALLERY,
+        "action": ("would_remove" if dry_run else "removed") if it.goes else "stays",
+        "state": SidecarState.OURS.value,
+        "why": None if it.trouble is None else it.trouble.what,
+    }
+
+
+def _print_pictures(taken: Iterable[TakenPicture], *, dry_run: bool) -> None:
+    for it in taken:
+        if dry_run and it.goes:
+            click.echo(f"would remove {safe(it.path)}")
+
+
 def _print(taken: Iterable[Taken], *, dry_run: bool) -> None:
     """List everything of a look; of the real thing only what could not be removed is of interest."""
     for it in taken:
@@ -136,4 +184,5 @@ def _print_end(counts: Counter[str], *, dry_run: bool) -> None:
     if stay:
         click.echo(f"left alone: {', '.join(stay)}")
     if counts["gone"] and not dry_run:
-        click.echo("the next `hashtagd run` writes them again, unless the settings say `writers: []`")
+        unless = "`writers: []`" + (" and `preview: {gallery: 0}`" if counts[_GALLERY] else "")
+        click.echo(f"the next `hashtagd run` writes them again, unless the settings say {unless}")

@@ -40,6 +40,10 @@ PROGRAM_THERE_S: Final = 10 * _MINUTE_S
 #: look around at most this often
 PROGRAM_LOOKS_S: Final = 5.0
 PROGRAM_LOOKS_AGAIN_S: Final = _MINUTE_S
+#: a program that answered until now and is late once is busy: it is left alone for so long
+PROGRAM_LATE_S: Final = 5.0
+#: a program that was away when there was something to tell is asked this often whether it is there again
+PROGRAM_BACK_S: Final = _HOUR_S
 
 _GATE_FIRST_S: Final = 30.0
 _PROGRAM_FIRST_S: Final = _MINUTE_S

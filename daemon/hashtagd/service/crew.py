@@ -1,7 +1,8 @@
 """The works of one process: a scout and three stages for each device, one asker for each provider."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from hashtagd.catalog.catalog import Catalog
@@ -11,17 +12,20 @@ from hashtagd.core.work import Claim, Outcome, QuestionClaim, Stage
 from hashtagd.service import parts
 from hashtagd.service.asking import AskWork, Line
 from hashtagd.service.board import RootBoard
+from hashtagd.service.galleries import BehindOthers, GalleryWork
 from hashtagd.service.lanes import Tell, Work
 from hashtagd.service.leases import Leases
 from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance
 from hashtagd.service.roots import by_device
 from hashtagd.service.scout import ScoutWork
+from hashtagd.service.shelves import galleries_in
 from hashtagd.service.works import FileWork
 from hashtagd.service.writing import Writing
 from hashtagd.settings import Loaded
 from hashtagd.stages.ask import AskStage
 from hashtagd.stages.digest import DigestStage
+from hashtagd.stages.gather import GatherStage
 from hashtagd.stages.rehearse import RehearseStage
 from hashtagd.stages.settle import SettleStage
 from hashtagd.watch.filters import companions_of
@@ -60,6 +64,8 @@ class Shared:
     rearm: Callable[[str], None]
     #: returns when reading whole files disturbs nobody
     polite: Callable[[], None]
+    #: for what can be made anew
+    state_folder: Path
 
 
 @dataclass(slots=True)
@@ -71,6 +77,13 @@ class Works:
     closers: list[Callable[[], None]] = field(default_factory=list)
     #: stands for publishing where nothing may be written
     rehearse: RehearseStage | None = None
+    galleries: GalleryWork | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether there is nothing to look at and nothing to gather."""
+        gathered = self.galleries is None or self.galleries.idle
+        return gathered and all(scout.idle for scout in self.scouts)
 
 
 def make_works(
@@ -88,6 +101,10 @@ def make_works(
         SettingsMistakes: an option of a writer is wrong.
     """
     works = Works()
+    if not rehearsing:
+        works.galleries = _galleries(loaded, fetcher, folders, shared)
+    if works.galleries is not None:
+        shared = replace(shared, file_ended=_told_both(shared.file_ended, works.galleries.take))
     writing = Writing(
         writers=parts.make_writers(loaded),
         folders=folders,
@@ -114,7 +131,40 @@ def make_works(
         if not rehearsing:
             works.all.append(_file_work(f"publish-{number}", Stage.PUBLISH, some, publish.run, shared))
     works.all += [_asking(line, providers.chain, folders, shared) for line in providers.lines]
+    works.all += [] if works.galleries is None else [works.galleries]
     return works
+
+
+def _galleries(
+    loaded: Loaded, fetcher: Fetcher, folders: Sequence[RootFolder], shared: Shared
+) -> GalleryWork | None:
+    """Make what fills galleries, or takes them away; None where there are none and none are wanted."""
+    pictures = loaded.settings.preview.gallery
+    galleries = galleries_in(shared.state_folder)
+    if not pictures and not galleries.top.exists():
+        return None
+    behind = BehindOthers(fetcher, gates=shared.gates, clock=shared.clock, pause=shared.pause)
+    options = parts.gather_options(loaded.settings)
+    return GalleryWork(
+        stage=GatherStage(galleries, fetcher=behind, options=options, clock=shared.clock),
+        addresses=parts.gallery_addresses(loaded),
+        catalog=shared.catalog,
+        board=shared.board,
+        roots=[folder.name for folder in folders],
+        clock=shared.clock,
+        tell=shared.tell,
+        pictures=pictures,
+    )
+
+
+def _told_both(
+    first: Callable[[Claim, Outcome], None], second: Callable[[Claim, Outcome], None]
+) -> Callable[[Claim, Outcome], None]:
+    def told(claim: Claim, outcome: Outcome) -> None:
+        first(claim, outcome)
+        second(claim, outcome)
+
+    return told
 
 
 def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutWork:

@@ -67,6 +67,8 @@ class Service:
         self._fetcher = parts.make_fetcher(self._outside)
         self._nudger = Nudger(
             programs=parts.make_programs(loaded, process.clock),
+            files=catalog.peeks,
+            roots=self._names,
             locator=self._roots,
             clock=process.clock,
             pause=process.pause,
@@ -179,6 +181,7 @@ class Service:
             question_ended=lambda claim, outcome: tell_answer(process.tell, claim, outcome),
             wake=self._wake_lanes,
             rearm=self._observer.rearm,
+            state_folder=process.folder,
             polite=self._manners.wait,
         )
 
@@ -261,8 +264,7 @@ class Service:
         return self._board.closed_roots(stage)
 
     def _quiet(self) -> bool:
-        idle = self._leases.idle and all(scout.idle for scout in self._works.scouts)
-        return idle and self._nudger.idle
+        return self._leases.idle and self._works.idle and self._nudger.idle
 
     def _facts(self) -> dict[str, Any]:
         folders = self._process.plan.folders

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.gates import Gates
+from hashtagd.core.card import Card
 from hashtagd.core.ports import Clock, Gatekeeper, Pause, Writer
 from hashtagd.nudges import Program, programs_at
 from hashtagd.providers import ClosableProvider, ProviderClass, Surroundings, Tell
@@ -22,9 +23,11 @@ from hashtagd.providers.fetcher import PreviewFetcher
 from hashtagd.service.manners import Manners
 from hashtagd.settings import Loaded, ProviderEntry, Settings, WriterEntry, find_api_key, validate_options
 from hashtagd.stages.digest import DigestOptions
+from hashtagd.stages.gather import GatherOptions
 from hashtagd.stages.settle import SettleOptions
 from hashtagd.watch.roots import RootFolder
 from hashtagd.writers import WriterClass
+from hashtagd.writers.preview import PreviewOptions, PreviewPicture
 
 #: requests a minute to hosts the settings say nothing of: image hosts, built to serve a page full of
 #: pictures at once
@@ -142,7 +145,9 @@ def writers_fingerprint(loaded: Loaded, root: str) -> str:
     own = next((item.writers for item in settings.roots if item.name == root), None)
     entries = settings.writers if own is None else own
     known = [[entry.name, dict(entry.options)] for entry in entries]
-    text = json.dumps([known, settings.preview.model_dump(mode="json")], sort_keys=True, default=str)
+    # galleries lie elsewhere: no file is published anew for them
+    preview = settings.preview.model_dump(mode="json", exclude={"gallery", "gallery_max_bytes"})
+    text = json.dumps([known, preview], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -188,6 +193,21 @@ def entries_of(loaded: Loaded) -> Iterator[tuple[ProviderEntry, tuple[ProviderCl
         SettingsMistakes: an option is wrong.
     """
     return zip(loaded.settings.providers, check_providers(loaded), strict=True)
+
+
+def gather_options(settings: Settings) -> GatherOptions:
+    """Say how much galleries may hold."""
+    preview = settings.preview
+    return GatherOptions(
+        pictures=preview.gallery, max_bytes=preview.max_bytes, total_bytes=preview.gallery_max_bytes
+    )
+
+
+def gallery_addresses(loaded: Loaded) -> Callable[[Card | None], Sequence[str]]:
+    """Say which pictures of a card a gallery holds: those that may lie beside its model, the best first."""
+    options = PreviewOptions.model_validate(_common_options(loaded.settings, PreviewOptions.model_fields))
+    picture = PreviewPicture(options)
+    return lambda card: tuple(picture.candidates(card))
 
 
 def make_programs(loaded: Loaded, clock: Clock) -> list[Program]:

@@ -100,6 +100,10 @@ class Preview(_Section):
     max_nsfw_level: Annotated[int, Field(ge=0, le=63), HARMLESS] = 1
     width_px: Annotated[int, Field(ge=64, le=8192), HARMLESS] = 450
     max_bytes: Annotated[int, Field(ge=1024, le=1 << 30), HARMLESS] = 20 << 20
+    #: so many pictures of each model in the state folder besides; 0: none
+    gallery: Annotated[int, Field(ge=0, le=100), HARMLESS] = 0
+    #: of all of those together
+    gallery_max_bytes: Annotated[int, Field(ge=1024, le=1 << 50), HARMLESS] = 2 << 30
 
 
 class Network(_Section):

@@ -90,26 +90,40 @@ def fetch_picture(fetcher: Fetcher, wish: PreviewFile) -> Picture | NoPicture:
     """
     trouble: Trouble = _no_candidate()
     for index, url in enumerate(wish.urls):
-        into = BytesIO()
         try:
-            _check(fetcher.fetch(url, into, wish.max_bytes), into, wish.max_bytes)
+            content, _ = fetch_still(fetcher, url, wish.max_bytes)
         except TryLater as later:
-            return NoPicture(trouble=later, again_in_s=AGAIN_S if later.after_s is None else later.after_s)
+            return NoPicture(trouble=later, again_in_s=heals_in_s(later))
         except (GiveUp, AskOperator) as other:
             # what a host has is told rather than what an address has: it is what heals
             trouble = trouble if trouble.scope is Scope.PROVIDER else other
         else:
             level = wish.nsfw_levels[index] if index < len(wish.nsfw_levels) else None
-            return Picture(content=into.getvalue(), nsfw_level=level)
-    return NoPicture(trouble=trouble, again_in_s=FOR_A_PERSON_S if trouble.scope is Scope.PROVIDER else None)
+            return Picture(content=content, nsfw_level=level)
+    return NoPicture(trouble=trouble, again_in_s=heals_in_s(trouble))
 
 
-def _check(media_type: str, into: BytesIO, max_bytes: int) -> None:
-    size_bytes = into.getbuffer().nbytes
+def fetch_still(fetcher: Fetcher, url: str, max_bytes: int) -> tuple[bytes, str]:
+    """Fetch one still picture; returns it with its media type, judged by its bytes.
+
+    Raises:
+        Trouble: there is none now; `heals_in_s` says whether there may be one later.
+        Stopping: the process was asked to stop meanwhile.
+    """
+    into = BytesIO()
+    media_type = fetcher.fetch(url, into, max_bytes)
     if media_type not in _STILL_TYPES:
         raise _unusable("the preview's address gave no still picture")
-    if not 0 < size_bytes <= max_bytes:
+    if not 0 < into.getbuffer().nbytes <= max_bytes:
         raise _unusable("the preview is empty or larger than allowed")
+    return into.getvalue(), media_type
+
+
+def heals_in_s(trouble: Trouble) -> float | None:
+    """Say when to ask again for a picture that could not be fetched; None: that would change nothing."""
+    if isinstance(trouble, TryLater):
+        return AGAIN_S if trouble.after_s is None else trouble.after_s
+    return None if trouble.scope is Scope.FILE else FOR_A_PERSON_S
 
 
 def _unusable(what: str) -> GiveUp:

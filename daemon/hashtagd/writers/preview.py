@@ -33,7 +33,7 @@ class PreviewOptions(BaseModel):
 
     #: Civitai's bits: 1 PG, 2 PG-13, 4 R, 8 X, 16 XXX; 32 takes everything, also what nobody rated
     max_nsfw_level: Annotated[int, Field(ge=0, le=63)] = 1
-    width_px: Annotated[int, Field(ge=32, le=4096)] = 450
+    width_px: Annotated[int, Field(ge=32, le=8192)] = 450
     max_bytes: Annotated[int, Field(ge=1024)] = 20 * 1024 * 1024
     #: origins beside civitai.com whose pictures have addresses of the same form, for example on loopback
     image_origins: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -49,16 +49,8 @@ class PreviewPicture:
         self._options = options
 
     def render(self, card: Card | None, target: Target) -> Sequence[PreviewFile]:  # noqa: ARG002 - the port
-        """List the acceptable pictures of a trusted card: stills first, then stills of videos."""
-        known = trusted(card)
-        previews = [item for item in known.previews if self._acceptable(item)] if known is not None else []
-        previews.sort(key=lambda item: item.media != "image")
-        wanted: dict[str, int | None] = {}
-        for item in previews:
-            url = self._address(item)
-            if url is not None:
-                wanted.setdefault(url, item.nsfw_level)
-        chosen = list(wanted.items())[:_CANDIDATES]
+        """Wish for the first acceptable picture that can be had."""
+        chosen = list(self.candidates(card).items())[:_CANDIDATES]
         if not chosen:
             return []
         return [
@@ -69,6 +61,18 @@ class PreviewPicture:
                 max_bytes=self._options.max_bytes,
             )
         ]
+
+    def candidates(self, card: Card | None) -> dict[str, int | None]:
+        """Give the acceptable pictures of a trusted card with their ratings: stills first, then of videos."""
+        known = trusted(card)
+        previews = [item for item in known.previews if self._acceptable(item)] if known is not None else []
+        previews.sort(key=lambda item: item.media != "image")
+        wanted: dict[str, int | None] = {}
+        for item in previews:
+            url = self._address(item)
+            if url is not None:
+                wanted.setdefault(url, item.nsfw_level)
+        return wanted
 
     def _acceptable(self, preview: Preview) -> bool:
         if self._options.max_nsfw_level >= _ANY_LEVEL:
