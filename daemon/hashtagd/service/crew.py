@@ -7,13 +7,14 @@ from typing import Final
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.chain import Chain
 from hashtagd.core.place import Place
-from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause, Writer
+from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause, Writer, WritesTree
 from hashtagd.core.work import Claim, Outcome, QuestionClaim, Stage
 from hashtagd.service import parts
 from hashtagd.service.asking import AskWork, Line
 from hashtagd.service.board import RootBoard
 from hashtagd.service.lanes import Tell, Work
 from hashtagd.service.leases import Leases
+from hashtagd.service.leftovers import Leftovers
 from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance
 from hashtagd.service.roots import by_device
@@ -97,9 +98,9 @@ def make_works(
     )
     if rehearsing:
         works.rehearse = writing.rehearse()
-    publish = writing.publish()
+    publish, leftovers = writing.publish(), writing.leftovers(rehearsing=rehearsing)
     for number, some in enumerate(by_device(folders), start=1):
-        scout = _scout(number, some, shared)
+        scout = _scout(number, some, shared, leftovers)
         works.scouts.append(scout)
         works.all.append(scout)
         settle = _settle(some, providers.chain, shared)
@@ -137,6 +138,14 @@ class _Writing:
             is_model=self._is_model,
         )
 
+    def leftovers(self, *, rehearsing: bool) -> Leftovers | None:
+        """Make what sweeps after killed processes; None where nothing may change."""
+        trees = {
+            root: {it.tree for it in some if isinstance(it, WritesTree)}
+            for root, some in self.writers.items()
+        }
+        return None if rehearsing else Leftovers(trees, self.shared.clock)
+
     def rehearse(self) -> RehearseStage:
         """Make the stage that only tells."""
         planning = Planning(
@@ -154,7 +163,10 @@ class _Writing:
         return self.names[place.root].kind_of(place.relpath) is Kind.OURS
 
 
-def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutWork:
+def _scout(
+    number: int, folders: Sequence[RootFolder], shared: Shared, leftovers: Leftovers | None
+) -> ScoutWork:
+    sweeping = {} if leftovers is None else {"leftovers": leftovers.sweep}
     return ScoutWork(
         name=f"scout-{number}",
         folders=folders,
@@ -167,6 +179,7 @@ def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutW
         tell=shared.tell,
         noted=shared.wake,
         rearm=shared.rearm,
+        **sweeping,
     )
 
 
