@@ -220,6 +220,60 @@ def test_an_intention_leaves_what_is_known_to_be_written(library: Library) -> No
     assert both.made_for(sha256("two")) == sha256("y")
 
 
+def test_what_was_only_intended_elsewhere_for_the_same_bytes_is_known_as_well(library: Library) -> None:
+    """P4. The process was killed, or the model moved on while it was published."""
+    publish(library, "c")
+    library.catalog.wake_publish([ROOT])
+    claim = library.claim_one(Stage.PUBLISH)
+    wish = replace(intended("c.json", "new"), intended_for=sha256("c"))
+    library.catalog.intend([(claim, [wish])])
+    library.catalog.apply([(claim, Release())])
+    library.catalog.note(saw(library, **{"d/c": "c", "c": None}))
+    library.settle()
+    (near,) = [it for it in library.claim(Stage.PUBLISH) if it.place == place("d/c")]
+    assert near.twins == (wish,)
+
+
+def test_what_a_file_keeps_is_no_news_where_another_is_about_to_write(library: Library) -> None:
+    """P5. Both were published together; the new owner of the name was held up over another artifact."""
+    old = made("same.json", "same.sft")
+    publish(library, "same.sft", old)
+    publish(library, "same.safetensors")
+    library.catalog.wake_publish([ROOT])
+    claims = {it.place.name: it for it in library.claim(Stage.PUBLISH)}
+    first, second = claims["same.safetensors"], claims["same.sft"]
+    wish = replace(intended("same.json", "new"), intended_for=sha256("same.safetensors"))
+    library.catalog.intend([(first, [wish])])
+    kept: Outcome = Advance(facts=Published(publications=(old,)))
+    library.catalog.apply([(first, Defer(trouble=None, wait_s=2.0)), (second, kept)])
+    library.clock.advance(2)
+    both = replace(old, intended_sha256=wish.intended_sha256, intended_for=wish.intended_for)
+    assert library.claim_one(Stage.PUBLISH).publications == (both,)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_files_that_tell_of_one_place_the_one_that_wrote_there_counts(
+    library: Library, *, first: bool
+) -> None:
+    """P5."""
+    old = made("same.json", "same.sft")
+    publish(library, "same.sft", old)
+    publish(library, "same.safetensors")
+    library.catalog.wake_publish([ROOT])
+    claims = {it.place.name: it for it in library.claim(Stage.PUBLISH)}
+    new = made("same.json", "same.safetensors", "new")
+    wish = replace(new, intended_sha256=new.written_sha256, intended_for=new.written_for, written_sha256=None)
+    library.catalog.intend([(claims["same.safetensors"], [wish])])
+    results: list[tuple[Claim, Outcome]] = [
+        (claims["same.safetensors"], Advance(facts=Published(publications=(new,)))),
+        (claims["same.sft"], Advance(facts=Published(publications=(old,)))),
+    ]
+    library.catalog.apply(results if first else results[::-1])
+    library.catalog.wake_publish([ROOT])
+    known = {it.place.name: it.publications for it in library.claim(Stage.PUBLISH)}
+    assert known == {"same.safetensors": (new,), "same.sft": ()}
+
+
 # ---- what is left behind
 
 
@@ -239,6 +293,25 @@ def test_what_a_vanished_file_left_is_due_to_be_swept_after_a_moment(library: Li
     (row,) = library.catalog.reports.show(place("x"))
     history = library.catalog.reports.history(row)
     assert (history.sidecars, history.events[-1].name) == ((), "artifacts_swept")
+
+
+def test_who_differs_in_letter_case_only_is_published_again_after_a_sweep(library: Library) -> None:
+    """F18. It may have shown the picture that is gone."""
+    publish(library, "d/x.safetensors", made("d/x.png", "d/x.safetensors"))
+    for other in ("d/X.safetensors", "d/y.safetensors", "X.safetensors"):
+        publish(library, other)
+    library.lose("d/x.safetensors")
+    library.clock.advance(schedule.SWEEP_AFTER_S)
+    (claim,) = sweeps(library)
+    library.catalog.apply([(claim, Advance(facts=Swept(publications=claim.publications)))])
+    assert library.claim(Stage.PUBLISH) == []
+    library.note("d/x.safetensors")
+    library.claim(Stage.PUBLISH)
+    library.lose("d/x.safetensors")
+    library.clock.advance(schedule.SWEEP_AFTER_S)
+    (claim,) = sweeps(library)
+    library.catalog.apply([(claim, Advance(facts=Swept(publications=())))])
+    assert library.claim_one(Stage.PUBLISH).place == place("d/X.safetensors")
 
 
 def test_a_file_that_left_nothing_is_not_swept(library: Library) -> None:

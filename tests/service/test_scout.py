@@ -325,3 +325,14 @@ def test_what_a_scan_meets_inside_a_root_is_remarked_on_and_holds_nothing_up(wat
     Path(os.fsdecode(odd)).unlink()
     watch.later(2_000.0)
     assert watch.board.remarks() == {}
+
+
+def test_a_scan_hands_over_the_folders_of_unfinished_files(watch: Watch) -> None:
+    """F87."""
+    handed: list[tuple[str, frozenset[str]]] = []
+    (watch.folder / "a").mkdir()
+    (watch.folder / "a" / ".hashtagd-1").touch()
+    watch.scout = watch.make(leftovers=lambda root, folders: handed.append((root.name, folders)))
+    watch.scout.turn()
+    watch.later()
+    assert handed == [("loras", frozenset({"a"}))]

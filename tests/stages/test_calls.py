@@ -19,7 +19,7 @@ def folder_fd(tmp_path: Path) -> Iterator[int]:
 
 RENAMES = [
     pytest.param(Calls().rename_new, id="in one call"),
-    pytest.param(calls._rename_if_absent, id="where the kernel or the disk knows no such call"),
+    pytest.param(calls.rename_if_absent, id="where the kernel or the disk knows no such call"),
 ]
 
 

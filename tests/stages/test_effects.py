@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from hashtagd.stages.calls import Calls
-from hashtagd.stages.effects import Content, Folder, Here, sidecar_mode, sweep_temporary
+from hashtagd.stages.effects import Folder, sidecar_mode, sweep_temporary
+from hashtagd.stages.looks import Content, Here
 from hashtagd.watch.roots import MARKER_NAME
+from support.publish_fakes import before_renames
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ def test_a_folder_that_is_a_link_is_not_opened(tmp_path: Path, stack: ExitStack)
     """F94."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    with pytest.raises(OSError, match=r"directory|symbolic"):
+    with pytest.raises(OSError, match="link leads away"):
         open_folder(stack, tmp_path / "link")
 
 
@@ -160,7 +162,6 @@ def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path, stack: ExitSt
     prepared = folder.prepare("x", b"1", mode=0o600, instead_of=None)
     (tmp_path / "models").rename(tmp_path / "moved")
     (tmp_path / "models").symlink_to("victim")
-    assert not folder.is_at(tmp_path / "models")
     assert prepared.commit()
     assert list((tmp_path / "victim").iterdir()) == []
     assert (tmp_path / "moved" / "x").exists()
@@ -207,3 +208,103 @@ def test_the_marker_of_a_root_is_not_swept_however_old(tmp_path: Path, stack: Ex
     folder = open_folder(stack, tmp_path)
     assert sweep_temporary(folder, folder.names(), older_than_s=5_000) == 1
     assert [path.name for path in tmp_path.iterdir()] == [MARKER_NAME]
+
+
+# ---- what others do at the very moment
+
+
+def one_after_another(*acts: Callable[[], object]) -> Calls:
+    """Let these happen, one before each call that renames."""
+    left = iter(acts)
+    return before_renames(lambda: (next(left, lambda: None)(), None)[1])
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_what_somebody_puts_there_at_the_moment_of_the_rename_stays(
+    tmp_path: Path, stack: ExitStack, before: bytes | None
+) -> None:
+    """P6."""
+    at = tmp_path / "x"
+    if before is not None:
+        at.write_bytes(before)
+    folder = open_folder(stack, tmp_path, one_after_another(lambda: at.write_bytes(b"theirs")))
+    prepared = folder.prepare("x", b"ours", mode=0o600, instead_of=folder.here("x"))
+    assert not prepared.commit()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x": b"theirs"}
+
+
+def test_what_somebody_puts_there_while_theirs_goes_back_stays(tmp_path: Path, stack: ExitStack) -> None:
+    """P6. It is newer than what was to go back."""
+    at = tmp_path / "x"
+    at.write_bytes(b"old")
+    calls = one_after_another(lambda: put(at, b"theirs"), lambda: put(at, b"theirs, newer"))
+    folder = open_folder(stack, tmp_path, calls)
+    assert not folder.prepare("x", b"ours", mode=0o600, instead_of=folder.here("x")).commit()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x": b"theirs, newer"}
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_what_somebody_takes_away_or_makes_a_folder_at_that_moment_is_no_error(
+    tmp_path: Path, stack: ExitStack, before: bytes | None
+) -> None:
+    at = tmp_path / "x"
+
+    def turn() -> None:
+        at.unlink(missing_ok=True)
+        at.mkdir()
+
+    for act, wanted in ((lambda: at.unlink(missing_ok=True), before is None), (turn, False)):
+        if before is not None:
+            at.write_bytes(before)
+        folder = open_folder(stack, tmp_path, one_after_another(act))
+        done = folder.prepare("x", b"ours", mode=0o600, instead_of=folder.here("x")).commit()
+        assert done is wanted
+        assert [path.name for path in tmp_path.iterdir()] == (["x"] if done or act is turn else [])
+        if done:
+            at.unlink()
+
+
+def test_only_what_was_seen_is_removed(tmp_path: Path, stack: ExitStack) -> None:
+    """P6."""
+    at = tmp_path / "x"
+    for acts, left in (
+        ([], None),
+        ([lambda: put(at, b"theirs")], b"theirs"),
+        ([lambda: put(at, b"theirs"), lambda: put(at, b"theirs, newer")], b"theirs, newer"),
+        ([at.unlink], None),
+    ):
+        at.write_bytes(b"ours")
+        folder = open_folder(stack, tmp_path, one_after_another(*acts))
+        seen = folder.here("x")
+        assert seen is not None
+        assert folder.remove_if("x", seen) is not bool(acts)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({"x": left} if left else {})
+    at.write_bytes(b"another")
+    assert not folder.remove_if("x", seen)
+    assert at.read_bytes() == b"another"
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP])
+def test_a_file_system_without_such_renames_is_good_enough(
+    tmp_path: Path, stack: ExitStack, code: int
+) -> None:
+    """F81."""
+
+    def unsupported(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    folder = open_folder(stack, tmp_path, Calls(rename_new=unsupported, exchange=unsupported))
+    for content in (b"one", b"two"):
+        assert folder.prepare("x", content, mode=0o600, instead_of=folder.here("x")).commit()
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x": content}
+    seen = folder.here("x")
+    assert seen is not None
+    assert folder.remove_if("x", seen)
+    assert list(tmp_path.iterdir()) == []
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write as careful programs do: a new file over the name."""
+    temporary = path.with_name("theirs.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

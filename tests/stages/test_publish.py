@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -14,13 +13,13 @@ from hashtagd.core.place import Place
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope
 from hashtagd.core.work import Advance, Defer, Forget, Publication, Published, Release, Restart
-from hashtagd.stages.calls import Calls
 from support.metadata_reader import read_metadata
 from support.publish_fakes import (
     SMALL_PICTURE,
     ListLedger,
     PowerCut,
     World,
+    before_renames,
     gone,
     host_closed,
     kind_of,
@@ -511,16 +510,13 @@ def write(path: Path, content: bytes) -> None:
 
 def run_until_cut(world: World, renames: int) -> None:
     """Publish and end the process after so many renames; the report never reaches the catalog."""
-    stage = world.stage()
-    claim = world.claim(world.folder / "wisp.safetensors")
     left = iter(range(renames))
 
-    stage._calls = Calls(rename=lambda old, new, folder_fd: _cut(old, new, folder_fd, left))
+    def cut() -> None:
+        if next(left, None) is None:
+            raise PowerCut
+
+    world.calls = before_renames(cut)
     with suppress(PowerCut):
-        stage.run([claim])
-
-
-def _cut(old: str, new: str, folder_fd: int, left: Iterator[int]) -> None:
-    if next(left, None) is None:
-        raise PowerCut
-    os.rename(old, new, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        world.stage().run([world.claim(world.folder / "wisp.safetensors")])
+    world.calls = None

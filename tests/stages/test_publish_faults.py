@@ -15,7 +15,15 @@ import pytest
 from hashtagd.core.troubles import AskOperator, Scope, TryLater
 from hashtagd.core.work import Advance, Defer, Forget, Outcome, Park, Release
 from hashtagd.stages.calls import Calls
-from support.publish_fakes import SMALL_PICTURE, World, gone, kind_of, png, published
+from support.publish_fakes import (
+    SMALL_PICTURE,
+    World,
+    before_renames,
+    gone,
+    kind_of,
+    png,
+    published,
+)
 from support.stage_fakes import NOW, as_nobody
 
 
@@ -145,10 +153,10 @@ def test_an_unreadable_sidecar_blocks_only_itself(public_folder: Path) -> None:
 def test_a_rename_that_fails_leaves_no_temporary_file_and_is_tried_again(world: World) -> None:
     """F78."""
 
-    def rename(_old: str, _new: str, _folder_fd: int) -> None:
+    def full() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    world.calls = Calls(rename=rename)
+    world.calls = before_renames(full)
     assert trouble_kind(world.publish(world.claim(world.model()))[0]) == "disk_full"
     assert set(world.tree()) == {"wisp.safetensors"}
     world.calls = None

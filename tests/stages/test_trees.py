@@ -11,7 +11,7 @@ from hashtagd.core.artifacts import in_tree
 from hashtagd.core.place import Place
 from hashtagd.core.work import Advance, Defer, Outcome, Swept
 from hashtagd.stages.calls import Calls
-from support.publish_fakes import ListLedger, World, card, kind_of, published
+from support.publish_fakes import ListLedger, World, before_renames, card, kind_of, published
 from support.readers_json import read_card
 
 CARD = "loras/styles/wisp.safetensors.json"
@@ -158,7 +158,7 @@ def test_a_full_disk_of_the_tree_does_not_stop_the_root(world: Elsewhere, model:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "full")
 
-    world.calls = Calls(**{call: full})  # type: ignore[arg-type]
+    world.calls = before_renames(full) if call == "rename" else Calls(write=full)
     facts = published(world.publish(world.claim(model, card=None))[0])
     assert kind_of(facts.trouble) == "tree_not_writable"
     world.calls = None

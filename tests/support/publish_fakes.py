@@ -197,6 +197,20 @@ class PowerCut(BaseException):
     """Stands for the end of the process: nothing after it runs but what the system itself does."""
 
 
+def before_renames(act: Callable[[], None]) -> Calls:
+    """Let something happen before each call by which a file gets its name, whichever call that is."""
+    real = Calls()
+
+    def told(call: Callable[[str, str, int], None]) -> Callable[[str, str, int], None]:
+        def rename(old: str, new: str, folder_fd: int) -> None:
+            act()
+            call(old, new, folder_fd)
+
+        return rename
+
+    return Calls(rename=told(real.rename), rename_new=told(real.rename_new), exchange=told(real.exchange))
+
+
 @dataclass
 class World:
     """A root in a folder, a publish stage over it, and a memory of what was published, as the catalog has."""

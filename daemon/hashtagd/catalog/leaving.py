@@ -34,6 +34,27 @@ def leave(connection: Connection, now: datetime, lost: Sequence[Record]) -> None
     _wake_namesakes(connection, now, {(row.root, row.folder, _stem(row.name)) for row in lost})
 
 
+def wake_lookalikes(connection: Connection, now: datetime, swept: Sequence[Record]) -> None:
+    """Publish those files again whose names differ in letter case and extension only: a picture may be gone.
+
+    Args:
+        connection: of a writing transaction.
+        now: when they are due.
+        swept: rows of files whose artifacts were removed, with root, folder and name.
+    """
+    names = {(row.root, row.folder, _stem(row.name).casefold()) for row in swept}
+    folders = {(root, folder) for root, folder, _ in names}
+    woken: list[int] = []
+    for some in chunks(sorted(folders)):
+        there = connection.execute(
+            select(file.c.id, file.c.root, file.c.folder, file.c.name).where(
+                tuple_(file.c.root, file.c.folder).in_(some), file.c.gone_at.is_(None)
+            )
+        )
+        woken += [row.id for row in there if (row.root, row.folder, _stem(row.name).casefold()) in names]
+    wake_publish(connection, now, sorted(woken))
+
+
 def put_off_sweeps(connection: Connection, now: datetime, due: ColumnElement[bool]) -> None:
     """Let those of the due sweeps wait whose artifacts may yet be wanted elsewhere."""
     connection.execute(

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, Table, func, inspect, select, text
 
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.tables import metadata, schema_version
+from hashtagd.catalog.tables import INTENDED_FOR, metadata, publication, schema_version
 from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core.troubles import AskOperator, Scope
 
@@ -72,7 +72,14 @@ def _model_view(connection: Connection) -> None:
     connection.execute(text(_MODEL_VIEW))
 
 
-STEPS: Final[tuple[Step, ...]] = (_tables, _model_view, _transfers)
+def _intended_for(connection: Connection) -> None:
+    """Add an index; a store that was made since has it already."""
+    if connection.dialect.name == "postgresql":
+        _share_conditions([publication])
+    INTENDED_FOR.create(connection, checkfirst=True)
+
+
+STEPS: Final[tuple[Step, ...]] = (_tables, _model_view, _transfers, _intended_for)
 
 
 def migrate(database: Database, steps: Sequence[Step] = STEPS) -> None:

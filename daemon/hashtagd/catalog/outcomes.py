@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.folders import distrust_folders
-from hashtagd.catalog.leaving import leave
+from hashtagd.catalog.leaving import leave, wake_lookalikes
 from hashtagd.catalog.moves import Known, carried
 from hashtagd.catalog.notes import IMPATIENCE, gone_values, restart_values
 from hashtagd.catalog.publications import publication_row, settle_publications
@@ -72,6 +72,8 @@ class _Batch:
     removed: list[Publication] = field(default_factory=list)
     #: rows that are marked gone here
     lost: list[Record] = field(default_factory=list)
+    #: rows that are gone and whose artifacts were removed
+    swept: list[Record] = field(default_factory=list)
     #: (root, folder) whose rows differ now from what a scan saw
     folders: set[tuple[str, str]] = field(default_factory=set)
     questions: list[dict[str, Any]] = field(default_factory=list)
@@ -119,6 +121,7 @@ def apply_outcomes(
     write_rows(connection, file, batch.changes)
     settle_publications(connection, batch.publications, batch.removed)
     leave(connection, now, batch.lost)
+    wake_lookalikes(connection, now, batch.swept)
     distrust_folders(connection, batch.folders)
     write_stories(connection, now, batch.stories)
     return applied
@@ -199,6 +202,7 @@ def _gone_values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> 
             batch.publications[row.id] = _publication_rows(batch, claim, left)
             if len(left) < len(claim.publications):
                 batch.stories.append(Story(name="artifacts_swept", file_id=row.id))
+                batch.swept.append(row)
         case Defer():
             return _defer(batch, row, outcome)
         case Release():

@@ -7,7 +7,7 @@ the file may be gone, or be another one by now.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, select, tuple_
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.rows import Record, chunks, insert_or_update
@@ -49,9 +49,12 @@ def settle_publications(
     """
     known: dict[_Key, Record] = {}
     for ids in chunks(sorted(there)):
-        found = connection.execute(select(publication).where(publication.c.file_id.in_(ids)))
-        known |= {(row.root, row.relpath, row.writer): row for row in found}
-    rows = {_key(row): row for some in there.values() for row in some}
+        known |= _read(connection, publication.c.file_id.in_(ids))
+    reported = [row for some in there.values() for row in some]
+    found = dict(known)
+    for keys in chunks(sorted({_key(row) for row in reported} - known.keys())):
+        found |= _read(connection, tuple_(*_KEY).in_(keys))
+    rows = {_key(row): row for row in reported if not _is_overtaken(row, found.get(_key(row)))}
     gone = known.keys() | {(it.place.root, it.place.relpath, it.writer) for it in removed}
     for stale in chunks(sorted(gone - rows.keys())):
         connection.execute(delete(publication).where(tuple_(*_KEY).in_(stale)))
@@ -74,6 +77,16 @@ def publication_row(claim: Claim, item: Publication) -> dict[str, Any]:
         "written_for": item.written_for,
         "nsfw_level": item.nsfw_level,
     }
+
+
+def _read(connection: Connection, which: ColumnElement[bool]) -> dict[_Key, Record]:
+    found = connection.execute(select(publication).where(which))
+    return {(row.root, row.relpath, row.writer): row for row in found}
+
+
+def _is_overtaken(row: Mapping[str, Any], found: Record | None) -> bool:
+    """Tell whether another file is about to write there: what this one found there is no news then."""
+    return found is not None and found.intended_sha256 is not None and found.file_id != row["file_id"]
 
 
 def _key(row: Mapping[str, Any]) -> _Key:

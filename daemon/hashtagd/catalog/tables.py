@@ -206,6 +206,12 @@ publication = Table(
 Index("publication_file", publication.c.file_id)
 Index("publication_beside", publication.c.root, publication.c.beside)
 Index("publication_made_for", publication.c.written_for)
+#: few rows at any time: what is being written, and what a killed process may have written
+INTENDED_FOR: Final = Index(
+    "publication_intended_for",
+    publication.c.intended_for,
+    sqlite_where=publication.c.intended_for.is_not(None),
+)
 
 gate = Table(
     "gate",

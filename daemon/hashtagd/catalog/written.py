@@ -15,6 +15,7 @@ from hashtagd.core.work import Claim, Publication, Stage
 _MOST_TWINS: Final = 30
 
 _KEY: Final = (publication.c.root, publication.c.relpath, publication.c.writer)
+_MADE_FOR: Final = (publication.c.written_for, publication.c.intended_for)
 _Read = list[tuple[Record, Publication]]
 
 
@@ -27,9 +28,11 @@ def with_written(connection: Connection, claims: Sequence[Claim]) -> list[Claim]
     beside = tuple_(publication.c.root, publication.c.beside)
     nearby = _by(_read(connection, (beside.in_(some) for some in chunks(names))), "root", "beside")
     hashes = sorted({it.digests.sha256 for it in publishing if it.digests is not None})
-    twins = _by(
-        _read(connection, (publication.c.written_for.in_(some) for some in chunks(hashes))), "written_for"
-    )
+    # intentions count: a killed process, or one whose model was moved meanwhile, may have written them
+    said = [_by(_read(connection, (it.in_(some) for some in chunks(hashes))), it.name) for it in _MADE_FOR]
+    twins = {
+        key: [record for by in said for record in by.get(key, ())] for key in said[0].keys() | said[1].keys()
+    }
     return [_filled(it, own, nearby, twins) for it in claims]
 
 

@@ -15,6 +15,7 @@ from hashtagd.service.board import RootBoard
 from hashtagd.service.galleries import BehindOthers, GalleryWork
 from hashtagd.service.lanes import Tell, Work
 from hashtagd.service.leases import Leases
+from hashtagd.service.leftovers import Leftovers
 from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance
 from hashtagd.service.roots import by_device
@@ -116,9 +117,9 @@ def make_works(
     )
     if rehearsing:
         works.rehearse = writing.rehearse()
-    publish = writing.publish()
+    publish, leftovers = writing.publish(), writing.leftovers(rehearsing=rehearsing)
     for number, some in enumerate(by_device(folders), start=1):
-        scout = _scout(number, some, shared)
+        scout = _scout(number, some, shared, leftovers)
         works.scouts.append(scout)
         works.all.append(scout)
         settle = _settle(some, providers.chain, shared)
@@ -167,7 +168,10 @@ def _told_both(
     return told
 
 
-def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutWork:
+def _scout(
+    number: int, folders: Sequence[RootFolder], shared: Shared, leftovers: Leftovers | None
+) -> ScoutWork:
+    sweeping = {} if leftovers is None else {"leftovers": leftovers.sweep}
     return ScoutWork(
         name=f"scout-{number}",
         folders=folders,
@@ -180,6 +184,7 @@ def _scout(number: int, folders: Sequence[RootFolder], shared: Shared) -> ScoutW
         tell=shared.tell,
         noted=shared.wake,
         rearm=shared.rearm,
+        **sweeping,
     )
 
 

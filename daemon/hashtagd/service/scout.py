@@ -4,7 +4,7 @@ A network disk that hangs holds up only its own scout.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core import schedule
@@ -28,6 +28,7 @@ class ScoutWork:
 
     Args:
         noted: called after something new was noted, so that the lanes look for work.
+        leftovers: sweeps what killed processes left in these folders of a root.
         rearm: asked to watch a root again that came back or was replaced.
     """
 
@@ -45,6 +46,7 @@ class ScoutWork:
         tell: Tell,
         noted: Callable[[], None],
         rearm: Callable[[str], None],
+        leftovers: Callable[[RootFolder, Collection[str]], object] = lambda _root, _folders: None,
     ) -> None:
         self.name = name
         self._folders = {folder.name: folder for folder in folders}
@@ -57,6 +59,7 @@ class ScoutWork:
         self._tell = tell
         self._noted = noted
         self._rearm = rearm
+        self._leftovers = leftovers
         self._lock = threading.Lock()
         self._places: set[Place] = set()
         self._subfolders: set[tuple[str, str]] = set()
@@ -179,6 +182,8 @@ class ScoutWork:
             wait_s = min(wait_s, CHECK_S)
         self._board.remark(name, remarks_of(report))
         self._wake_healed(name)
+        if of_root is None:
+            self._leftovers(folder, report.unfinished)
         self._tell_scan(name, report, took_s=self._clock.monotonic_s() - started_s)
         self._scan_at_s[name] = self._clock.monotonic_s() + wait_s
         self._scanned_once.add(name)

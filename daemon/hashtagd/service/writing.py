@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hashtagd.core.place import Place
-from hashtagd.core.ports import Clock, Fetcher, Ledger, Pause, Writer
+from hashtagd.core.ports import Clock, Fetcher, Ledger, Pause, Writer, WritesTree
+from hashtagd.service.leftovers import Leftovers
 from hashtagd.stages.planning import Planning
 from hashtagd.stages.publish import PublishStage
 from hashtagd.stages.rehearse import RehearseStage
@@ -49,6 +50,14 @@ class Writing:
             folder=UntouchedFolder,
         )
         return RehearseStage(planning)
+
+    def leftovers(self, *, rehearsing: bool) -> Leftovers | None:
+        """Make what sweeps after killed processes; None where nothing may change."""
+        trees = {
+            root: {it.tree for it in some if isinstance(it, WritesTree)}
+            for root, some in self.writers.items()
+        }
+        return None if rehearsing else Leftovers(trees, self.clock)
 
     def _is_model(self, place: Place) -> bool:
         names = next(folder.names for folder in self.folders if folder.name == place.root)

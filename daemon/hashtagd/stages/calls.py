@@ -15,8 +15,10 @@ _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errn
 _RWF_DONTCACHE: Final = 0x80
 #: the kernels before had it, too, with faults
 _UNCACHED_WRITES_FROM: Final = (6, 16)
-#: of `renameat2`: fail where something has the new name
-_NOREPLACE: Final = 1
+#: flags of renameat2, from linux/fs.h
+_NO_REPLACE: Final = 1
+_EXCHANGE: Final = 2
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def release_of(text: str) -> tuple[int, int]:
@@ -50,21 +52,7 @@ def _link(fd: int, new: str, folder_fd: int) -> None:
     os.link(f"/proc/self/fd/{fd}", new, dst_dir_fd=folder_fd, follow_symlinks=True)
 
 
-def _rename_new(old: str, new: str, folder_fd: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2"):
-        _rename_if_absent(old, new, folder_fd)
-        return
-    names = (os.fsencode(old), os.fsencode(new))
-    if libc.renameat2(folder_fd, names[0], folder_fd, names[1], _NOREPLACE) == 0:
-        return
-    code = ctypes.get_errno()
-    if code not in _UNSUPPORTED:
-        raise OSError(code, os.strerror(code), new)
-    _rename_if_absent(old, new, folder_fd)
-
-
-def _rename_if_absent(old: str, new: str, folder_fd: int) -> None:
+def rename_if_absent(old: str, new: str, folder_fd: int) -> None:
     """Look and rename, with a moment in between: a few file systems offer nothing better."""
     try:
         os.stat(new, dir_fd=folder_fd, follow_symlinks=False)
@@ -78,6 +66,23 @@ def _lock(fd: int) -> None:
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _rename_new(old: str, new: str, folder_fd: int) -> None:
+    _rename_as(old, new, folder_fd, _NO_REPLACE)
+
+
+def _exchange(old: str, new: str, folder_fd: int) -> None:
+    _rename_as(old, new, folder_fd, _EXCHANGE)
+
+
+def _rename_as(old: str, new: str, folder_fd: int, flag: int) -> None:
+    call = getattr(_libc, "renameat2", None)
+    if call is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if call(folder_fd, os.fsencode(old), folder_fd, os.fsencode(new), flag) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), new)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
     """The real calls, unless told otherwise."""
@@ -89,8 +94,10 @@ class Calls:
     chmod: Callable[[int, int], None] = _chmod
     #: old name, new name, and the open folder that both are in
     rename: Callable[[str, str, int], None] = _rename
-    #: the same, and FileExistsError where something has the new name
+    #: the same, but never over something; not every file system offers it
     rename_new: Callable[[str, str, int], None] = _rename_new
+    #: lets two names change places in one step; not every file system offers it
+    exchange: Callable[[str, str, int], None] = _exchange
     #: gives an open file that has a name already a further one in an open folder, if nothing has that
     link: Callable[[int, str, int], None] = _link
     #: keeps other processes away from an open file as long as it is open; BlockingIOError where one has it
@@ -103,8 +110,19 @@ def if_supported(call: Callable[[], None]) -> None:
     Raises:
         OSError: it is offered, and failed.
     """
+    supports(call)
+
+
+def supports(call: Callable[[], None]) -> bool:
+    """Make a call that some file systems do not offer; returns False where this one does not.
+
+    Raises:
+        OSError: it is offered, and failed.
+    """
     try:
         call()
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
+        return False
+    return True

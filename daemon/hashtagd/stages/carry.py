@@ -3,10 +3,11 @@
 from collections.abc import Set as AbstractSet
 from hashlib import sha256
 
+from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Publication
 from hashtagd.stages.decide import read
-from hashtagd.stages.effects import Content
 from hashtagd.stages.job import Job
+from hashtagd.stages.looks import Content
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
 from hashtagd.stages.xattrs import read_xattr
 
@@ -33,6 +34,9 @@ def carry(job: Job, writers: AbstractSet[str], *, owns_sidecars: bool) -> None:
 
 def _judge(job: Job, known: Publication, writers: AbstractSet[str]) -> None:
     content = read(job, known.place)
+    if isinstance(content, Trouble):
+        job.keep_edited(known.place)  # nobody knows what lies there: it may be ours yet
+        return
     if not isinstance(content, Content) or content.data is None:
         return
     fingerprint = sha256(content.data).hexdigest()

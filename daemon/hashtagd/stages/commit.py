@@ -1,9 +1,12 @@
 """Make prepared artifacts visible, after the intention was committed, and note what was written."""
 
+import os
+from contextlib import suppress
 from hashlib import sha256
 
 from hashtagd.stages.disk_troubles import disk_trouble
 from hashtagd.stages.job import Job, Pending
+from hashtagd.stages.opening import stamp_of
 from hashtagd.stages.trees import put_off
 from hashtagd.stages.xattrs import read_xattr, remove_xattr, write_xattr
 
@@ -31,8 +34,7 @@ def commit_rest(job: Job) -> None:
     for name, seen in job.stale.items():
         try:
             # pictures were fetched since: what somebody put there meanwhile is theirs
-            if job.folder.here(name) == seen:
-                job.folder.remove(name)
+            if job.folder.remove_if(name, seen):
                 place = job.claim.place.sibling(name)
                 job.removed += [known for known in job.claim.nearby if known.place == place]
         except OSError as error:
@@ -48,16 +50,27 @@ def commit_rest(job: Job) -> None:
 
 
 def _attach(job: Job) -> None:
-    """Set and remove extended attributes."""
+    """Set and remove extended attributes, if the name still leads to the very file."""
     if not job.xattrs and not job.stale_xattrs:
         return
     try:
         with job.folder.opened(job.claim.place.name) as fd:
-            for known in job.stale_xattrs:
-                key = known.writer.partition(":")[2]
-                present = read_xattr(fd, key)
-                if present is not None and known.recognises(sha256(present).hexdigest()):
-                    remove_xattr(fd, key)
-            job.kept += [item.record for item in job.xattrs if write_xattr(fd, item.attribute)]
+            if stamp_of(os.fstat(fd), job.claim.stamp) == job.claim.stamp:
+                _attach_to(job, fd)
+    except FileNotFoundError:
+        return  # it was renamed or deleted a moment ago; what was written for it stays known
     except OSError as error:
         job.failures.append(disk_trouble(error))
+
+
+def _attach_to(job: Job, fd: int) -> None:
+    for known in job.stale_xattrs:
+        key = known.writer.partition(":")[2]
+        present = read_xattr(fd, key)
+        if present is not None and known.recognises(sha256(present).hexdigest()):
+            remove_xattr(fd, key)
+    for item in job.xattrs:
+        if write_xattr(fd, item.attribute, instead_of=item.instead_of):
+            job.kept.append(item.record)
+    with suppress(OSError):  # one flush for all of them
+        os.fsync(fd)

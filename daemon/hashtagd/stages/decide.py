@@ -18,8 +18,8 @@ from hashtagd.stages.disk_troubles import (
     name_too_long,
     unreadable_sidecar,
 )
-from hashtagd.stages.effects import Content, Here
 from hashtagd.stages.job import Job, Pending, PendingXattr
+from hashtagd.stages.looks import Content, Here
 from hashtagd.stages.merge import Merged, Refused, merge, merge_into_nothing
 from hashtagd.stages.xattrs import read_xattr
 
@@ -47,6 +47,7 @@ def _decide_beside(job: Job, writer: str, artifact: SidecarFile | JsonMerge) -> 
         return
     content = read(job, place, artifact.suffix)
     if isinstance(content, Trouble):
+        job.keep_edited(place)
         job.notes.append(content)
     elif isinstance(artifact, SidecarFile):
         _decide_sidecar(job, writer, artifact, place, content)
@@ -85,7 +86,7 @@ def decide_xattr(job: Job, writer: str, artifact: Xattr) -> None:
     known = [item for item in (*mine, *job.claim.twins) if item.writer == name]
     present_sha256 = sha256(present or b"").hexdigest()
     if present is None or any(item.recognises(present_sha256) for item in known):
-        job.xattrs.append(PendingXattr(attribute=artifact, record=record))
+        job.xattrs.append(PendingXattr(attribute=artifact, instead_of=present, record=record))
 
 
 def prepare(job: Job, record: Publication, content: bytes, *, here: Here | None, ours: bool) -> bool:
@@ -144,14 +145,14 @@ def _decide_sidecar(
 def _decide_merge(
     job: Job, writer: str, artifact: JsonMerge, place: Place, content: Content | Here | None
 ) -> None:
-    here, data, ours, fingerprint = None, None, True, ""
+    here, present, data, ours, fingerprint = None, None, None, True, ""
     if content is not None:
         if not isinstance(content, Content) or content.data is None:
             job.notes.append(foreign_sidecar(artifact.suffix, "it is no ordinary file"))
             job.keep_edited(place)
             return
-        here, data = content.here, content.data
-        fingerprint = sha256(data).hexdigest()
+        here, present, data = content.here, content.data, content.data
+        fingerprint = sha256(present).hexdigest()
         known = job.known(place, fingerprint)
         ours = known is not None
         if known is not None and job.is_others(known, fingerprint):
@@ -160,10 +161,10 @@ def _decide_merge(
             data, ours = None, True
     if not ours:
         job.keep_edited(place)
-    result = merge(data, artifact, ours=ours, exists=os.path.exists)
+    result = merge(data, artifact, ours=ours, exists=job.folder.holds)
     if isinstance(result, Refused):
         job.notes.append(foreign_sidecar(artifact.suffix, result.reason))
-    elif isinstance(result, Merged):
+    elif isinstance(result, Merged) and result.content != present:
         record = job.record(writer, place, sha256(result.content).hexdigest())
         prepare(job, record, result.content, here=here, ours=ours)
     elif ours:

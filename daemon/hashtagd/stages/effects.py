@@ -14,41 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hashtagd.stages.calls import Calls, if_supported
+from hashtagd.stages.calls import Calls, if_supported, supports
+from hashtagd.stages.descent import open_below
+from hashtagd.stages.looks import Here, ReadableFolder
 
 #: how temporary names begin; the watcher knows it too
 TEMPORARY_PREFIX: Final = ".hashtagd-"
 #: begins like them and is none: the file by which machines know a root; the watcher knows it too
 _ROOT_MARKER: Final = ".hashtagd-root"
-_READ_CHUNK_BYTES: Final = 1024 * 1024
-#: reading a link's or a device's name must neither follow nor block
-_READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _CREATE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Here:
-    """What lies at a name: enough to notice that it was replaced or edited."""
-
-    inode: int
-    size_bytes: int
-    mtime_ns: int
-    regular: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """A regular file that was read; `data` is None where it is larger than the limit."""
-
-    here: Here
-    data: bytes | None
-
-
-class Folder:
-    """A folder held open by descriptor."""
+class Folder(ReadableFolder):
+    """A folder held open by descriptor, to write in."""
 
     def __init__(self, fd: int, *, token: Callable[[], str], calls: Calls) -> None:
-        self._fd = fd
+        super().__init__(fd)
         self._token = token
         self._calls = calls
         #: temporary names that were neither committed nor discarded
@@ -56,13 +37,29 @@ class Folder:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, *, token: Callable[[], str], calls: Calls | None = None) -> Iterator["Folder"]:
+    def open(
+        cls, path: Path, *, token: Callable[[], str], calls: Calls | None = None, below: Path | None = None
+    ) -> Iterator["Folder"]:
         """Open a folder by a path without links; what was prepared and not committed is dropped at the end.
 
+        Args:
+            path: where it is.
+            token: a fresh text for each temporary name.
+            calls: the calls of the system that may fail.
+            below: the folder above it that is trusted: no component after that may be a link. None: only the
+                last one may not.
+
         Raises:
-            OSError: as `open` says; the last component is a link.
+            OSError: as `open` says; such a component is a link.
         """
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        top = path if below is None else below
+        with cls.held(open_below(top, path.relative_to(top).parts), token=token, calls=calls) as folder:
+            yield folder
+
+    @classmethod
+    @contextmanager
+    def held(cls, fd: int, *, token: Callable[[], str], calls: Calls | None = None) -> Iterator["Folder"]:
+        """Take over the descriptor of a folder that was opened for reading, as `open` does."""
         folder = cls(fd, token=token, calls=calls or Calls())
         try:
             yield folder
@@ -75,74 +72,6 @@ class Folder:
         for name in sorted(self._open_ends):
             with suppress(OSError):
                 self.remove(name)
-
-    def is_at(self, path: Path) -> bool:
-        """Tell whether this folder is (still) the one that a path without links names."""
-        mine = os.fstat(self._fd)
-        try:
-            named = os.lstat(path)
-        except OSError:
-            return False
-        return (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)
-
-    def names(self) -> frozenset[str]:
-        """List everything in it that is no folder."""
-        with os.scandir(self._fd) as entries:
-            return frozenset(entry.name for entry in entries if not entry.is_dir(follow_symlinks=False))
-
-    def look(self, name: str) -> os.stat_result:
-        """Stat what a name leads to, links followed.
-
-        Raises:
-            OSError: as `stat` says.
-        """
-        return os.stat(name, dir_fd=self._fd)
-
-    def here(self, name: str) -> Here | None:
-        """Tell what lies at a name itself, links not followed; None: nothing."""
-        try:
-            found = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        return _here(found)
-
-    def read(self, name: str, limit_bytes: int) -> Content | Here | None:
-        """Read a regular file whole; a `Here` alone stands for what is no regular file, None for nothing.
-
-        Raises:
-            OSError: it is there and cannot be read.
-        """
-        found = self.here(name)
-        if found is None or not found.regular:
-            return found
-        try:
-            fd = os.open(name, _READ_FLAGS, dir_fd=self._fd)
-        except FileNotFoundError:
-            return None
-        try:
-            opened = _here(os.fstat(fd))
-            data = _read_whole(fd, limit_bytes) if opened.regular else None
-            return Content(here=opened, data=data) if opened.regular else opened
-        finally:
-            os.close(fd)
-
-    @contextmanager
-    def opened(self, name: str) -> Iterator[int]:
-        """Open a file for reading, links not followed; yields a descriptor.
-
-        Raises:
-            OSError: as `open` says.
-        """
-        fd = os.open(name, _READ_FLAGS, dir_fd=self._fd)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
-
-    def free_bytes(self) -> int:
-        """Tell how much a writer without privileges may still write here."""
-        found = os.fstatvfs(self._fd)
-        return found.f_bavail * found.f_frsize
 
     def try_out(self) -> None:
         """Find out, before work is spent on content, whether a file can be created here.
@@ -175,10 +104,49 @@ class Folder:
             temporary = self._written(content, mode)
         return Prepared(folder=self, temporary=temporary, name=name, instead_of=instead_of)
 
-    def rename(self, old: str, new: str) -> None:
-        """Put a file of this folder under another name, whatever lies there."""
-        self._calls.rename(old, new, self._fd)
-        self._open_ends.discard(old)
+    def put(self, temporary: str, name: str, *, instead_of: Here | None) -> bool:
+        """Give a prepared file its final name; returns False where something else came to lie there.
+
+        What somebody puts there at this very moment stays, where the file system offers such calls.
+
+        Raises:
+            OSError: it could not be renamed.
+        """
+        if self.here(name) != instead_of:
+            return False
+        if instead_of is not None:
+            return self._put_over(temporary, name, instead_of)
+        try:
+            if not supports(lambda: self._calls.rename_new(temporary, name, self._fd)):
+                self._calls.rename(temporary, name, self._fd)
+        except FileExistsError:
+            return False
+        self._open_ends.discard(temporary)
+        return True
+
+    def remove_if(self, name: str, seen: Here) -> bool:
+        """Remove what was seen; returns False, and leaves it, where something else lies there by now.
+
+        Raises:
+            OSError: it could not be removed.
+        """
+        if self.here(name) != seen:
+            return False
+        aside = TEMPORARY_PREFIX + self._token()
+        try:
+            if not supports(lambda: self._calls.rename_new(name, aside, self._fd)):
+                self.remove(name)
+                return True
+        except FileNotFoundError:
+            return False
+        if seen.is_like(self.here(aside)):
+            self.remove(aside)
+            return True
+        # somebody came between the look and the removal: theirs goes back, unless there is newer already
+        with suppress(FileExistsError):
+            self._calls.rename_new(aside, name, self._fd)
+        self.remove(aside)
+        return False
 
     def remove(self, name: str) -> None:
         """Remove a name; one that is gone already is no error."""
@@ -189,6 +157,24 @@ class Folder:
     def flush(self) -> None:
         """Flush the folder's names to the disk, where the file system offers that."""
         if_supported(lambda: self._calls.fsync(self._fd))
+
+    def _put_over(self, temporary: str, name: str, instead_of: Here) -> bool:
+        mine = self.here(temporary)
+        try:
+            if not supports(lambda: self._calls.exchange(temporary, name, self._fd)):
+                self._calls.rename(temporary, name, self._fd)
+                self._open_ends.discard(temporary)
+                return True
+        except FileNotFoundError:  # somebody took it away
+            return False
+        if instead_of.is_like(self.here(temporary)):
+            self.remove(temporary)
+            return True
+        # somebody came between the look and this: theirs goes back, unless there is newer already
+        self._calls.exchange(temporary, name, self._fd)
+        if mine != self.here(temporary):
+            self._calls.exchange(temporary, name, self._fd)
+        return False
 
     def _create(self) -> tuple[str, int]:
         name = TEMPORARY_PREFIX + self._token()
@@ -235,15 +221,14 @@ class Prepared:
         Raises:
             OSError: the rename failed; the temporary file is dropped.
         """
-        if self.folder.here(self.name) != self.instead_of:
-            self.discard()
-            return False
         try:
-            self.folder.rename(self.temporary, self.name)
+            done = self.folder.put(self.temporary, self.name, instead_of=self.instead_of)
         except OSError:
             self.discard()
             raise
-        return True
+        if not done:
+            self.discard()
+        return done
 
     def discard(self) -> None:
         """Drop it; a second call, or one after `commit`, does nothing."""
@@ -273,24 +258,3 @@ def sweep_temporary(folder: Folder, names: frozenset[str], *, older_than_s: floa
                 folder.remove(name)
                 removed += 1
     return removed
-
-
-def _here(found: os.stat_result) -> Here:
-    return Here(
-        inode=found.st_ino,
-        size_bytes=found.st_size,
-        mtime_ns=found.st_mtime_ns,
-        regular=stat.S_ISREG(found.st_mode),
-    )
-
-
-def _read_whole(fd: int, limit_bytes: int) -> bytes | None:
-    parts: list[bytes] = []
-    left = limit_bytes + 1
-    while left > 0:
-        part = os.read(fd, min(left, _READ_CHUNK_BYTES))
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-        left -= len(part)
-    return None

@@ -5,8 +5,8 @@ from hashlib import sha256
 from hashtagd.core.ports import Locator
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Publication
-from hashtagd.stages.effects import Content
 from hashtagd.stages.folders import Folders
+from hashtagd.stages.looks import Content
 from hashtagd.stages.present import PICTURE_LIMIT_BYTES
 
 

@@ -1,6 +1,5 @@
 """The folders of one batch: each opened once, listed once, swept once of what a killed process left."""
 
-import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -70,7 +69,7 @@ class Folders:
         """Open the folder of a file; None when links lead out of the root: nothing is ever written there.
 
         Raises:
-            OSError: as `open` says; also when the folder was swapped for another meanwhile.
+            OSError: as `open` says; also when the folder was swapped for a link meanwhile.
         """
         depth = place.relpath.count("/")
         root = Path(os.path.realpath(path.parents[depth]))
@@ -78,13 +77,13 @@ class Folders:
         if not real.is_relative_to(root):
             return None
         if real not in self._opened:
-            self._opened[real] = self._open(real)
+            self._opened[real] = self._open(real, root)
         return self._opened[real]
 
-    def _open(self, real: Path) -> OpenedFolder:
-        folder = self._stack.enter_context(self._folder.open(real, token=self._token, calls=self._calls))
-        if not folder.is_at(real) or os.path.realpath(real) != str(real):
-            raise OSError(errno.EAGAIN, "the folder was swapped for another")
+    def _open(self, real: Path, root: Path) -> OpenedFolder:
+        # step by step from the root: what was no link a moment ago may be one now
+        opening = self._folder.open(real, token=self._token, calls=self._calls, below=root)
+        folder = self._stack.enter_context(opening)
         names = folder.names()
         sweep_temporary(folder, names, older_than_s=self._clock.now().timestamp() - SWEEP_AGE_S)
         return OpenedFolder(

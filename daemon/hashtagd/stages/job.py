@@ -1,13 +1,14 @@
 """What publishing one model takes, from the plan to the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hashtagd.core.artifacts import Xattr
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Claim, Publication
-from hashtagd.stages.effects import Folder, Here, Prepared
+from hashtagd.stages.effects import Folder, Prepared
+from hashtagd.stages.looks import Here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class PendingXattr:
     """An extended attribute that waits for its intention to be committed."""
 
     attribute: Xattr
+    #: its value now; None: it has none
+    instead_of: bytes | None
     #: what is recorded once it is set
     record: Publication
 
@@ -102,10 +105,14 @@ class Job:
 
         No other bytes become ours by it.
         """
+        self.keep_changed([it for it in self.claim.publications if it.place == place])
+
+    def keep_changed(self, records: Sequence[Publication]) -> None:
+        """Keep those records of bytes that somebody changed since which say what was surely written."""
         self.kept += [
             replace(it, intended_sha256=None, intended_for=None)
-            for it in self.claim.publications
-            if it.place == place and it.written_sha256 is not None
+            for it in records
+            if it.written_sha256 is not None
         ]
 
     def known(self, place: Place, fingerprint: str) -> Publication | None:

@@ -196,6 +196,15 @@ class ModelFolder(Folder):
             os.close(fd)
             self.drop_open_ends()
 
+    def rename(self, temporary: str, name: str) -> None:
+        """Give a file its final name, where nothing has that.
+
+        Raises:
+            FileExistsError: something does.
+        """
+        self._calls.rename(temporary, name, self._fd)
+        self._open_ends.discard(temporary)
+
 
 @contextmanager
 def folder_below(

@@ -1,33 +1,20 @@
 """Give a file its final name only if nothing has that name: in one step, so that nobody can come between."""
 
-import ctypes
 import errno
 import os
 from collections.abc import Callable
 from typing import Final
 
-_RENAME_NOREPLACE: Final = 1
+from hashtagd.stages.calls import Calls
+
 #: what a file system, or an old kernel, answers that does not know the flag; a sandbox says EPERM
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM})
 
-
-def renameat2(old: str, new: str, folder_fd: int) -> None:
-    """Make the call of the kernel that refuses to replace.
-
-    Raises:
-        OSError: as it says; EINVAL where the file system does not offer it.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    call = getattr(libc, "renameat2", None)
-    if call is None:  # a C library older than the kernel's call
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if call(folder_fd, os.fsencode(old), folder_fd, os.fsencode(new), _RENAME_NOREPLACE) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), new)
+_RENAME: Final = Calls().rename_new
 
 
 def rename_no_replace(
-    old: str, new: str, folder_fd: int, rename: Callable[[str, str, int], None] = renameat2
+    old: str, new: str, folder_fd: int, rename: Callable[[str, str, int], None] = _RENAME
 ) -> None:
     """Rename within an open folder.
 

@@ -6,7 +6,8 @@ from hashlib import sha256
 
 from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.work import Publication
-from hashtagd.stages.effects import Content, Folder, Here
+from hashtagd.stages.effects import Folder
+from hashtagd.stages.looks import Content, Here
 from hashtagd.stages.present import PICTURE_LIMIT_BYTES
 
 
@@ -41,7 +42,6 @@ def remove_ours(folder: Folder, name: str, judged: Judged) -> bool:
     Raises:
         OSError: it could not be removed.
     """
-    if judged.state is not SidecarState.OURS or folder.here(name) != judged.here:
+    if judged.state is not SidecarState.OURS or judged.here is None:
         return False
-    folder.remove(name)
-    return True
+    return folder.remove_if(name, judged.here)

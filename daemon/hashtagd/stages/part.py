@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from hashtagd.core.place import Place
-from hashtagd.stages.calls import Calls, if_supported
+from hashtagd.stages.calls import Calls, if_supported, rename_if_absent, supports
 from hashtagd.stages.paths import LeavesRootError, folder_at
 
 __all__ = ["PART_SUFFIX", "BusyError", "LeavesRootError", "Part", "PartTakenError", "part_name"]
@@ -153,7 +153,9 @@ class Part:
         if not is_at(self.fd, self._folder_fd, self._part):
             raise OSError(errno.ESTALE, "the unfinished file was replaced")
         try:
-            self._calls.rename_new(self._part, self._name, self._folder_fd)
+            names = (self._part, self._name, self._folder_fd)
+            if not supports(lambda: self._calls.rename_new(*names)):
+                rename_if_absent(*names)
         except FileExistsError:
             return False
         return True

@@ -13,7 +13,13 @@ from hashtagd.core.ports import Fetcher, Writer
 from hashtagd.core.work import Claim, Publication
 from hashtagd.stages.carry import carry
 from hashtagd.stages.decide import decide, fits, prepare
-from hashtagd.stages.disk_troubles import disk_full, disk_trouble, name_too_long, shared_stem
+from hashtagd.stages.disk_troubles import (
+    disk_full,
+    disk_trouble,
+    foreign_sidecar,
+    name_too_long,
+    shared_stem,
+)
 from hashtagd.stages.folders import OpenedFolder
 from hashtagd.stages.job import Job
 from hashtagd.stages.pictures import PICTURE_SUFFIXES, NoPicture, Picture, fetch_picture
@@ -87,8 +93,10 @@ class Planner:
         writer, wish = wanted
         place = target.place.sibling(target.place.stem + wish.suffix)
         job.decided.add(place)
-        if not fits(place.name) or not _has_room(job):
-            job.notes += [] if fits(place.name) else [name_too_long()]
+        if not fits(place.name):
+            job.notes.append(name_too_long())
+            return target
+        if _is_blocked(job, place.name) or not _has_room(job):
             return target
         found = self._moved(job, wish) or fetch_picture(self._fetcher, wish)
         if isinstance(found, NoPicture):
@@ -116,6 +124,15 @@ class Planner:
 
 def _render(writers: Sequence[Writer], claim: Claim, target: Target) -> list[tuple[str, Artifact]]:
     return [(writer.name, artifact) for writer in writers for artifact in writer.render(claim.card, target)]
+
+
+def _is_blocked(job: Job, name: str) -> bool:
+    """Tell whether what lies there is nothing that a picture could replace (a folder), and note that."""
+    here = job.folder.here(name)
+    if here is None or here.regular:
+        return False
+    job.notes.append(foreign_sidecar(name.removeprefix(job.claim.place.stem), "it is no ordinary file"))
+    return True
 
 
 def _has_room(job: Job) -> bool:

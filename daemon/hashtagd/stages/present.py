@@ -9,9 +9,9 @@ from hashtagd.core.artifacts import Target
 from hashtagd.core.place import Place
 from hashtagd.core.work import Publication
 from hashtagd.stages.decide import read
-from hashtagd.stages.effects import Content, Here
 from hashtagd.stages.folders import OpenedFolder
 from hashtagd.stages.job import Job
+from hashtagd.stages.looks import Content, Here
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
 
 #: a larger picture is not ours: fetching one stops long before
@@ -60,8 +60,11 @@ def look_for_picture(job: Job, opened: OpenedFolder) -> Present:
         name = first_picture(place, opened, without=passed)
         if name is None:
             return Present(name=None, former=tuple(former))
-        job.decided.add(place.sibling(name))
         found = _ours(job, name)
+        if found is not None and _is_of_another_name(job, name):
+            passed.add(name)
+            continue
+        job.decided.add(place.sibling(name))
         if found is None:
             job.keep_edited(place.sibling(name))
             return Present(name=name, former=tuple(former))
@@ -78,6 +81,18 @@ def first_picture(place: Place, opened: OpenedFolder, *, without: Collection[str
     """Name the picture beside a model, whoever put it there; None: it has none."""
     taken = {place.sibling(name).stem for name in opened.models_like(place)} - {place.stem}
     return opened.listing.picture_of(place.stem, is_taken=taken.__contains__, without=without)
+
+
+def _is_of_another_name(job: Job, name: str) -> bool:
+    """Tell whether a picture of ours is called after a model of other letter case: it goes with that one.
+
+    Where the disk knows no case, it has the model's own name as well.
+    """
+    stem = job.claim.place.stem
+    if name.startswith(stem + "."):
+        return False
+    suffix = next(it for it in PICTURE_SUFFIXES if (stem + it).casefold() == name.casefold())
+    return job.folder.here(stem + suffix) is None
 
 
 def _ours(job: Job, name: str) -> tuple[Publication, str, Here] | None:

@@ -9,8 +9,8 @@ from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Advance, Claim, Outcome, Swept
 from hashtagd.stages.decide import SIDECAR_LIMIT_BYTES
-from hashtagd.stages.effects import Content
 from hashtagd.stages.job import Job, Pending
+from hashtagd.stages.looks import Content
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
 from hashtagd.stages.planning import Planning
 from hashtagd.stages.trees import path_in_tree

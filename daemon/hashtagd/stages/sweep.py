@@ -19,8 +19,8 @@ from hashtagd.stages.disk_troubles import (
     is_exhausted,
     tree_trouble,
 )
-from hashtagd.stages.effects import Here
 from hashtagd.stages.folders import Folders, OpenedFolder
+from hashtagd.stages.looks import Here
 from hashtagd.stages.ours import judge, remove_ours
 
 

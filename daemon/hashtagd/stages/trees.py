@@ -19,6 +19,7 @@ from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.work import Publication
 from hashtagd.stages.calls import Calls, if_supported
 from hashtagd.stages.decide import SIDECAR_LIMIT_BYTES, fits
+from hashtagd.stages.descent import make_below, open_below, remove_empty_below
 from hashtagd.stages.disk_troubles import (
     TREE_WAIT_S,
     foreign_tree_file,
@@ -26,9 +27,10 @@ from hashtagd.stages.disk_troubles import (
     name_too_long,
     tree_trouble,
 )
-from hashtagd.stages.effects import Content, Folder, sweep_temporary
+from hashtagd.stages.effects import Folder, sweep_temporary
 from hashtagd.stages.folders import SWEEP_AGE_S
 from hashtagd.stages.job import Job, Pending
+from hashtagd.stages.looks import Content
 from hashtagd.stages.ours import Judged, judge
 
 
@@ -58,15 +60,11 @@ class Trees:
         Raises:
             OSError: it is not there, or a link inside the tree leads away.
         """
-        top = _top(tree)
+        top = top_of(tree)
         path = top.joinpath(*place.folder.split("/"))
         if path in self._opened:
             return self._opened[path]
-        if mode is not None:
-            self._make(top, path, mode | (mode & 0o444) >> 2)
-        if os.path.realpath(path) != str(path):
-            raise OSError(errno.ELOOP, "a link inside the tree leads away")
-        folder = self._open(top, path)
+        folder = self._open(top, path, None if mode is None else mode | (mode & 0o444) >> 2)
         older_than_s = self._clock.now().timestamp() - SWEEP_AGE_S
         sweep_temporary(folder, folder.names(), older_than_s=older_than_s)
         self._opened[path] = folder
@@ -74,32 +72,24 @@ class Trees:
 
     def remove_empty(self, tree: PurePath, place: Place) -> None:
         """Remove the folders around a place that hold nothing any more, and the tree itself never."""
-        path = _top(tree).joinpath(*place.folder.split("/"))
-        with suppress(OSError):  # one that still holds something stays, and so do those around it
-            for depth in range(place.folder.count("/") + 1):
-                folder = (path, *path.parents)[depth]
-                folder.rmdir()
-                self._opened.pop(folder, None)
+        top, parts = top_of(tree), place.folder.split("/")
+        with suppress(OSError):
+            remove_empty_below(top, parts)
+        # one that was removed may be open still; what is made in its place is another
+        for depth in range(1, len(parts) + 1):
+            self._opened.pop(top.joinpath(*parts[:depth]), None)
 
-    def _open(self, _top: Path, path: Path) -> Folder:
-        folder = self._enter(self.kind, path)
-        if not folder.is_at(path):
-            raise OSError(errno.EAGAIN, "the folder was swapped for another")
-        return folder
+    def _open(self, top: Path, path: Path, mode: int | None) -> Folder:
+        parts = path.relative_to(top).parts
+        if mode is None:
+            return self._enter(self.kind, open_below(top, parts))
+        return self._enter(self.kind, make_below(top, parts, mode=mode, made=self._flush))
 
-    def _enter(self, kind: type[Folder], path: Path) -> Folder:
-        return self._stack.enter_context(kind.open(path, token=self._token, calls=self._calls))
+    def _enter(self, kind: type[Folder], fd: int) -> Folder:
+        return self._stack.enter_context(kind.held(fd, token=self._token, calls=self._calls))
 
-    def _make(self, top: Path, path: Path, mode: int) -> None:
-        for folder in (*reversed([it for it in path.parents if it.is_relative_to(top)]), path):
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                continue
-            # under the service's umask nobody else could look into it
-            folder.chmod(mode)
-            with Folder.open(folder.parent, token=self._token, calls=self._calls) as parent:
-                if_supported(parent.flush)
+    def _flush(self, fd: int) -> None:
+        if_supported(lambda: self._calls.fsync(fd))
 
 
 def decide_tree_file(job: Job, writer: str, artifact: TreeFile, trees: Trees) -> None:
@@ -127,6 +117,7 @@ def decide_tree_file(job: Job, writer: str, artifact: TreeFile, trees: Trees) ->
             prepared = folder.prepare(place.name, artifact.content, mode=job.mode, instead_of=here)
             job.pending.append(Pending(record=record, prepared=prepared, ours=True, elsewhere=tuple(known)))
         else:
+            job.keep_changed(known)
             job.notes.append(foreign_tree_file())
     except OSError as error:
         if is_exhausted(error):
@@ -155,10 +146,10 @@ def sweep_tree_file(trees: Trees, tree: PurePath, known: Publication) -> bool:
         return True
     if content is None:
         return True
-    data = content.data if isinstance(content, Content) else None
-    if data is None or not _is_ours(data, [known]):
+    if not isinstance(content, Content) or content.data is None or not _is_ours(content.data, [known]):
         return False
-    folder.remove(place.name)
+    if not folder.remove_if(place.name, content.here):
+        return False
     folder.flush()
     trees.remove_empty(tree, place)
     return True
@@ -187,7 +178,12 @@ def _is_ours(data: bytes, known: Sequence[Publication]) -> bool:
     return any(it.recognises(fingerprint) for it in known)
 
 
-def _top(tree: PurePath) -> Path:
+def top_of(tree: PurePath) -> Path:
+    """Say where a tree is, links on the way to it followed.
+
+    Raises:
+        OSError: it is to be in a home folder that nobody has.
+    """
     try:
         return Path(os.path.realpath(Path(tree).expanduser()))
     except RuntimeError as error:  # nobody knows where home is

@@ -4,7 +4,8 @@ import errno
 import os
 from dataclasses import dataclass
 
-from hashtagd.stages.effects import Folder, Here, Prepared
+from hashtagd.stages.effects import Folder, Prepared
+from hashtagd.stages.looks import Here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,13 @@ class UntouchedFolder(Folder):
         self.try_out()
         return Proposed(folder=self, temporary="", name=name, instead_of=instead_of, content=content)
 
-    def rename(self, old: str, new: str) -> None:
+    def put(self, temporary: str, name: str, *, instead_of: Here | None) -> bool:  # noqa: ARG002 - as the real one
         """Change nothing."""
+        return self.here(name) == instead_of
+
+    def remove_if(self, name: str, seen: Here) -> bool:
+        """Change nothing."""
+        return self.here(name) == seen
 
     def remove(self, name: str) -> None:
         """Change nothing."""

@@ -5,7 +5,6 @@ A value that somebody else put there stays; a file system without attributes is 
 
 import errno
 import os
-from contextlib import suppress
 from typing import Final
 
 from hashtagd.core.artifacts import Xattr
@@ -15,6 +14,8 @@ _ABSENT: Final = frozenset({errno.ENODATA, errno.ENOTSUP})
 _UNSUPPORTED: Final = frozenset(
     {errno.ENOTSUP, errno.E2BIG, errno.ENOSYS, errno.ENOSPC, errno.EDQUOT, errno.ERANGE}
 )
+#: somebody was faster
+_CHANGED: Final = frozenset({errno.EEXIST, errno.ENODATA})
 
 
 def read_xattr(fd: int, key: str) -> bytes | None:
@@ -31,20 +32,25 @@ def read_xattr(fd: int, key: str) -> bytes | None:
         raise
 
 
-def write_xattr(fd: int, attribute: Xattr) -> bool:
-    """Set the attribute; returns False where the file system has none, or no room for this one.
+def write_xattr(fd: int, attribute: Xattr, *, instead_of: bytes | None) -> bool:
+    """Set the attribute in place of this value; None: where there is none.
+
+    Returns False, and sets nothing, where there is another by now; and where the file system has no
+    attributes, or no room for this one.
 
     Raises:
         OSError: as `setxattr` says.
     """
+    if read_xattr(fd, attribute.key) != instead_of:
+        return False
     try:
-        os.setxattr(fd, attribute.key, attribute.value)
+        os.setxattr(
+            fd, attribute.key, attribute.value, os.XATTR_CREATE if instead_of is None else os.XATTR_REPLACE
+        )
     except OSError as error:
-        if error.errno in _UNSUPPORTED:
+        if error.errno in _UNSUPPORTED or error.errno in _CHANGED:
             return False
         raise
-    with suppress(OSError):
-        os.fsync(fd)
     return True
 
 

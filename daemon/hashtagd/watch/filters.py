@@ -27,6 +27,9 @@ TEMPORARY_SUFFIXES = (
     ".filepart",
 )
 
+#: how the names of files begin that we prepare ourselves; who writes them knows it too
+UNFINISHED_PREFIX = ".hashtagd-"
+
 #: what stands beside a model, under its full name, while it is being written
 _MODEL_COMPANIONS = tuple(suffix for suffix in TEMPORARY_SUFFIXES if suffix != ".smdownload")
 #: what stands beside it under its name without extension

@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Self
 
 from hashtagd.core.place import Stamp
-from hashtagd.watch.filters import Kind, Names
-from hashtagd.watch.roots import RootFolder
+from hashtagd.watch.filters import UNFINISHED_PREFIX, Kind, Names
+from hashtagd.watch.roots import MARKER_NAME, RootFolder
 
 #: name, size, mtime_ns, inode
 Row = tuple[str, int, int, int]
@@ -94,6 +94,8 @@ class Walk:
         self._entered: set[tuple[int, int]] = set()
         #: folders that are links, and what they lead to
         self.links: dict[str, str] = {}
+        #: folders that hold files which never got their final names: of a process at work, or of a killed one
+        self.unfinished: set[str] = set()
         self.skipped = 0
         self.unspeakable = 0
         self._root_fd = os.open(root.path, _LIST)
@@ -234,6 +236,8 @@ class Walk:
         relpath = f"{step.relpath}/{entry.name}" if step.relpath else entry.name
         try:
             if not entry.is_dir(follow_symlinks=False):
+                if entry.name.startswith(UNFINISHED_PREFIX) and entry.name != MARKER_NAME:
+                    self.unfinished.add(step.relpath)
                 if not (self._root.follow_symlinks and entry.is_symlink()):
                     return None
                 target = _target_of(entry)

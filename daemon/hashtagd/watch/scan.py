@@ -72,6 +72,8 @@ class ScanReport:
     unspeakable: int = 0
     #: what has a model's name and is no file: folders, FIFOs, sockets, devices, dangling or unfollowed links
     skipped: int = 0
+    #: folders with files of ours that have no final names
+    unfinished: frozenset[str] = frozenset()
     #: one for the root, or one for each folder that could not be read (the first few)
     troubles: list[Trouble] = field(default_factory=list)
     #: True: every inode number moved while sizes and times stayed; scan again with `trust_inodes=False`
@@ -144,6 +146,7 @@ class _Scan:
             doubt = self._doubt(walk)
         self._report.unspeakable = walk.unspeakable
         self._report.skipped = walk.skipped
+        self._report.unfinished = frozenset(walk.unfinished)
         if doubt is not None:
             self._report.troubles.insert(0, doubt)
         else:
