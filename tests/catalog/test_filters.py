@@ -5,10 +5,10 @@ from sqlalchemy import update
 
 from hashtagd.catalog.filters import Filters
 from hashtagd.catalog.tables import file
-from hashtagd.core.card import Confidence, Update
+from hashtagd.core.card import Availability, Confidence, Update
 from hashtagd.core.digests import SHA256_OF_NOTHING, Digests
 from hashtagd.core.work import Advance, Answered, Digested, Found, Stage
-from support.library import Library, card, place, put, question, sha256
+from support.library import Library, card, chain, place, put, question, sha256
 
 
 def listed(library: Library, **filters: bool) -> list[str]:
@@ -77,6 +77,34 @@ def test_matches_are_counted_by_how_sure_they_are_and_what_can_be_had(library: L
     assert matches.availability == {"public": 2}
     assert matches.last_check_at == library.clock.now()
     assert matches.next_check_at is not None
+
+
+def test_what_an_archive_alone_knows_is_counted_and_shown_as_deleted(library: Library) -> None:
+    hashed(library, "x", Digests(sha256=sha256("x")))
+    library.answer(None, then=question("x", "archive"))
+    library.answer(card("Kept", provider="archive"), "archive")
+    library.clock.advance(60)
+    (claim,) = library.publish()
+    assert claim.card is not None
+    assert claim.card.availability is Availability.DELETED
+    (row,) = library.catalog.reports.show(place("x"))
+    assert row.card is not None
+    assert row.card.availability is Availability.DELETED
+    assert library.catalog.reports.matches().availability == {"deleted": 1}
+
+
+def test_a_no_of_the_site_that_comes_after_the_archive_makes_the_file_due(library: Library) -> None:
+    library.note("x")
+    library.settle()
+    library.digest(provider="archive")
+    library.answer(card("Kept", provider="archive"), "archive")
+    library.publish()
+    library.catalog.put_missing_questions(chain("civitai"))
+    library.answer(None)
+    library.clock.advance(60)
+    (claim,) = library.publish()
+    assert claim.card is not None
+    assert claim.card.availability is Availability.DELETED
 
 
 @pytest.mark.parametrize("name", ["x"])

@@ -3,13 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, tuple_
 
 from hashtagd.catalog.rows import ABOUT_FILE
 from hashtagd.catalog.states import IS_NAMED, STATE
 from hashtagd.catalog.tables import file, ignored_update, pin, question
-from hashtagd.core.card import Confidence
+from hashtagd.core.card import Availability, Confidence
 from hashtagd.core.digests import SHA256_OF_NOTHING
+from hashtagd.core.joining import GONE, SITE
 from hashtagd.core.work import HashKind
 
 
@@ -54,6 +55,32 @@ BEST_ID = (
     .limit(1)
     .correlate(file)
     .scalar_subquery()
+)
+_denial = question.alias("denial")
+_IS_DENIED = (
+    select(_denial.c.id)
+    .where(
+        _denial.c.hash_kind == HashKind.SHA256.value,
+        _denial.c.hash == file.c.sha256,
+        _denial.c.provider == SITE,
+        _denial.c.verdict == "absent",
+    )
+    .correlate(file)
+    .exists()
+)
+#: whether the model can be had, as `core.joining` judges it: an archive alone knows what its site denies
+AVAILABILITY = case(
+    (
+        and_(
+            BEST.c.provider != SITE,
+            BEST.c.model_id.is_not(None),
+            BEST.c.confidence == Confidence.EXACT.value,
+            BEST.c.availability.not_in(sorted(GONE)),
+            _IS_DENIED,
+        ),
+        Availability.DELETED.value,
+    ),
+    else_=BEST.c.availability,
 )
 #: the owner wants to hear nothing of newer versions of its model
 IS_IGNORED = select(ignored_update.c.model_id).where(ignored_update.c.model_id == BEST.c.model_id).exists()

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 from hashtagd.catalog import gates
 from hashtagd.catalog.asked import HAS_A_FILE
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.filters import BEST, BEST_ID, Filters, in_roots
+from hashtagd.catalog.filters import AVAILABILITY, BEST, BEST_ID, Filters, in_roots
 from hashtagd.catalog.pages import FileRow, History, find, history, pick
 from hashtagd.catalog.states import STATE, STATES
 from hashtagd.catalog.tables import file, gate, question
@@ -216,10 +216,10 @@ def _questions(connection: Connection, now: datetime) -> QuestionCount:
 
 def _matches(connection: Connection, roots: Collection[str] | None) -> Matches:
     rows = connection.execute(
-        select(BEST.c.confidence, BEST.c.availability, func.count())
+        select(BEST.c.confidence, AVAILABILITY, func.count())
         .select_from(file.join(BEST, BEST.c.id == BEST_ID))
         .where(file.c.gone_at.is_(None), file.c.sha256.is_not(None), *in_roots(roots))
-        .group_by(BEST.c.confidence, BEST.c.availability)
+        .group_by(BEST.c.confidence, AVAILABILITY)
     )
     confidence, availability = Counter[str](), Counter[str]()
     for sure, had, count in rows:
