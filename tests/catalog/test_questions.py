@@ -240,12 +240,8 @@ def test_a_stronger_answer_replaces_a_weaker_one_and_not_the_other_way_round(has
 
 
 def test_of_equal_answers_the_provider_asked_first_counts(hashed: Library) -> None:
-    say(
-        hashed,
-        Advance(
-            facts=Answered(answer=Found(card=card("First")), again_in_s=9e5, then=put(question("x", "b")))
-        ),
-    )
+    first = Found(card=card("First", availability=Availability.ARCHIVED))
+    say(hashed, Advance(facts=Answered(answer=first, again_in_s=9e5, then=put(question("x", "b")))))
     hashed.publish()
     say(hashed, found("Second"), "b")
     assert hashed.claim(Stage.PUBLISH) == []
@@ -461,3 +457,33 @@ def test_headers_stay_on_the_disk_for_those_who_do_not_look_at_them(hashed: Libr
     hashed.clock.advance(schedule.LEASE_S)
     (claim,) = hashed.catalog.claim_questions(Wanted(provider="civitai", limit=9))
     assert claim.subject.header == HEADER
+
+
+def test_nobody_else_is_asked_about_what_the_site_gives_out_until_it_does_not_any_more(
+    hashed: Library,
+) -> None:
+    """The archive is run by volunteers: it is asked about what the site does not give out, and nothing else."""
+    hashed.answer(None, then=question("x", "archive"))
+    hashed.answer(None, "archive", again_in_s=60.0)
+    hashed.clock.advance(3600)
+    hashed.answer(card("Indexed meanwhile"))
+    hashed.publish()
+    assert hashed.ask("archive") == []
+    assert hashed.catalog.waiting("archive").due == 0
+    (row,) = hashed.catalog.reports.show(place("x"))
+    assert row.next_check_at is not None
+    assert row.next_check_at > hashed.clock.now()
+    hashed.clock.advance(3600)
+    hashed.answer(card("Indexed meanwhile", availability=Availability.ARCHIVED))
+    assert len(hashed.ask("archive")) == 1
+
+
+def test_the_owners_word_is_asked_about_also_where_the_site_knows_the_file(hashed: Library) -> None:
+    hashed.answer(card("Known"))
+    hashed.catalog.wishes.match(
+        sha256("x"),
+        card("Chosen", confidence=Confidence.OWNER),
+        again_in_s=60.0,
+    )
+    hashed.clock.advance(60)
+    assert len(hashed.ask("owner")) == 1

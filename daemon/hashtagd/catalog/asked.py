@@ -4,8 +4,10 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
+from hashtagd.catalog.rows import OWNER
 from hashtagd.catalog.tables import file, question
 from hashtagd.core.card import Confidence
+from hashtagd.core.joining import GONE, SITE
 from hashtagd.core.work import HashKind
 
 _SAID: Final = question.alias("said")
@@ -21,10 +23,27 @@ _IS_KNOWN_WHOLE: Final[ColumnElement[bool]] = (
     .correlate(file)
     .exists()
 )
+_GIVEN: Final = question.alias("given")
+#: the site itself gives the file out: nobody else needs to be asked, least of all an archive of volunteers
+_IS_GIVEN_OUT: Final[ColumnElement[bool]] = (
+    select(_GIVEN.c.id)
+    .where(
+        _GIVEN.c.hash_kind == HashKind.SHA256.value,
+        _GIVEN.c.hash == question.c.hash,
+        _GIVEN.c.provider == SITE,
+        _GIVEN.c.strength <= Confidence.EXACT.rank,
+        _GIVEN.c.verdict == "found",
+        _GIVEN.c.availability.not_in(sorted(GONE)),
+    )
+    .correlate(question)
+    .exists()
+)
+_IS_NEEDED: Final = or_(question.c.provider.in_([SITE, OWNER]), ~_IS_GIVEN_OUT)
 #: a question nobody has a file for is kept, but not asked; nor is one whose answer could not be shown
 HAS_A_FILE: Final[ColumnElement[bool]] = or_(
     and_(
         question.c.hash_kind == HashKind.SHA256.value,
+        _IS_NEEDED,
         select(file.c.id).where(file.c.sha256 == question.c.hash, file.c.gone_at.is_(None)).exists(),
     ),
     and_(
@@ -41,5 +60,8 @@ HAS_A_FILE: Final[ColumnElement[bool]] = or_(
 )
 #: of the questions about one file, those that are worth asking: joins both tables
 IS_ASKED: Final[ColumnElement[bool]] = or_(
-    question.c.hash_kind == HashKind.SHA256.value, ~_IS_KNOWN_WHOLE, file.c.sha256.is_(None)
+    and_(question.c.hash_kind == HashKind.SHA256.value, _IS_NEEDED),
+    and_(
+        question.c.hash_kind == HashKind.TENSORS.value, or_(~_IS_KNOWN_WHOLE, file.c.sha256.is_(None))
+    ),
 )

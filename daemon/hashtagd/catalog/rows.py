@@ -25,6 +25,8 @@ CHUNK: Final = 500
 
 #: the provider that only repeats what the file says of itself
 HEADER_PROVIDER: Final = "header"
+#: the provider under whose name the owner's word is kept
+OWNER: Final = "owner"
 
 #: what a file row holds when nothing is known of its bytes
 NO_FACTS: Final[Mapping[str, Any]] = {

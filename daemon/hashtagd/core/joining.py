@@ -108,7 +108,7 @@ def _site_last(item: Download) -> Download:
 
 
 def _door_opened(item: Download) -> Download:
-    """Take the marks of paid access off the site's own addresses; whether it asks for an account, it says then."""
+    """Take the marks of paid access off the site's own addresses; the door may still ask for an account."""
     urls = (replace(url, gated=None, paid=None) if url.source == SITE else url for url in item.urls)
     return replace(item, urls=tuple(urls))
 
