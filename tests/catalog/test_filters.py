@@ -125,3 +125,18 @@ def test_a_long_list_is_read_a_page_at_a_time(library: Library, page: int, limit
     rows = library.catalog.reports.each_file(Filters(limit=limit), page)
     assert [(row.root, row.relpath) for row in rows] == everything[:limit]
     assert len(everything) == len(names) + 1
+
+
+def test_the_last_check_of_a_file_that_only_speaks_for_itself_is_when_anybody_was_asked(
+    library: Library,
+) -> None:
+    hashed(library, "x", Digests(sha256=sha256("x")))
+    library.answer(None, then=question("x", "header"))
+    library.answer(card(provider="header", confidence=Confidence.CLAIMED), "header", again_in_s=9e5)
+    library.clock.advance(3600)
+    library.answer(None)
+    (row,) = library.catalog.reports.show(place("x"))
+    assert row.checked_at == library.clock.now()
+    library.clock.advance(9e5)
+    library.answer(card(provider="header", confidence=Confidence.CLAIMED), "header")
+    assert library.catalog.reports.matches().last_check_at == row.checked_at

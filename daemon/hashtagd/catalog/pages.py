@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, null, or_, select
 
-from hashtagd.catalog.asked import IS_ASKED
+from hashtagd.catalog.asked import IS_ASKED, Askers
 from hashtagd.catalog.filters import BEST, BEST_ID, IS_IGNORED, Filters, conditions
 from hashtagd.catalog.rows import ABOUT_FILE, Record, answers_by_hash, header_of, keys_of
 from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, rivals, shown
@@ -40,10 +40,10 @@ class FileRow:
     crc32: str | None
     #: the answers joined, with what the owner locked; the provider's own document is left out
     card: Card | None
-    #: when the one who told the card answered last; without a card: when anybody did
+    #: when the one who told the card answered last; where only the file itself did: when anybody was asked
     checked_at: datetime | None
     trouble: Mapping[str, Any] | None
-    #: what the file says of itself; None before it settled, and in lists of files that were read: it is large
+    #: what the file says of itself; None before it settled, and in lists where somebody else speaks: it is large
     header: Header | None = field(compare=False)
     #: cards of other answers about the file that name another model or version than the one shown
     rivals: tuple[Card, ...]
@@ -85,24 +85,22 @@ class History:
 _HASH: Final = re.compile("[0-9a-f]{8,64}")
 _LARGEST: Final = 2**63 - 1
 
-_ASKED_AT = select(func.min(question.c.due_at)).where(ABOUT_FILE, IS_ASKED).correlate(file).scalar_subquery()
 _FACTS = (
     *(column for column in file.c if column is not file.c.header),
     STATE.label("state"),
-    _ASKED_AT.label("asked_at"),
     IS_IGNORED.label("updates_ignored"),
 )
 #: headers are large, and a list needs only those of files that nothing else is known of
-_UNREAD_HEADER = case((file.c.sha256.is_(None), file.c.header), else_=null()).label("header")
+_LONELY_HEADER = case((BEST.c.id.is_(None), file.c.header), else_=null()).label("header")
 
 
-def pick(connection: Connection, now: datetime, filters: Filters) -> list[FileRow]:
+def pick(connection: Connection, now: datetime, filters: Filters, askers: Askers) -> list[FileRow]:
     """List the files that pass the filters, by root and path."""
-    page = _page(_UNREAD_HEADER).where(*conditions(filters)).limit(filters.limit)
+    page = _page(_LONELY_HEADER, askers).where(*conditions(filters)).limit(filters.limit)
     return _file_rows(connection, now, connection.execute(page).all())
 
 
-def find(connection: Connection, now: datetime, wanted: Place | str | int) -> list[FileRow]:
+def find(connection: Connection, now: datetime, wanted: Place | str | int, askers: Askers) -> list[FileRow]:
     """List the files at a place (a gone one too), or live ones by hash, short hash, model or version."""
     if isinstance(wanted, Place):
         which: ColumnElement[bool] = and_(file.c.root == wanted.root, file.c.relpath == wanted.relpath)
@@ -112,7 +110,7 @@ def find(connection: Connection, now: datetime, wanted: Place | str | int) -> li
         which = false()
     else:
         which = and_(or_(BEST.c.version_id == wanted, BEST.c.model_id == wanted), file.c.gone_at.is_(None))
-    return _file_rows(connection, now, connection.execute(_page(file.c.header).where(which)).all())
+    return _file_rows(connection, now, connection.execute(_page(file.c.header, askers).where(which)).all())
 
 
 def history(connection: Connection, row: FileRow) -> History:
@@ -137,9 +135,10 @@ def history(connection: Connection, row: FileRow) -> History:
     )
 
 
-def _page(header: ColumnElement[Any]) -> Select[Any]:
+def _page(header: ColumnElement[Any], askers: Askers) -> Select[Any]:
+    asked_at = select(func.min(askers.at)).where(ABOUT_FILE, IS_ASKED, askers.are_asked).correlate(file)
     return (
-        select(*_FACTS, header)
+        select(*_FACTS, asked_at.scalar_subquery().label("asked_at"), header)
         .select_from(file.outerjoin(BEST, BEST.c.id == BEST_ID))
         .order_by(file.c.root, file.c.relpath)
     )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from hashtagd.catalog.rows import Record, card_of, chunks
+from hashtagd.catalog.rows import HEADER_PROVIDER, Record, card_of, chunks
 from hashtagd.catalog.tables import ignored_update, pin, question
 from hashtagd.core.card import Card, Confidence
 from hashtagd.core.joining import SITE, as_claim, as_of, joined
@@ -31,7 +31,7 @@ class Shown:
 
     #: None: nobody has told anything
     card: Card | None
-    #: without a card: when anybody was asked last; None: nobody has answered
+    #: where nobody but the file itself told anything: when anybody was asked last; None: nobody has answered
     checked_at: datetime | None
 
 
@@ -46,12 +46,13 @@ def shown(rows: Sequence[Record], pins: Mapping[str, Any], now: datetime, *, is_
     """
     told = [(card, row) for row in rows if (card := card_of(row.card, row.raw)) is not None]
     card = joined([card for card, _ in told], is_denied=any(map(_denies, rows)))
+    asked_at = max((row.answered_at for row in rows if row.answered_at is not None), default=None)
     if card is None:
-        times = [row.answered_at for row in rows if row.answered_at is not None]
-        return Shown(None, max(times, default=None))
+        return Shown(None, asked_at)
     _, teller = min(told, key=lambda pair: (pair[0].confidence.rank, pair[0].model_name is None))
+    checked_at = asked_at if teller.provider == HEADER_PROVIDER else teller.answered_at
     current = as_of(card, now)
-    return Shown(with_pins(current if is_read else as_claim(current), pins), teller.answered_at)
+    return Shown(with_pins(current if is_read else as_claim(current), pins), checked_at)
 
 
 def _denies(row: Record) -> bool:

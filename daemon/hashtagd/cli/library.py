@@ -19,6 +19,7 @@ from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.doubles import print_duplicates
 from hashtagd.cli.output import (
     bytes_in_words,
+    due_in_words,
     is_text,
     moment_in_words,
     print_json_lines,
@@ -145,7 +146,7 @@ def _plain(row: FileRow, now: datetime) -> list[object]:
         CONFIDENCE[card.confidence.value] if card else None,
         availability_in_words(card) if card else None,
         moment_in_words(row.checked_at, now) if row.checked_at else None,
-        moment_in_words(row.next_check_at, now) if row.next_check_at else None,
+        due_in_words(row.next_check_at, now) if row.next_check_at else None,
     ]
 
 

@@ -10,7 +10,14 @@ from hashtagd.catalog.pages import FileRow, Told
 from hashtagd.cli.cards import card_facts, card_json, rival_in_words, told_training, training_facts
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.finding import found_rows
-from hashtagd.cli.output import bytes_in_words, moment_in_words, print_facts, print_json, print_table
+from hashtagd.cli.output import (
+    bytes_in_words,
+    due_in_words,
+    moment_in_words,
+    print_facts,
+    print_json,
+    print_table,
+)
 from hashtagd.core.digests import Digests
 from hashtagd.core.sidecars import SidecarState
 from hashtagd.service.provisional import card_to_show
@@ -85,7 +92,7 @@ def _print_one(
             "AutoV3": digests.autov3 if digests else None,
             **training_facts(told_training(row)),
             "last check": moment_in_words(row.checked_at, now) if row.checked_at else None,
-            "next check": moment_in_words(row.next_check_at, now) if row.next_check_at else None,
+            "next check": due_in_words(row.next_check_at, now) if row.next_check_at else None,
             "trouble": [row.trouble["what"], row.trouble["does"], row.trouble["you"]]
             if row.trouble
             else None,
