@@ -7,8 +7,11 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.connecting import open_database
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.migrations import STEPS, migrate
+from hashtagd.core.card import Update
 from hashtagd.core.troubles import AskOperator
+from hashtagd.core.work import Advance, Answered, Found
 from support.clock import FakeClock
+from support.library import Library, card
 
 
 @pytest.fixture
@@ -29,17 +32,35 @@ def versions(database: Database) -> list[int]:
 def test_every_step_is_taken_once_and_remembered(database: Database) -> None:
     migrate(database)
     migrate(database)
-    assert versions(database) == [1, 2]
+    assert versions(database) == [1, 2, 3]
 
 
 def test_a_later_step_is_added_to_an_old_store(database: Database) -> None:
     migrate(database, STEPS[:1])
 
-    def third(connection: Connection) -> None:
+    def fourth(connection: Connection) -> None:
         connection.execute(text("create table later (x integer)"))
 
-    migrate(database, [*STEPS, third])
-    assert versions(database) == [1, 2, 3]
+    migrate(database, [*STEPS, fourth])
+    assert versions(database) == [1, 2, 3, 4]
+
+
+def test_a_store_that_told_of_newer_versions_before_tells_of_them_no_second_time(
+    catalog: Catalog, library: Library
+) -> None:
+    seen = card(update=Update(version_id=99))
+    library.publish_whole("x", seen)
+
+    def grow_young(connection: Connection, _now: object) -> None:
+        connection.execute(text("drop table told_update"))
+        connection.execute(text("delete from schema_version where version > 2"))
+
+    catalog.database.write(grow_young)
+    migrate(catalog.database)
+    library.clock.advance(3600)
+    (claim,) = library.ask()
+    found = Advance(facts=Answered(answer=Found(card=seen), again_in_s=9.0))
+    assert [kept.newer for kept in catalog.apply_answers([(claim, found)])] == [None]
 
 
 def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, database: Database) -> None:
@@ -53,7 +74,7 @@ def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, datab
     with pytest.raises(AskOperator) as caught:
         Catalog.open(catalog_url, clock=FakeClock(), owner="old", chance=lambda: 0.0)
     assert caught.value.kind == "catalog_newer"
-    assert versions(database) == [1, 2, 99]
+    assert versions(database) == [1, 2, 3, 99]
 
 
 def test_a_step_that_another_process_took_meanwhile_is_not_taken_twice(database: Database) -> None:
@@ -84,9 +105,9 @@ def test_a_failed_step_leaves_no_trace(database: Database) -> None:
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2]
-    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
     assert versions(database) == [1, 2, 3]
+    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
+    assert versions(database) == [1, 2, 3, 4]
 
 
 def test_on_both_engines_indexes_hold_only_the_rows_that_are_looked_for(catalog: Catalog) -> None:

@@ -58,7 +58,7 @@ def hashed(library: Library) -> Library:
 def say(library: Library, outcome: Outcome, provider: str = "civitai") -> QuestionClaim:
     """Claim the one due question and end the claim so."""
     (claim,) = library.ask(provider)
-    assert library.catalog.apply_answers([(claim, outcome)]) == [True]
+    assert all(library.catalog.apply_answers([(claim, outcome)]))
     return claim
 
 
@@ -319,9 +319,9 @@ def test_late_and_double_answers_change_nothing(hashed: Library) -> None:
     (late,) = hashed.ask()
     hashed.clock.advance(schedule.LEASE_S)
     (current,) = hashed.ask()
-    assert hashed.catalog.apply_answers([(late, found("Late"))]) == [False]
-    assert hashed.catalog.apply_answers([(current, found("Current"))]) == [True]
-    assert hashed.catalog.apply_answers([(current, found("Double"))]) == [False]
+    ends = [(late, found("Late")), (current, found("Current")), (current, found("Double"))]
+    held = [kept.held for end in ends for kept in hashed.catalog.apply_answers([end])]
+    assert held == [False, True, False]
     assert hashed.catalog.apply_answers([]) == []
     assert hashed.claim_one(Stage.PUBLISH).card == card("Current")
 
@@ -409,13 +409,34 @@ def test_a_newer_version_is_a_story_once(hashed: Library) -> None:
     assert names.count("update_found") == 2
 
 
-def test_a_question_knows_whether_its_last_answer_was_a_card_and_of_which_update_it_told(
-    hashed: Library,
-) -> None:
-    assert not say(hashed, found(again_in_s=60.0, update=Update(version_id=99))).was_found
+def test_a_newer_version_is_news_once_whatever_number_of_files_it_concerns(library: Library) -> None:
+    library.note("v1", "a copy with another header", "v0")
+    library.settle()
+    library.digest()
+    newer = Update(version_id=99, name="v2")
+    told: list[Update | None] = []
+    for again in (newer, None, newer, Update(version_id=100)):
+        for claim in library.ask():
+            seen = Advance(facts=Answered(answer=Found(card=card(update=again)), again_in_s=60.0))
+            told += [kept.newer for kept in library.catalog.apply_answers([(claim, seen)])]
+        library.clock.advance(60)
+    assert [it for it in told if it is not None] == [newer, Update(version_id=100)]
+
+
+def test_of_two_answers_in_one_round_the_first_brings_the_news(library: Library) -> None:
+    library.note("v1", "v0")
+    library.settle()
+    library.digest()
+    newer = Update(version_id=99)
+    seen = Advance(facts=Answered(answer=Found(card=card(update=newer)), again_in_s=60.0))
+    kept = library.catalog.apply_answers([(claim, seen) for claim in library.ask()])
+    assert [it.newer for it in kept] == [newer, None]
+
+
+def test_a_question_knows_whether_its_last_answer_was_a_card(hashed: Library) -> None:
+    assert not say(hashed, found(again_in_s=60.0)).was_found
     hashed.clock.advance(60)
-    claim = say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0)))
-    assert (claim.was_found, claim.update_version_id) == (True, 99)
+    assert say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0))).was_found
     hashed.clock.advance(60)
     assert not say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0))).was_found
 
@@ -462,7 +483,7 @@ def test_headers_stay_on_the_disk_for_those_who_do_not_look_at_them(hashed: Libr
 def test_nobody_else_is_asked_about_what_the_site_gives_out_until_it_does_not_any_more(
     hashed: Library,
 ) -> None:
-    """The archive is run by volunteers: it is asked about what the site does not give out, and nothing else."""
+    """The archive is run by volunteers: it is asked only about what the site does not give out."""
     hashed.answer(None, then=question("x", "archive"))
     hashed.answer(None, "archive", again_in_s=60.0)
     hashed.clock.advance(3600)

@@ -300,9 +300,27 @@ def test_a_newer_version_is_told_until_it_is_there_or_ignored(home: Home) -> Non
     assert home.cli("list", "--updates").out == ""
     home.cli("ignore-updates", path, "--undo")
     assert len(home.cli("list", "--updates", "--json").lines) == 1
+    assert "you have it" not in home.cli("show", path).out
     put(home, "new.safetensors", new)
     run(home)
     assert home.cli("list", "--updates").out == ""
+    assert "v2 (version 22, published 2026-01-02); you have it: loras/new.safetensors" in (
+        home.cli("show", path).out
+    )
+    assert show(home, path)["update_at"] == {"root": "loras", "path": "new.safetensors"}
+
+
+def test_a_newer_version_stands_in_the_log_once_and_not_for_each_file_of_its_model(home: Home) -> None:
+    model = {"model_id": 11, "name": "Grows"}
+    for number in (1, 2, 3):
+        put(home, f"part{number}.safetensors", lora(number))
+        home.site.add(**model, sha256=sha256(lora(number)), version_id=21 + number % 2)
+    home.site.add(**model, sha256="b" * 64, version_id=23, published_at="2026-01-02T00:00:00.000Z")
+    log = home.cli("run", "--once").err
+    assert log.count('"event":"update_found"') == 1
+    home.cli("refresh")
+    assert "update_found" not in home.cli("run", "--once").err
+    assert home.cli("show", "part1").out.count("update_found") == 1
 
 
 def test_duplicates_are_listed_with_what_they_cost_and_nothing_is_deleted(home: Home) -> None:

@@ -18,15 +18,16 @@ from hashtagd.catalog.rows import (
     card_values,
     chunks,
     insert_absent,
+    insert_new,
     keys_of,
     write_rows,
 )
 from hashtagd.catalog.shown import CARD_COLUMNS, ignored_models, shown
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
-from hashtagd.catalog.tables import file, question
+from hashtagd.catalog.tables import file, question, told_update
 from hashtagd.catalog.waking import wake_publish
 from hashtagd.core import schedule
-from hashtagd.core.card import Card
+from hashtagd.core.card import Card, Update
 from hashtagd.core.joining import vanished
 from hashtagd.core.work import (
     Advance,
@@ -71,30 +72,51 @@ class _Round:
     ignored: frozenset[int] = frozenset()
     #: those of them whose Absent put a question to the next provider of the chain
     passed_on: set[int] = field(default_factory=set)
+    #: newer versions that are told of, by model and version, with the row that told of each first
+    newer: dict[tuple[int, int], tuple[int, Update]] = field(default_factory=dict)
 
     def after(self, wait_s: float) -> datetime:
         """Give the moment after a wait."""
         return self.now + timedelta(seconds=wait_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How the end of one claim was taken in; false where the claim did not hold any more."""
+
+    held: bool
+    #: a newer version that nobody was told of before
+    newer: Update | None = None
+
+    def __bool__(self) -> bool:
+        """Tell whether the claim still held."""
+        return self.held
+
+
 def apply_answers(
     connection: Connection, now: datetime, results: Sequence[tuple[QuestionClaim, Outcome]]
-) -> list[bool]:
-    """Write what was said; returns for each claim whether it still held."""
+) -> list[Kept]:
+    """Write what was said; returns for each claim whether it still held, and what is news."""
     fences = {claim.question_id: claim.fence for claim, _ in results}
     held = held_rows(connection, question, fences, _NEEDED)
     asked = _Round(now=now, ignored=ignored_models(connection))
-    applied = []
-    for claim, outcome in results:
-        row = held.pop(claim.question_id, None)  # popped: a claim ends once
-        applied.append(row is not None)
+    rows = [held.pop(claim.question_id, None) for claim, _ in results]  # popped: a claim ends once
+    for row, (_, outcome) in zip(rows, results, strict=True):
         if row is not None:
             asked.changes.append((row.id, {**NO_LEASE, **_values(asked, row, outcome)}))
     write_rows(connection, question, asked.changes)
     insert_absent(connection, question, asked.questions)
     write_stories(connection, now, asked.stories)
     _wake_files(connection, asked)
-    return applied
+    newer = _told_first(connection, asked)
+    return [Kept(held=row is not None, newer=row and newer.get(row.id)) for row in rows]
+
+
+def _told_first(connection: Connection, asked: _Round) -> dict[int, Update]:
+    """Remember of which newer versions is told now; gives the new ones, by the row that tells of them."""
+    rows = [{"model_id": model, "version_id": it, "told_at": asked.now} for model, it in sorted(asked.newer)]
+    made = insert_new(connection, told_update, rows)
+    return dict(asked.newer[row.model_id, row.version_id] for row in made)
 
 
 def found_values(card: Card, row: Record | None) -> dict[str, Any]:
@@ -150,8 +172,10 @@ def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
 def _found(asked: _Round, row: Record, card: Card) -> dict[str, Any]:
     said = found_values(card, row)
     asked.stories.append(Story(name="model_found", hash=row.hash, detail={"provider": row.provider}))
-    is_news = card.update is not None and card.update.version_id != row.update_version_id
-    if card.update is not None and is_news and card.model_id not in asked.ignored:
+    if card.update is None or card.model_id is None or card.model_id in asked.ignored:
+        return said
+    asked.newer.setdefault((card.model_id, card.update.version_id), (row.id, card.update))
+    if card.update.version_id != row.update_version_id:
         detail = {"provider": row.provider, **asdict(card.update)}
         asked.stories.append(Story(name="update_found", hash=row.hash, detail=detail))
     return said

@@ -65,15 +65,13 @@ HAS_A_FILE: Final[ColumnElement[bool]] = or_(
 #: of the questions about one file, those that are worth asking: joins both tables
 IS_ASKED: Final[ColumnElement[bool]] = or_(
     and_(question.c.hash_kind == HashKind.SHA256.value, _IS_NEEDED),
-    and_(
-        question.c.hash_kind == HashKind.TENSORS.value, or_(~_IS_KNOWN_WHOLE, file.c.sha256.is_(None))
-    ),
+    and_(question.c.hash_kind == HashKind.TENSORS.value, or_(~_IS_KNOWN_WHOLE, file.c.sha256.is_(None))),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Askers:
-    """Who asks at all, by the settings, and who has to wait: other questions are kept, and told of nowhere."""
+    """Who asks at all, by the settings, and who has to wait; other questions are kept, and not told of."""
 
     #: names of providers; None: whoever was ever asked
     names: Collection[str] | None = None

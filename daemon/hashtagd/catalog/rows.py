@@ -174,6 +174,15 @@ def insert_absent(connection: Connection, table: Table, rows: Sequence[Mapping[s
         connection.execute(_insert(connection)(table).on_conflict_do_nothing(), list(rows))
 
 
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+    """Insert rows as `insert_absent`; gives those that were not there, by their primary key."""
+    made: list[Record] = []
+    for some in chunks(rows):
+        statement = _insert(connection)(table).values(some).on_conflict_do_nothing()
+        made += connection.execute(statement.returning(*table.primary_key.columns)).all()
+    return made
+
+
 def insert_or_update(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], changed: Sequence[str]
 ) -> None:

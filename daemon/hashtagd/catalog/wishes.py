@@ -5,7 +5,7 @@ The owner's word belongs to the bytes, so it survives a rename, a refresh, a res
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 

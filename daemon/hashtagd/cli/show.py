@@ -83,7 +83,7 @@ def _print_one(
             "file": plan.path_of(row.root, row.relpath) or f"{row.root}/{row.relpath}",
             "size": bytes_in_words(row.size_bytes),
             "state": row.state,
-            **(card_facts(card) if card else {}),
+            **(card_facts(card, row.update_at) if card else {}),
             "contradicted by": [rival_in_words(other) for other in row.rivals],
             "locked": ", ".join(row.locked),
             "updates": "you do not want to hear of them" if row.updates_ignored else None,

@@ -198,5 +198,6 @@ def _print_known(facts: dict[str, Any], now: datetime) -> None:
         f"{questions['background']} behind all others"
     )
     if facts["last_check_at"] is not None or facts["next_check_at"] is not None:
-        last, following = moment_in_words(facts["last_check_at"], now), due_in_words(facts["next_check_at"], now)
+        last = moment_in_words(facts["last_check_at"], now)
+        following = due_in_words(facts["next_check_at"], now)
         click.echo(f"last answer: {last}; next question: {following}")

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ class Service:
             tell=process.tell,
             bug=process.bug,
             file_ended=self._file_ended,
-            question_ended=lambda claim, outcome: tell_answer(process.tell, claim, outcome),
+            question_ended=partial(tell_answer, process.tell),
             wake=self._wake_lanes,
             rearm=self._observer.rearm,
         )
