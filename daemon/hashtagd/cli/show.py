@@ -43,7 +43,7 @@ def show(context: Context, *, wanted: str, as_json: bool) -> int:
     with context.catalog() as catalog:
         rows = found_rows(catalog, plan, wanted)
         ground = make_ground(context.loaded, plan, context.clock)
-        beside = [look_at_sidecars(catalog, ground, row) for row in rows]
+        beside = look_at_sidecars(catalog, ground, rows)
         if as_json:
             cards = [_whole_json(row, plan, seen) for row, seen in zip(rows, beside, strict=True)]
             print_json(cards[0] if len(cards) == 1 else cards)
