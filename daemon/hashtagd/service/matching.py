@@ -47,7 +47,7 @@ def match_to(row: FileRow, named: str, providers: Sequence[Provider], *, anyway:
     number = ref.version_id or 0
     answer = _answer(asked, row, number)
     if isinstance(answer, Found):
-        _check_model(ref, answer.card)
+        check_model(ref, answer.card)
         again_in_s = schedule.hit_again_s(chance())
         return Matched(version_id=number, card=answer.card, again_in_s=again_in_s)
     if isinstance(answer, Trouble) and not isinstance(answer, GiveUp):
@@ -71,7 +71,12 @@ def _answer(asked: Provider, row: FileRow, version_id: int) -> Found | Absent | 
         return trouble
 
 
-def _check_model(ref: ModelRef, card: Card) -> None:
+def check_model(ref: ModelRef, card: Card) -> None:
+    """Compare a version with the model that was named along with it.
+
+    Raises:
+        GiveUp: it belongs to another one.
+    """
     if ref.model_id is not None and card.model_id is not None and ref.model_id != card.model_id:
         raise GiveUp(
             f"version {ref.version_id} belongs to model {card.model_id}, not to model {ref.model_id}",
