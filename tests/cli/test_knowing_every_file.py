@@ -11,6 +11,7 @@ import pytest
 
 from hashtagd.standin import ArchiveStandin, Listing
 from hashtagd.standin.archive import copy_at
+from hashtagd.standin.routes import Asked
 from support.commands import Home
 from support.safetensors import build, lora
 
@@ -428,3 +429,20 @@ def test_a_pasted_token_is_not_echoed(home: Home) -> None:
     other_version(home)
     done = home.cli("lookup", "https://civitai.com/api/download/models/2130994?token=SECRETTOKEN")
     assert (done.code, "SECRETTOKEN" in done.out + done.err) == (0, False)
+
+
+def test_the_word_of_an_archive_that_states_no_hash_is_not_called_that_of_the_file(
+    home: Home, archive: ArchiveStandin
+) -> None:
+    content = lora(1)
+    path = put(home, "x.safetensors", content)
+    listing = archive.add(sha256=sha256(content), name="Perhaps")
+    said = archive.archive.answer(Asked.parse("GET", f"/api/sha256/{listing.sha256}", {}, b""))
+    hashless = said.body.replace(listing.sha256.encode(), b"")
+    archive.fail_next(None, status=200, body=hashless)
+    run(home, "--background")
+    assert show(home, path)["match"]["confidence"] == "claimed"
+    words = home.cli("show", path).out
+    assert "civarchive, its word alone, it states no hash" in words
+    assert "model_absent\tcivitai\n" in words
+    assert "its word alone" in home.cli("list").out

@@ -19,6 +19,13 @@ CONFIDENCE = {
 }
 
 
+def sure_in_words(card: Card) -> str:
+    """Say what the match of a card rests on."""
+    if card.confidence is Confidence.CLAIMED and card.provider != "header" and card.by == "sha256":
+        return "its word alone, it states no hash"
+    return CONFIDENCE[card.confidence.value]
+
+
 def card_facts(card: Card, update_at: tuple[str, str] | None = None) -> dict[str, object]:
     """Give the card as names and values for people; `update_at`: root and path of its newer version."""
     version = f" - {card.version_name}" if card.version_name else ""
@@ -29,7 +36,7 @@ def card_facts(card: Card, update_at: tuple[str, str] | None = None) -> dict[str
         "trigger words": ", ".join(card.trained_words),
         "tags": ", ".join(card.tags),
         "creator": card.creator,
-        "matched": f"{card.provider}, {CONFIDENCE[card.confidence.value]}",
+        "matched": f"{card.provider}, {sure_in_words(card)}",
         "original": _original(card),
         "availability": availability_in_words(card),
         "page": card.page_url,
@@ -111,8 +118,8 @@ def card_json(row: FileRow, absolute_path: Path | None) -> dict[str, Any]:
 def rival_in_words(card: Card) -> str:
     """Say what another answer takes the file for."""
     named = f"{card.model_name}, " if card.model_name else ""
-    sure = CONFIDENCE[card.confidence.value]
-    return f"{card.provider}: {named}model {card.model_id}, version {card.version_id} ({sure})"
+    numbers = f"model {card.model_id}, version {card.version_id}"
+    return f"{card.provider}: {named}{numbers} ({sure_in_words(card)})"
 
 
 def _rival(card: Card) -> dict[str, Any]:

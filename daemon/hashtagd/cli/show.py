@@ -109,9 +109,9 @@ def _print_one(
     if history.events:
         click.echo("story:")
         print_table(
-            ["when", "what", "why"],
-            [[moment_in_words(told.at, now), told.name, _reason(told)] for told in history.events],
-            whole=("why",),
+            ["when", "what", "about"],
+            [[moment_in_words(told.at, now), told.name, _about(told)] for told in history.events],
+            whole=("about",),
         )
 
 
@@ -119,6 +119,9 @@ def _state(seen: SeenSidecar) -> str:
     return "it could not be looked at" if seen.state is None else _STATES[seen.state]
 
 
-def _reason(told: Told) -> object:
-    trouble = (told.detail or {}).get("trouble")
-    return trouble.get("what") if isinstance(trouble, Mapping) else None
+def _about(told: Told) -> str:
+    """Say who told it, and what was wrong."""
+    detail = told.detail or {}
+    trouble = detail.get("trouble")
+    what = trouble.get("what") if isinstance(trouble, Mapping) else None
+    return ": ".join(str(word) for word in (detail.get("provider"), what) if word)
