@@ -278,6 +278,22 @@ def test_a_version_that_the_site_deleted_can_be_kept_anyway(home: Home) -> None:
     assert show(home, path)["version_id"] == 999
 
 
+def test_a_version_that_the_site_deleted_keeps_what_was_told_of_it_when_the_owner_chooses_it(
+    home: Home,
+) -> None:
+    path, original = edited(home)
+    run(home, "--background")
+    version_id = show(home, path)["version_id"]
+    home.site.library.remove(original)
+    assert home.cli("match", path, version_id, "--anyway").code == 0
+    run(home)
+    card = show(home, path)
+    assert (card["model_name"], card["trained_words"]) == ("Found by its tensors", ["inkwash"])
+    assert card["match"]["confidence"] == "owner"
+    sidecar = json.loads(path.with_suffix(".metadata.json").read_text(encoding="utf-8"))
+    assert sidecar["model_name"] == "Found by its tensors"
+
+
 def test_a_newer_version_is_told_until_it_is_there_or_ignored(home: Home) -> None:
     old, new = lora(1), lora(2)
     path = put(home, "old.safetensors", old)

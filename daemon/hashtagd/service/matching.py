@@ -1,7 +1,7 @@
 """The owner's word about a file: which version was named, and what its site says of it now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hashtagd.catalog.pages import FileRow
 from hashtagd.core import schedule
@@ -54,7 +54,15 @@ def match_to(row: FileRow, named: str, providers: Sequence[Provider], *, anyway:
         return Matched(version_id=number, card=None, again_in_s=0.0, trouble=answer)
     if not anyway:
         raise answer if isinstance(answer, GiveUp) else _unknown_version(ref)
-    return Matched(version_id=number, card=_bare(ref), again_in_s=schedule.hit_again_s(chance()))
+    card = _told_before(row, number) or _bare(ref)
+    return Matched(version_id=number, card=card, again_in_s=schedule.hit_again_s(chance()))
+
+
+def _told_before(row: FileRow, version_id: int) -> Card | None:
+    """Give what another answer about the file told of the version, under the owner's name."""
+    told = (row.card, *row.rivals)
+    known = next((card for card in told if card is not None and card.version_id == version_id), None)
+    return None if known is None else replace(known, by="owner", confidence=Confidence.OWNER)
 
 
 def _answer(asked: Provider, row: FileRow, version_id: int) -> Found | Absent | Trouble:
