@@ -499,6 +499,36 @@ def test_nobody_else_is_asked_about_what_the_site_gives_out_until_it_does_not_an
     assert len(hashed.ask("archive")) == 1
 
 
+@pytest.mark.parametrize("gone", [None, Availability.ARCHIVED, Availability.TAKEN_DOWN])
+def test_archives_are_asked_at_once_about_what_the_site_gave_out_until_now(
+    hashed: Library, gone: Availability | None
+) -> None:
+    hashed.answer(None, then=question("x", "archive"))
+    hashed.answer(None, "archive", again_in_s=9e5)
+    hashed.clock.advance(3600)
+    hashed.answer(card("Indexed meanwhile"))
+    hashed.clock.advance(3600)
+    hashed.answer(None if gone is None else card("Indexed meanwhile", availability=gone))
+    assert len(hashed.ask("archive")) == 1
+
+
+def test_archives_are_not_asked_more_often_about_what_stays_gone(hashed: Library) -> None:
+    hashed.answer(card("Archived", availability=Availability.ARCHIVED), then=question("x", "archive"))
+    hashed.answer(None, "archive", again_in_s=9e5)
+    hashed.clock.advance(3600)
+    hashed.answer(card("Archived", availability=Availability.ARCHIVED))
+    assert hashed.ask("archive") == []
+
+
+def test_asking_again_counts_only_what_is_asked(hashed: Library) -> None:
+    hashed.answer(None, then=question("x", "archive"))
+    hashed.answer(None, "archive")
+    hashed.clock.advance(3600)
+    hashed.answer(card("Indexed meanwhile"))
+    assert hashed.catalog.ask_again() == 1
+    assert hashed.catalog.ask_again([sha256("x")]) == 1
+
+
 def test_the_owners_word_is_asked_about_also_where_the_site_knows_the_file(hashed: Library) -> None:
     hashed.answer(card("Known"))
     hashed.catalog.wishes.match(

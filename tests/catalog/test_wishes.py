@@ -118,6 +118,25 @@ def test_a_word_that_the_site_could_not_confirm_changes_nothing_until_it_does(pu
     assert shown(published).model_name == "As the owner says"
 
 
+def test_a_second_word_that_the_site_does_not_know_does_not_call_the_first_deleted(
+    published: Library,
+) -> None:
+    wishes = published.catalog.wishes
+    wishes.match(sha256("x"), OWNERS, again_in_s=9e5)
+    wishes.match_later(sha256("x"), 72)
+    (claim,) = published.ask("owner")
+    assert claim.subject.version_id == 72
+    absent = Advance(facts=Answered(answer=Absent(), again_in_s=60.0))
+    assert all(published.catalog.apply_answers([(claim, absent)]))
+    assert shown(published).availability is OWNERS.availability
+    assert shown(published).version_id == OWNERS.version_id
+    published.clock.advance(60)
+    (claim,) = published.ask("owner")
+    found = Found(card=card("The second", confidence=Confidence.OWNER, version_id=72))
+    published.catalog.apply_answers([(claim, Advance(facts=Answered(answer=found, again_in_s=9e5)))])
+    assert shown(published).model_name == "The second"
+
+
 def test_a_locked_text_is_found_by_search_and_base(published: Library) -> None:
     published.catalog.wishes.lock(sha256("x"), {"base_model": "Mine", "tags": ["Ölfarbe"], "preview": []})
     reports = published.catalog.reports

@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.outcomes import question_row
 from hashtagd.catalog.rows import (
     NO_LEASE,
     NO_TROUBLE,
+    OWNER,
     Record,
     answers_by_hash,
     card_of,
@@ -28,7 +29,7 @@ from hashtagd.catalog.tables import file, question, told_update
 from hashtagd.catalog.waking import wake_publish
 from hashtagd.core import schedule
 from hashtagd.core.card import Card, Update
-from hashtagd.core.joining import vanished
+from hashtagd.core.joining import GONE, SITE, vanished
 from hashtagd.core.work import (
     Advance,
     Answered,
@@ -51,6 +52,7 @@ _NEEDED: Final = (
     question.c.verdict,
     question.c.card,
     question.c.raw,
+    question.c.version_id,
     question.c.update_version_id,
     question.c.answered_at,
     question.c.times_answered,
@@ -72,6 +74,8 @@ class _Round:
     ignored: frozenset[int] = frozenset()
     #: those of them whose Absent put a question to the next provider of the chain
     passed_on: set[int] = field(default_factory=set)
+    #: hashes of what the site gave out before, and does not now: others may have it
+    lost: set[str] = field(default_factory=set)
     #: newer versions that are told of, by model and version, with the row that told of each first
     newer: dict[tuple[int, int], tuple[int, Update]] = field(default_factory=dict)
 
@@ -106,10 +110,26 @@ def apply_answers(
             asked.changes.append((row.id, {**NO_LEASE, **_values(asked, row, outcome)}))
     write_rows(connection, question, asked.changes)
     insert_absent(connection, question, asked.questions)
+    _wake_archives(connection, asked)
     write_stories(connection, now, asked.stories)
     _wake_files(connection, asked)
     newer = _told_first(connection, asked)
     return [Kept(held=row is not None, newer=row and newer.get(row.id)) for row in rows]
+
+
+def _wake_archives(connection: Connection, asked: _Round) -> None:
+    """Let those who were asked before, and not since the site gave the files out, be asked at once."""
+    for some in chunks(sorted(asked.lost)):
+        connection.execute(
+            update(question)
+            .where(
+                question.c.hash.in_(some),
+                question.c.provider.not_in([SITE, OWNER]),
+                question.c.due_at > asked.now,
+                question.c.lease_owner.is_(None),
+            )
+            .values(due_at=asked.now, pull_at=asked.now)
+        )
 
 
 def _told_first(connection: Connection, asked: _Round) -> dict[int, Update]:
@@ -162,11 +182,18 @@ def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
         "answered_at": asked.now,
     }
     answer = facts.answer
+    is_given_out = isinstance(answer, Found) and answer.card.availability not in GONE
+    if row.provider == SITE and _was_given_out(row) and not is_given_out:
+        asked.lost.add(row.hash)
     said = _found(asked, row, answer.card) if isinstance(answer, Found) else _absent(asked, row)
     is_news = "card" in said and (said["card"], said["raw"]) != (row.card, row.raw)
     if is_news or row.verdict is None:
         asked.news[row.id] = row
     return values | said
+
+
+def _was_given_out(row: Record) -> bool:
+    return row.verdict == "found" and (row.card or {}).get("availability") not in GONE
 
 
 def _found(asked: _Round, row: Record, card: Card) -> dict[str, Any]:
@@ -189,6 +216,10 @@ def _absent(asked: _Round, row: Record) -> dict[str, Any]:
     if row.card is None:
         asked.stories.append(Story(name="model_absent", hash=row.hash, detail=detail))
         return said | {"verdict": "absent"}
+    if known is not None and row.version_id not in (None, known.version_id):
+        # the owner named another version since; that one is not there, and says nothing of this card
+        asked.stories.append(Story(name="model_absent", hash=row.hash, detail=detail))
+        return said
     if row.verdict != "vanished":
         asked.stories.append(Story(name="model_vanished", hash=row.hash, detail=detail))
     if known is None:
