@@ -240,7 +240,7 @@ def test_a_stronger_answer_replaces_a_weaker_one_and_not_the_other_way_round(has
 
 
 def test_of_equal_answers_the_provider_asked_first_counts(hashed: Library) -> None:
-    first = Found(card=card("First", availability=Availability.ARCHIVED))
+    first = Found(card=card("First"))
     say(hashed, Advance(facts=Answered(answer=first, again_in_s=9e5, then=put(question("x", "b")))))
     hashed.publish()
     say(hashed, found("Second"), "b")
@@ -480,13 +480,19 @@ def test_headers_stay_on_the_disk_for_those_who_do_not_look_at_them(hashed: Libr
     assert claim.subject.header == HEADER
 
 
-def test_nobody_else_is_asked_about_what_the_site_gives_out_until_it_does_not_any_more(
+def ask_an_archive(library: Library, again_in_s: float) -> None:
+    """Let the site not know the file, and an archive, which is asked behind all others, neither."""
+    library.catalog.put_missing_questions(chain("archive", "civitai", slow=["archive"]))
+    library.answer(None)
+    library.answer(None, "archive", again_in_s=again_in_s)
+    library.clock.advance(3600)
+
+
+def test_no_archive_is_asked_about_what_the_site_gives_out_until_it_does_not_any_more(
     hashed: Library,
 ) -> None:
     """The archive is run by volunteers: it is asked only about what the site does not give out."""
-    hashed.answer(None, then=question("x", "archive"))
-    hashed.answer(None, "archive", again_in_s=60.0)
-    hashed.clock.advance(3600)
+    ask_an_archive(hashed, 60.0)
     hashed.answer(card("Indexed meanwhile"))
     hashed.publish()
     assert hashed.ask("archive") == []
@@ -503,9 +509,7 @@ def test_nobody_else_is_asked_about_what_the_site_gives_out_until_it_does_not_an
 def test_archives_are_asked_at_once_about_what_the_site_gave_out_until_now(
     hashed: Library, gone: Availability | None
 ) -> None:
-    hashed.answer(None, then=question("x", "archive"))
-    hashed.answer(None, "archive", again_in_s=9e5)
-    hashed.clock.advance(3600)
+    ask_an_archive(hashed, 9e5)
     hashed.answer(card("Indexed meanwhile"))
     hashed.clock.advance(3600)
     hashed.answer(None if gone is None else card("Indexed meanwhile", availability=gone))
@@ -513,17 +517,15 @@ def test_archives_are_asked_at_once_about_what_the_site_gave_out_until_now(
 
 
 def test_archives_are_not_asked_more_often_about_what_stays_gone(hashed: Library) -> None:
-    hashed.answer(card("Archived", availability=Availability.ARCHIVED), then=question("x", "archive"))
-    hashed.answer(None, "archive", again_in_s=9e5)
-    hashed.clock.advance(3600)
-    hashed.answer(card("Archived", availability=Availability.ARCHIVED))
+    ask_an_archive(hashed, 9e5)
+    for _ in range(2):
+        hashed.answer(card("Archived", availability=Availability.ARCHIVED))
+        hashed.clock.advance(3600)
     assert hashed.ask("archive") == []
 
 
 def test_asking_again_counts_only_what_is_asked(hashed: Library) -> None:
-    hashed.answer(None, then=question("x", "archive"))
-    hashed.answer(None, "archive")
-    hashed.clock.advance(3600)
+    ask_an_archive(hashed, 60.0)
     hashed.answer(card("Indexed meanwhile"))
     assert hashed.catalog.ask_again() == 1
     assert hashed.catalog.ask_again([sha256("x")]) == 1

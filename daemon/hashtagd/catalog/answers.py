@@ -124,6 +124,7 @@ def _wake_archives(connection: Connection, asked: _Round) -> None:
             update(question)
             .where(
                 question.c.hash.in_(some),
+                question.c.background,
                 question.c.provider.not_in([SITE, OWNER]),
                 question.c.due_at > asked.now,
                 question.c.lease_owner.is_(None),

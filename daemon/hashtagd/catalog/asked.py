@@ -28,7 +28,7 @@ _IS_KNOWN_WHOLE: Final[ColumnElement[bool]] = (
     .exists()
 )
 _GIVEN: Final = question.alias("given")
-#: the site itself gives the file out: nobody else needs to be asked, least of all an archive of volunteers
+#: the site itself gives the file out: no archive of volunteers needs to be asked
 _IS_GIVEN_OUT: Final[ColumnElement[bool]] = (
     select(_GIVEN.c.id)
     .where(
@@ -42,7 +42,7 @@ _IS_GIVEN_OUT: Final[ColumnElement[bool]] = (
     .correlate(question)
     .exists()
 )
-_IS_NEEDED: Final = or_(question.c.provider.in_([SITE, OWNER]), ~_IS_GIVEN_OUT)
+_IS_NEEDED: Final = or_(question.c.background.is_(False), question.c.provider == OWNER, ~_IS_GIVEN_OUT)
 #: a question nobody has a file for is kept, but not asked; nor is one whose answer could not be shown
 HAS_A_FILE: Final[ColumnElement[bool]] = or_(
     and_(
