@@ -9,8 +9,11 @@ from hashtagd.catalog.connecting import open_database
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.migrations import STEPS, is_made, migrate
 from hashtagd.catalog.tables import metadata
+from hashtagd.core.card import Update
 from hashtagd.core.troubles import AskOperator
+from hashtagd.core.work import Advance, Answered, Found
 from support.clock import FakeClock
+from support.library import Library, card
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def versions(database: Database) -> list[int]:
 def test_every_step_is_taken_once_and_remembered(database: Database) -> None:
     migrate(database)
     migrate(database)
-    assert versions(database) == [1, 2, 3, 4]
+    assert versions(database) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("done", [1, 2])
@@ -45,10 +48,10 @@ def test_later_steps_are_added_to_an_old_store_one_by_one(database: Database, do
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2, 3, 4], "each is kept that could be taken"
+    assert versions(database) == [1, 2, 3, 4, 5], "each is kept that could be taken"
     assert database.read(lambda it, _now: inspect(it).has_table("transfer"))
     migrate(database, [*STEPS, lambda _connection: None])
-    assert versions(database) == [1, 2, 3, 4, 5]
+    assert versions(database) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
@@ -88,7 +91,25 @@ def test_of_a_new_store_that_cannot_be_made_nothing_is_left(database: Database) 
     assert database.read(lambda it, _now: inspect(it).get_table_names()) == []
     assert not is_made(database)
     migrate(database)
-    assert versions(database) == [1, 2, 3, 4]
+    assert versions(database) == [1, 2, 3, 4, 5]
+
+
+def test_a_store_that_told_of_newer_versions_before_tells_of_them_no_second_time(
+    catalog: Catalog, library: Library
+) -> None:
+    seen = card(update=Update(version_id=99))
+    library.publish_whole("x", seen)
+
+    def grow_young(connection: Connection, _now: object) -> None:
+        connection.execute(text("drop table told_update"))
+        connection.execute(text("delete from schema_version where version > 4"))
+
+    catalog.database.write(grow_young)
+    migrate(catalog.database)
+    library.clock.advance(3600)
+    (claim,) = library.ask()
+    found = Advance(facts=Answered(answer=Found(card=seen), again_in_s=9.0))
+    assert [kept.newer for kept in catalog.apply_answers([(claim, found)])] == [None]
 
 
 def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, database: Database) -> None:
@@ -102,7 +123,7 @@ def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, datab
     with pytest.raises(AskOperator) as caught:
         Catalog.open(catalog_url, clock=FakeClock(), owner="old", chance=lambda: 0.0)
     assert caught.value.kind == "catalog_newer"
-    assert versions(database) == [1, 2, 3, 4, 99]
+    assert versions(database) == [1, 2, 3, 4, 5, 99]
 
 
 def test_a_step_that_another_process_took_meanwhile_is_not_taken_twice(database: Database) -> None:
@@ -136,9 +157,9 @@ def test_a_failed_step_leaves_no_trace(database: Database) -> None:
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2, 3, 4]
-    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
     assert versions(database) == [1, 2, 3, 4, 5]
+    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
+    assert versions(database) == [1, 2, 3, 4, 5, 6]
 
 
 def test_an_older_store_gets_the_index_of_intentions(database: Database) -> None:

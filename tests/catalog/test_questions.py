@@ -58,7 +58,7 @@ def hashed(library: Library) -> Library:
 def say(library: Library, outcome: Outcome, provider: str = "civitai") -> QuestionClaim:
     """Claim the one due question and end the claim so."""
     (claim,) = library.ask(provider)
-    assert library.catalog.apply_answers([(claim, outcome)]) == [True]
+    assert all(library.catalog.apply_answers([(claim, outcome)]))
     return claim
 
 
@@ -240,12 +240,8 @@ def test_a_stronger_answer_replaces_a_weaker_one_and_not_the_other_way_round(has
 
 
 def test_of_equal_answers_the_provider_asked_first_counts(hashed: Library) -> None:
-    say(
-        hashed,
-        Advance(
-            facts=Answered(answer=Found(card=card("First")), again_in_s=9e5, then=put(question("x", "b")))
-        ),
-    )
+    first = Found(card=card("First"))
+    say(hashed, Advance(facts=Answered(answer=first, again_in_s=9e5, then=put(question("x", "b")))))
     hashed.publish()
     say(hashed, found("Second"), "b")
     assert hashed.claim(Stage.PUBLISH) == []
@@ -323,9 +319,9 @@ def test_late_and_double_answers_change_nothing(hashed: Library) -> None:
     (late,) = hashed.ask()
     hashed.clock.advance(schedule.LEASE_S)
     (current,) = hashed.ask()
-    assert hashed.catalog.apply_answers([(late, found("Late"))]) == [False]
-    assert hashed.catalog.apply_answers([(current, found("Current"))]) == [True]
-    assert hashed.catalog.apply_answers([(current, found("Double"))]) == [False]
+    ends = [(late, found("Late")), (current, found("Current")), (current, found("Double"))]
+    held = [kept.held for end in ends for kept in hashed.catalog.apply_answers([end])]
+    assert held == [False, True, False]
     assert hashed.catalog.apply_answers([]) == []
     assert hashed.claim_one(Stage.PUBLISH).card == card("Current")
 
@@ -413,13 +409,34 @@ def test_a_newer_version_is_a_story_once(hashed: Library) -> None:
     assert names.count("update_found") == 2
 
 
-def test_a_question_knows_whether_its_last_answer_was_a_card_and_of_which_update_it_told(
-    hashed: Library,
-) -> None:
-    assert not say(hashed, found(again_in_s=60.0, update=Update(version_id=99))).was_found
+def test_a_newer_version_is_news_once_whatever_number_of_files_it_concerns(library: Library) -> None:
+    library.note("v1", "a copy with another header", "v0")
+    library.settle()
+    library.digest()
+    newer = Update(version_id=99, name="v2")
+    told: list[Update | None] = []
+    for again in (newer, None, newer, Update(version_id=100)):
+        for claim in library.ask():
+            seen = Advance(facts=Answered(answer=Found(card=card(update=again)), again_in_s=60.0))
+            told += [kept.newer for kept in library.catalog.apply_answers([(claim, seen)])]
+        library.clock.advance(60)
+    assert [it for it in told if it is not None] == [newer, Update(version_id=100)]
+
+
+def test_of_two_answers_in_one_round_the_first_brings_the_news(library: Library) -> None:
+    library.note("v1", "v0")
+    library.settle()
+    library.digest()
+    newer = Update(version_id=99)
+    seen = Advance(facts=Answered(answer=Found(card=card(update=newer)), again_in_s=60.0))
+    kept = library.catalog.apply_answers([(claim, seen) for claim in library.ask()])
+    assert [it.newer for it in kept] == [newer, None]
+
+
+def test_a_question_knows_whether_its_last_answer_was_a_card(hashed: Library) -> None:
+    assert not say(hashed, found(again_in_s=60.0)).was_found
     hashed.clock.advance(60)
-    claim = say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0)))
-    assert (claim.was_found, claim.update_version_id) == (True, 99)
+    assert say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0))).was_found
     hashed.clock.advance(60)
     assert not say(hashed, Advance(facts=Answered(answer=Absent(), again_in_s=60.0))).was_found
 
@@ -461,3 +478,65 @@ def test_headers_stay_on_the_disk_for_those_who_do_not_look_at_them(hashed: Libr
     hashed.clock.advance(schedule.LEASE_S)
     (claim,) = hashed.catalog.claim_questions(Wanted(provider="civitai", limit=9))
     assert claim.subject.header == HEADER
+
+
+def ask_an_archive(library: Library, again_in_s: float) -> None:
+    """Let the site not know the file, and an archive, which is asked behind all others, neither."""
+    library.catalog.put_missing_questions(chain("archive", "civitai", slow=["archive"]))
+    library.answer(None)
+    library.answer(None, "archive", again_in_s=again_in_s)
+    library.clock.advance(3600)
+
+
+def test_no_archive_is_asked_about_what_the_site_gives_out_until_it_does_not_any_more(
+    hashed: Library,
+) -> None:
+    """The archive is run by volunteers: it is asked only about what the site does not give out."""
+    ask_an_archive(hashed, 60.0)
+    hashed.answer(card("Indexed meanwhile"))
+    hashed.publish()
+    assert hashed.ask("archive") == []
+    assert hashed.catalog.waiting("archive").due == 0
+    (row,) = hashed.catalog.reports.show(place("x"))
+    assert row.next_check_at is not None
+    assert row.next_check_at > hashed.clock.now()
+    hashed.clock.advance(3600)
+    hashed.answer(card("Indexed meanwhile", availability=Availability.ARCHIVED))
+    assert len(hashed.ask("archive")) == 1
+
+
+@pytest.mark.parametrize("gone", [None, Availability.ARCHIVED, Availability.TAKEN_DOWN])
+def test_archives_are_asked_at_once_about_what_the_site_gave_out_until_now(
+    hashed: Library, gone: Availability | None
+) -> None:
+    ask_an_archive(hashed, 9e5)
+    hashed.answer(card("Indexed meanwhile"))
+    hashed.clock.advance(3600)
+    hashed.answer(None if gone is None else card("Indexed meanwhile", availability=gone))
+    assert len(hashed.ask("archive")) == 1
+
+
+def test_archives_are_not_asked_more_often_about_what_stays_gone(hashed: Library) -> None:
+    ask_an_archive(hashed, 9e5)
+    for _ in range(2):
+        hashed.answer(card("Archived", availability=Availability.ARCHIVED))
+        hashed.clock.advance(3600)
+    assert hashed.ask("archive") == []
+
+
+def test_asking_again_counts_only_what_is_asked(hashed: Library) -> None:
+    ask_an_archive(hashed, 60.0)
+    hashed.answer(card("Indexed meanwhile"))
+    assert hashed.catalog.ask_again() == 1
+    assert hashed.catalog.ask_again([sha256("x")]) == 1
+
+
+def test_the_owners_word_is_asked_about_also_where_the_site_knows_the_file(hashed: Library) -> None:
+    hashed.answer(card("Known"))
+    hashed.catalog.wishes.match(
+        sha256("x"),
+        card("Chosen", confidence=Confidence.OWNER),
+        again_in_s=60.0,
+    )
+    hashed.clock.advance(60)
+    assert len(hashed.ask("owner")) == 1

@@ -54,7 +54,7 @@ def test_the_site_is_asked_about_the_version_that_was_named(published: Library) 
     assert claim.subject.version_id == 71
     filled = card("With all it has", confidence=Confidence.OWNER, version_id=71)
     answer = Advance(facts=Answered(answer=Found(card=filled), again_in_s=9e5))
-    assert published.catalog.apply_answers([(claim, answer)]) == [True]
+    assert all(published.catalog.apply_answers([(claim, answer)]))
     assert shown(published).model_name == "With all it has"
 
 
@@ -64,7 +64,7 @@ def test_an_answer_about_an_earlier_word_of_the_owner_does_not_count(published: 
     (claim,) = published.ask("owner")
     wishes.match(sha256("x"), card("Second thoughts", confidence=Confidence.OWNER), again_in_s=0.0)
     late = Advance(facts=Answered(answer=Absent(), again_in_s=9e5))
-    assert published.catalog.apply_answers([(claim, late)]) == [False]
+    assert not any(published.catalog.apply_answers([(claim, late)]))
 
 
 def test_a_locked_field_stays_in_reports_and_in_what_is_published(published: Library) -> None:
@@ -118,6 +118,25 @@ def test_a_word_that_the_site_could_not_confirm_changes_nothing_until_it_does(pu
     assert shown(published).model_name == "As the owner says"
 
 
+def test_a_second_word_that_the_site_does_not_know_does_not_call_the_first_deleted(
+    published: Library,
+) -> None:
+    wishes = published.catalog.wishes
+    wishes.match(sha256("x"), OWNERS, again_in_s=9e5)
+    wishes.match_later(sha256("x"), 72)
+    (claim,) = published.ask("owner")
+    assert claim.subject.version_id == 72
+    absent = Advance(facts=Answered(answer=Absent(), again_in_s=60.0))
+    assert all(published.catalog.apply_answers([(claim, absent)]))
+    assert shown(published).availability is OWNERS.availability
+    assert shown(published).version_id == OWNERS.version_id
+    published.clock.advance(60)
+    (claim,) = published.ask("owner")
+    found = Found(card=card("The second", confidence=Confidence.OWNER, version_id=72))
+    published.catalog.apply_answers([(claim, Advance(facts=Answered(answer=found, again_in_s=9e5)))])
+    assert shown(published).model_name == "The second"
+
+
 def test_a_locked_text_is_found_by_search_and_base(published: Library) -> None:
     published.catalog.wishes.lock(sha256("x"), {"base_model": "Mine", "tags": ["Ölfarbe"], "preview": []})
     reports = published.catalog.reports
@@ -126,14 +145,16 @@ def test_a_locked_text_is_found_by_search_and_base(published: Library) -> None:
     assert len(reports.list_files(Filters(words=("ölfarbe",)))) == 1
 
 
-def test_of_updates_that_are_ignored_there_is_no_story(published: Library) -> None:
+def test_of_updates_that_are_ignored_there_is_no_story_and_no_news(published: Library) -> None:
     published.catalog.wishes.ignore_updates(7, ignore=True)
     published.clock.advance(3600)
     (claim,) = published.ask()
-    assert claim.updates_ignored
     newer = card("As the site says", update=Update(version_id=99))
-    published.catalog.apply_answers(
-        [(claim, Advance(facts=Answered(answer=Found(card=newer), again_in_s=9e5)))]
-    )
+    seen = Advance(facts=Answered(answer=Found(card=newer), again_in_s=60.0))
+    assert [kept.newer for kept in published.catalog.apply_answers([(claim, seen)])] == [None]
     (row,) = published.catalog.reports.show(place("x"))
     assert "update_found" not in [it.name for it in published.catalog.reports.history(row).events]
+    published.catalog.wishes.ignore_updates(7, ignore=False)
+    published.clock.advance(60)
+    (claim,) = published.ask()
+    assert [kept.newer for kept in published.catalog.apply_answers([(claim, seen)])] == [newer.update]

@@ -11,6 +11,7 @@ import pytest
 
 from hashtagd.standin import ArchiveStandin, Listing
 from hashtagd.standin.archive import copy_at
+from hashtagd.standin.routes import Asked
 from support.commands import Home
 from support.safetensors import build, lora
 
@@ -277,6 +278,22 @@ def test_a_version_that_the_site_deleted_can_be_kept_anyway(home: Home) -> None:
     assert show(home, path)["version_id"] == 999
 
 
+def test_a_version_that_the_site_deleted_keeps_what_was_told_of_it_when_the_owner_chooses_it(
+    home: Home,
+) -> None:
+    path, original = edited(home)
+    run(home, "--background")
+    version_id = show(home, path)["version_id"]
+    home.site.library.remove(original)
+    assert home.cli("match", path, version_id, "--anyway").code == 0
+    run(home)
+    card = show(home, path)
+    assert (card["model_name"], card["trained_words"]) == ("Found by its tensors", ["inkwash"])
+    assert card["match"]["confidence"] == "owner"
+    sidecar = json.loads(path.with_suffix(".metadata.json").read_text(encoding="utf-8"))
+    assert sidecar["model_name"] == "Found by its tensors"
+
+
 def test_a_newer_version_is_told_until_it_is_there_or_ignored(home: Home) -> None:
     old, new = lora(1), lora(2)
     path = put(home, "old.safetensors", old)
@@ -300,9 +317,27 @@ def test_a_newer_version_is_told_until_it_is_there_or_ignored(home: Home) -> Non
     assert home.cli("list", "--updates").out == ""
     home.cli("ignore-updates", path, "--undo")
     assert len(home.cli("list", "--updates", "--json").lines) == 1
+    assert "you have it" not in home.cli("show", path).out
     put(home, "new.safetensors", new)
     run(home)
     assert home.cli("list", "--updates").out == ""
+    assert "v2 (version 22, published 2026-01-02); you have it: loras/new.safetensors" in (
+        home.cli("show", path).out
+    )
+    assert show(home, path)["update_at"] == {"root": "loras", "path": "new.safetensors"}
+
+
+def test_a_newer_version_stands_in_the_log_once_and_not_for_each_file_of_its_model(home: Home) -> None:
+    model = {"model_id": 11, "name": "Grows"}
+    for number in (1, 2, 3):
+        put(home, f"part{number}.safetensors", lora(number))
+        home.site.add(**model, sha256=sha256(lora(number)), version_id=21 + number % 2)
+    home.site.add(**model, sha256="b" * 64, version_id=23, published_at="2026-01-02T00:00:00.000Z")
+    log = home.cli("run", "--once").err
+    assert log.count('"event":"update_found"') == 1
+    home.cli("refresh")
+    assert "update_found" not in home.cli("run", "--once").err
+    assert home.cli("show", "part1").out.count("update_found") == 1
 
 
 def test_duplicates_are_listed_with_what_they_cost_and_nothing_is_deleted(home: Home) -> None:
@@ -410,3 +445,20 @@ def test_a_pasted_token_is_not_echoed(home: Home) -> None:
     other_version(home)
     done = home.cli("lookup", "https://civitai.com/api/download/models/2130994?token=SECRETTOKEN")
     assert (done.code, "SECRETTOKEN" in done.out + done.err) == (0, False)
+
+
+def test_the_word_of_an_archive_that_states_no_hash_is_not_called_that_of_the_file(
+    home: Home, archive: ArchiveStandin
+) -> None:
+    content = lora(1)
+    path = put(home, "x.safetensors", content)
+    listing = archive.add(sha256=sha256(content), name="Perhaps")
+    said = archive.archive.answer(Asked.parse("GET", f"/api/sha256/{listing.sha256}", {}, b""))
+    hashless = said.body.replace(listing.sha256.encode(), b"")
+    archive.fail_next(None, status=200, body=hashless)
+    run(home, "--background")
+    assert show(home, path)["match"]["confidence"] == "claimed"
+    words = home.cli("show", path).out
+    assert "civarchive, its word alone, it states no hash" in words
+    assert "model_absent\tcivitai\n" in words
+    assert "its word alone" in home.cli("list").out

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from hashtagd.standin import ArchiveStandin
 from support.commands import Home
 from support.safetensors import build
 from support.stage_fakes import as_nobody
@@ -90,3 +91,44 @@ def test_half_a_model_and_a_page_are_asked_nobody_about(home: Home) -> None:
         assert words in done.err
         assert "no site knows" not in done.out
     assert home.site.requests == ()
+
+
+def test_a_file_whose_header_was_edited_is_asked_about_by_its_tensors(home: Home) -> None:
+    data = bytes(range(256)) * 8
+    original, ours = build(data=data), build({"modelspec.title": "Edited"}, data=data)
+    autov3 = hashlib.sha256(data).hexdigest()[:12]
+    home.site.add(sha256=hashlib.sha256(original).hexdigest(), autov3=autov3, name="As it was")
+    for name in ("edited", "copy"):
+        (home.loras / f"{name}.safetensors").write_bytes(ours)
+    (home.loras / "nobody.safetensors").write_bytes(build({"modelspec.title": "Own word"}))
+    names = ("edited", "copy", "nobody")
+    done = home.cli("lookup", "--json", *(home.loras / f"{name}.safetensors" for name in names))
+    assert [(card["model_name"], card["match"]["confidence"]) for card in done.lines] == [
+        ("As it was", "tensors"),
+        ("Own word", "claimed"),
+    ]
+
+
+def test_what_only_an_archive_knows_is_looked_up_as_deleted(home: Home) -> None:
+    sha256 = hashlib.sha256(b"gone").hexdigest()
+    with ArchiveStandin() as archive:
+        archive.add(sha256=sha256, name="Gone")
+        civitai = {"kind": "civitai", "base_url": home.site.url, "requests_per_minute": 6000}
+        home.settle(providers=[civitai, {"kind": "civarchive", "base_url": archive.url}])
+        (card,) = home.cli("lookup", "--json", sha256).lines
+    assert (card["model_name"], card["match"]["availability"]) == ("Gone", "deleted")
+
+
+def test_a_version_of_another_model_than_was_named_is_refused(home: Home) -> None:
+    home.site.add(sha256="a" * 64, model_id=11, version_id=22)
+    done = home.cli(
+        "lookup", "https://civitai.red/models/12?modelVersionId=22", "urn:air:sdxl:lora:civitai:11@22"
+    )
+    assert done.code == 1
+    assert "version 22 belongs to model 11, not to model 12" in done.out
+    assert done.out.count("models/11?modelVersionId=22") == 1
+
+
+def test_a_version_that_nobody_knows_is_no_file(home: Home) -> None:
+    done = home.cli("lookup", "999")
+    assert (done.code, "no site knows this version" in done.out) == (1, True)

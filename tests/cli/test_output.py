@@ -155,6 +155,11 @@ def test_moments_are_told_from_now(seconds: float, words: str) -> None:
     assert output.moment_in_words(NOW + timedelta(seconds=seconds), NOW) == words
 
 
+@pytest.mark.parametrize("seconds, words", [(-7200, "now"), (0, "now"), (600, "in 10 min")])
+def test_what_is_overdue_is_done_now(seconds: float, words: str) -> None:
+    assert output.due_in_words(NOW + timedelta(seconds=seconds), NOW) == words
+
+
 def test_a_moment_that_is_none_is_a_dash() -> None:
     assert output.moment_in_words(None, NOW) == "-"
 

@@ -38,6 +38,7 @@ CARD_KEYS = [
     "contradicted_by",
     "locked",
     "updates_ignored",
+    "update_at",
     "training",
     "sidecars",
     "gallery",

@@ -16,6 +16,7 @@ from hashtagd.service.clock import SystemClock
 from hashtagd.service.health import Health
 from hashtagd.service.lock import DaemonLock
 from hashtagd.service.presence import Presence
+from hashtagd.standin import ArchiveStandin
 from support.commands import Home
 from support.serving import later
 from support.stage_fakes import as_nobody
@@ -280,3 +281,47 @@ def test_it_can_be_watched_until_somebody_has_seen_enough(library: Home) -> None
         watched.send_signal(signal.SIGINT)
         assert watched.wait(20) == 0
     assert first["states"] == second["states"]
+
+
+def test_questions_to_providers_that_the_settings_do_not_name_any_more_wait_for_nothing(home: Home) -> None:
+    with ArchiveStandin() as archive:
+        elsewhere = {"kind": "civarchive", "base_url": archive.url, "requests_per_minute": 6000}
+        civitai = {"kind": "civitai", "base_url": home.site.url, "requests_per_minute": 6000}
+        archive.fail_next(None, status=503)
+        home.put("nobody.safetensors", known=False)
+        home.settle(providers=[civitai, elsewhere, {"kind": "header"}])
+        home.cli("--quiet", "run", "--once")
+        told = home.cli("status", "--json").json
+        assert told["questions"] == {"due": 0, "waiting": 2, "background": 2}
+        home.settle()
+    told = home.cli("status", "--json").json
+    assert told["questions"] == {"due": 0, "waiting": 2, "background": 1}
+    assert told["next_check_at"] > told["last_check_at"]
+    assert home.cli("show", "--json", "nobody").json["next_check_at"] == told["next_check_at"]
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["of a provider that is asked", "of one that is not"])
+def test_a_question_behind_a_closed_gate_is_told_for_the_moment_when_the_gate_opens(
+    home: Home, *, kept: bool
+) -> None:
+    home.put("nobody.safetensors", known=False)
+    home.site.fail_next(None, status=451)
+    home.cli("--quiet", "run", "--once")
+    if not kept:
+        home.settle(providers=[{"kind": "header"}])
+    told = home.cli("status", "--json").json
+    (gate,) = [gate for gate in told["gates"] if not gate["open"]]
+    card = home.cli("show", "--json", "nobody").json
+    assert (card["next_check_at"] == gate["opens_at"]) is kept
+    assert (told["next_check_at"] == gate["opens_at"]) is kept
+    assert ("next question: in 24 h" in home.cli("status").out) is kept
+
+
+def test_a_file_that_nobody_could_be_asked_about_yet_is_shown_by_its_own_word(home: Home) -> None:
+    home.put("nobody.safetensors", known=False)
+    home.site.fail_next(None, status=503)
+    home.cli("--quiet", "run", "--once")
+    (card,) = home.cli("list", "--json").lines
+    assert (card["state"], card["model_name"]) == ("asking", "made_lora_0")
+    assert (card["match"]["confidence"], card["match"]["checked_at"]) == ("claimed", None)
+    assert "the file's own header says so" in home.cli("show", "nobody").out

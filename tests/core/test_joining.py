@@ -10,7 +10,7 @@ NOW = datetime(2026, 3, 4, tzinfo=UTC)
 PICTURE = Preview(url="https://images.example/1", media="image", width_px=4, height_px=5, nsfw_level=1)
 
 
-def file(sha256: str | None, *urls: str) -> Download:
+def file(sha256: str | None, *urls: str, source: str = "somebody") -> Download:
     return Download(
         file_id=1,
         name="x.safetensors",
@@ -19,7 +19,7 @@ def file(sha256: str | None, *urls: str) -> Download:
         size_bytes=9,
         sha256=sha256,
         autov3=None,
-        urls=tuple(DownloadUrl(url=url, source="somebody") for url in urls),
+        urls=tuple(DownloadUrl(url=url, source=source) for url in urls),
     )
 
 
@@ -116,3 +116,77 @@ def test_an_early_access_is_over_when_its_end_has_passed() -> None:
         True,
     )
     assert as_of(replace(early, downloads=()), NOW).not_downloadable_because == "no address is known"
+
+
+def test_paid_access_that_has_ended_leaves_no_mark_on_the_addresses_of_the_site() -> None:
+    paid = DownloadUrl(url="https://site.example/1", source="civitai", gated=True, paid=True)
+    mirror = DownloadUrl(url="https://mirror.example/1", source="huggingface", gated=True)
+    early = replace(
+        SITE,
+        availability=Availability.EARLY_ACCESS,
+        early_access_ends_at="2026-03-04T00:00:00Z",
+        downloads=(replace(file("a" * 64), urls=(paid, mirror)),),
+    )
+    assert as_of(early, NOW).downloads[0].urls == (replace(paid, gated=None, paid=None), mirror)
+
+
+def test_an_address_of_the_site_that_does_not_give_the_file_out_stands_last() -> None:
+    archived = replace(
+        SITE,
+        availability=Availability.ARCHIVED,
+        downloads=(),
+        not_downloadable_because="the creator archived it",
+    )
+    dead = DownloadUrl(url="https://civitai.com/api/download/models/1", source="civitai")
+    live = DownloadUrl(url="https://mirror.example/1", source="huggingface")
+    kept = replace(ARCHIVE, downloads=(replace(file("a" * 64), urls=(dead, live)),))
+    seen = joined([archived, kept])
+    assert seen is not None
+    assert seen.downloads[0].urls == (live, dead)
+    assert seen.downloadable
+
+
+def test_an_archive_that_knows_only_the_address_of_the_site_makes_nothing_downloadable() -> None:
+    archived = replace(
+        SITE,
+        availability=Availability.ARCHIVED,
+        downloads=(),
+        not_downloadable_because="the creator archived it",
+    )
+    kept = replace(ARCHIVE, downloads=(file("a" * 64, "https://civitai.com/1", source="civitai"),))
+    seen = joined([archived, kept])
+    assert seen is not None
+    assert (seen.downloadable, seen.not_downloadable_because) == (False, "the creator archived it")
+    assert seen.downloads == ()
+
+
+def test_what_only_an_archive_knows_is_deleted_however_the_archive_saw_it_last() -> None:
+    numbered = replace(ARCHIVE, model_id=5, update=Update(version_id=9))
+    assert joined([numbered]) == numbered
+    seen = joined([numbered], is_denied=True)
+    assert seen is not None
+    assert (seen.availability, seen.update, seen.downloadable) == (Availability.DELETED, None, True)
+
+
+@pytest.mark.parametrize("downloads", [(), (file("a" * 64, "https://civitai.com/1", source="civitai"),)])
+def test_what_only_an_archive_knows_and_nobody_keeps_says_why_it_cannot_be_had(
+    downloads: tuple[Download, ...],
+) -> None:
+    seen = joined([replace(ARCHIVE, model_id=5, downloads=downloads)], is_denied=True)
+    assert seen is not None
+    assert (seen.downloadable, seen.availability) == (False, Availability.DELETED)
+    assert "nobody is known to have another copy" in str(seen.not_downloadable_because)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        replace(ARCHIVE, model_id=None),
+        replace(SITE, model_id=5),
+        replace(ARCHIVE, model_id=5, confidence=Confidence.CLAIMED),
+        replace(ARCHIVE, model_id=5, availability=Availability.DELETED),
+    ],
+    ids=["of another platform", "told by the site", "a claim", "deleted already"],
+)
+def test_the_word_of_the_site_changes_no_other_card(card: Card) -> None:
+    assert joined([card], is_denied=True) == card

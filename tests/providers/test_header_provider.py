@@ -36,6 +36,13 @@ def test_a_file_that_says_nothing_is_absent() -> None:
     assert isinstance(ask(header(format="pt")), Absent)
 
 
+@pytest.mark.parametrize("kind", ["VAE", "Controlnet", "Upscaler", "LORA"])
+def test_a_file_whose_tensors_tell_only_its_kind_is_claimed_to_be_of_that_kind(kind: str) -> None:
+    answer = ask(header(kind=kind))
+    assert isinstance(answer, Found)
+    assert (answer.card.kind, answer.card.base_model, answer.card.confidence) == (kind, None, "claimed")
+
+
 def test_a_header_makes_a_claim_and_no_more() -> None:
     answer = ask(header("SDXL", "LORA", modelspec__title="A style", modelspec__author="somebody"))
     assert isinstance(answer, Found)

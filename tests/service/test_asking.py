@@ -63,7 +63,7 @@ class Bench:
             "leases": self.leases,
             "clock": self.clock,
             "chance": lambda: 0.0,
-            "ended": lambda claim, outcome: self.ended.append((claim.key.hash, outcome)),
+            "ended": lambda claim, outcome, _newer: self.ended.append((claim.key.hash, outcome)),
             "bug": self.ears.bug,
             "onward": self.go_on,
         }

@@ -5,6 +5,7 @@ import pytest
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.questions import Wanted
+from hashtagd.core.card import Update
 from hashtagd.core.troubles import Scope
 from hashtagd.core.work import (
     Absent,
@@ -135,10 +136,14 @@ def test_an_answer_names_ids_and_never_the_creator(asked: QuestionClaim, ears: E
     found = Found(card=card(creator="somebody", description_html="<p>secret</p>"))
     tell_answer(ears.tell, asked, Advance(facts=Answered(answer=found, again_in_s=1.0)))
     tell_answer(ears.tell, asked, Advance(facts=ANSWERED))
+    newer = Found(card=card(creator="somebody", update=Update(version_id=71, name="by somebody")))
+    tell_answer(ears.tell, asked, Advance(facts=Answered(answer=newer, again_in_s=1.0)), newer.card.update)
     about = {"provider": "civitai", "sha256": question("a").hash}
     assert ears.events == [
         ("model_found", {**about, "model_id": 7, "version_id": 70}),
         ("model_absent", about),
+        ("model_found", {**about, "model_id": 7, "version_id": 70}),
+        ("update_found", {"provider": "civitai", "model_id": 7, "version_id": 71}),
     ]
 
 

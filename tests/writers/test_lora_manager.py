@@ -1,6 +1,7 @@
 """LoRA Manager's sidecar, field by field."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from hashtagd.core.artifacts import JsonMerge, Target
-from hashtagd.core.card import Availability, Card
+from hashtagd.core.card import Availability, Card, Confidence, DownloadUrl
 from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.core.header import Header
 from hashtagd.stages.merge import Merged, Unchanged, merge
@@ -105,6 +106,41 @@ def test_an_archived_model_is_marked_as_deleted_and_keeps_its_facts() -> None:
     assert data["civitai"]["creator"] == {"username": "someone"}
     assert data["civitai"]["files"][0]["hashes"] == {"SHA256": SHA256.upper(), "AutoV3": "0123456789AB"}
     assert data["autov3"] == "0123456789ab"
+
+
+def kept_elsewhere(**changes: Any) -> Card:
+    """Make the card of a model that Civitai deleted after we knew it, with a copy that an archive knows."""
+    known = card(availability=Availability.DELETED, **changes)
+    mirror = DownloadUrl(url="https://mirror.example/x", source="huggingface", gated=True)
+    return replace(known, downloads=(replace(known.downloads[0], urls=(mirror, *known.downloads[0].urls)),))
+
+
+def test_copies_that_lie_elsewhere_stand_where_lora_manager_looks_for_them() -> None:
+    files = written(kept_elsewhere(), target())["civitai"]["files"]
+    assert files[1]["mirrors"] == [
+        {
+            "filename": "wisp.safetensors",
+            "url": "https://mirror.example/x",
+            "source": "huggingface",
+            "is_gated": True,
+            "deletedAt": None,
+        }
+    ]
+    assert "mirrors" not in files[0]
+    assert "mirrors" not in json.dumps(written(card(), target()))
+
+
+def test_a_file_that_civitai_does_not_list_any_more_is_listed_with_its_copies() -> None:
+    files = written(kept_elsewhere(raw=raw_version(files=[])), target())["civitai"]["files"]
+    assert [(file["hashes"]["SHA256"], len(file["mirrors"])) for file in files] == [(SHA256.upper(), 1)]
+
+
+def test_what_a_site_claims_without_our_hash_is_not_written_and_what_the_file_says_is() -> None:
+    claimed = card(provider="civarchive", confidence=Confidence.CLAIMED, model_name="Perhaps")
+    said = header(**{"modelspec.title": "Marsh light"})
+    data = written(claimed, target(header=said))
+    assert (data["model_name"], data["base_model"], data["tags"]) == ("Marsh light", "SDXL", [])
+    assert data["civitai"] == {}
 
 
 def test_a_title_from_the_header_is_used_until_somebody_knows_better() -> None:

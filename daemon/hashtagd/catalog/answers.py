@@ -5,29 +5,31 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.outcomes import question_row
 from hashtagd.catalog.rows import (
     NO_LEASE,
     NO_TROUBLE,
+    OWNER,
     Record,
     answers_by_hash,
     card_of,
     card_values,
     chunks,
     insert_absent,
+    insert_new,
     keys_of,
     write_rows,
 )
 from hashtagd.catalog.shown import CARD_COLUMNS, ignored_models, shown
 from hashtagd.catalog.stories import Story, with_trouble, write_stories
-from hashtagd.catalog.tables import file, question
+from hashtagd.catalog.tables import file, question, told_update
 from hashtagd.catalog.waking import wake_publish
 from hashtagd.core import schedule
-from hashtagd.core.card import Card
-from hashtagd.core.joining import vanished
+from hashtagd.core.card import Card, Update
+from hashtagd.core.joining import GONE, SITE, vanished
 from hashtagd.core.work import (
     Advance,
     Answered,
@@ -51,6 +53,7 @@ _NEEDED: Final = (
     question.c.verdict,
     question.c.card,
     question.c.raw,
+    question.c.version_id,
     question.c.update_version_id,
     question.c.answered_at,
     question.c.times_answered,
@@ -72,27 +75,42 @@ class _Round:
     ignored: frozenset[int] = frozenset()
     #: those of them whose Absent put a question to the next provider of the chain
     passed_on: set[int] = field(default_factory=set)
+    #: hashes of what the site gave out before, and does not now: others may have it
+    lost: set[str] = field(default_factory=set)
+    #: newer versions that are told of, by model and version, with the row that told of each first
+    newer: dict[tuple[int, int], tuple[int, Update]] = field(default_factory=dict)
 
     def after(self, wait_s: float) -> datetime:
         """Give the moment after a wait."""
         return self.now + timedelta(seconds=wait_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How the end of one claim was taken in; false where the claim did not hold any more."""
+
+    held: bool
+    #: a newer version that nobody was told of before
+    newer: Update | None = None
+
+    def __bool__(self) -> bool:
+        """Tell whether the claim still held."""
+        return self.held
+
+
 def apply_answers(
     connection: Connection, now: datetime, results: Sequence[tuple[QuestionClaim, Outcome]]
-) -> list[bool]:
-    """Write what was said; returns for each claim whether it still held."""
+) -> list[Kept]:
+    """Write what was said; returns for each claim whether it still held, and what is news."""
     fences = {claim.question_id: claim.fence for claim, _ in results}
     held = held_rows(connection, question, fences, _NEEDED)
     asked = _Round(now=now, ignored=ignored_models(connection))
-    applied = []
-    for claim, outcome in results:
-        row = held.pop(claim.question_id, None)  # popped: a claim ends once
-        applied.append(row is not None)
+    rows = [held.pop(claim.question_id, None) for claim, _ in results]  # popped: a claim ends once
+    for row, (_, outcome) in zip(rows, results, strict=True):
         if row is not None:
             asked.changes.append((row.id, {**NO_LEASE, **_values(asked, row, outcome)}))
-    _write(connection, asked)
-    return applied
+    newer = _write(connection, asked)
+    return [Kept(held=row is not None, newer=row and newer.get(row.id)) for row in rows]
 
 
 def volunteer(connection: Connection, now: datetime, put: Put, facts: Answered) -> None:
@@ -111,11 +129,37 @@ def volunteer(connection: Connection, now: datetime, put: Put, facts: Answered) 
         _write(connection, told)
 
 
-def _write(connection: Connection, asked: _Round) -> None:
+def _write(connection: Connection, asked: _Round) -> dict[int, Update]:
+    """Write a round; gives newer versions that nobody was told of before, by the row that tells of them."""
     write_rows(connection, question, asked.changes)
     insert_absent(connection, question, asked.questions)
+    _wake_archives(connection, asked)
     write_stories(connection, asked.now, asked.stories)
     _wake_files(connection, asked)
+    return _told_first(connection, asked)
+
+
+def _wake_archives(connection: Connection, asked: _Round) -> None:
+    """Let those who were asked before, and not since the site gave the files out, be asked at once."""
+    for some in chunks(sorted(asked.lost)):
+        connection.execute(
+            update(question)
+            .where(
+                question.c.hash.in_(some),
+                question.c.background,
+                question.c.provider.not_in([SITE, OWNER]),
+                question.c.due_at > asked.now,
+                question.c.lease_owner.is_(None),
+            )
+            .values(due_at=asked.now, pull_at=asked.now)
+        )
+
+
+def _told_first(connection: Connection, asked: _Round) -> dict[int, Update]:
+    """Remember of which newer versions is told now; gives the new ones, by the row that tells of them."""
+    rows = [{"model_id": model, "version_id": it, "told_at": asked.now} for model, it in sorted(asked.newer)]
+    made = insert_new(connection, told_update, rows)
+    return dict(asked.newer[row.model_id, row.version_id] for row in made)
 
 
 def found_values(card: Card, row: Record | None) -> dict[str, Any]:
@@ -161,6 +205,9 @@ def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
         "answered_at": asked.now,
     }
     answer = facts.answer
+    is_given_out = isinstance(answer, Found) and answer.card.availability not in GONE
+    if row.provider == SITE and _was_given_out(row) and not is_given_out:
+        asked.lost.add(row.hash)
     said = _found(asked, row, answer.card) if isinstance(answer, Found) else _absent(asked, row)
     is_news = "card" in said and (said["card"], said["raw"]) != (row.card, row.raw)
     if is_news or row.verdict is None:
@@ -168,11 +215,17 @@ def _answered(asked: _Round, row: Record, facts: Answered) -> Mapping[str, Any]:
     return values | said
 
 
+def _was_given_out(row: Record) -> bool:
+    return row.verdict == "found" and (row.card or {}).get("availability") not in GONE
+
+
 def _found(asked: _Round, row: Record, card: Card) -> dict[str, Any]:
     said = found_values(card, row)
     asked.stories.append(Story(name="model_found", hash=row.hash, detail={"provider": row.provider}))
-    is_news = card.update is not None and card.update.version_id != row.update_version_id
-    if card.update is not None and is_news and card.model_id not in asked.ignored:
+    if card.update is None or card.model_id is None or card.model_id in asked.ignored:
+        return said
+    asked.newer.setdefault((card.model_id, card.update.version_id), (row.id, card.update))
+    if card.update.version_id != row.update_version_id:
         detail = {"provider": row.provider, **asdict(card.update)}
         asked.stories.append(Story(name="update_found", hash=row.hash, detail=detail))
     return said
@@ -186,6 +239,10 @@ def _absent(asked: _Round, row: Record) -> dict[str, Any]:
     if row.card is None:
         asked.stories.append(Story(name="model_absent", hash=row.hash, detail=detail))
         return said | {"verdict": "absent"}
+    if known is not None and row.version_id not in (None, known.version_id):
+        # the owner named another version since; that one is not there, and says nothing of this card
+        asked.stories.append(Story(name="model_absent", hash=row.hash, detail=detail))
+        return said
     if row.verdict != "vanished":
         asked.stories.append(Story(name="model_vanished", hash=row.hash, detail=detail))
     if known is None:

@@ -223,8 +223,11 @@ class Catalog:
         puts = self.database.read(lambda it, now: questions.puts_passed_on(it, now, chain))
         return self.database.write(lambda it, now: questions.put_questions(it, now, puts)) if puts else 0
 
-    def apply_answers(self, results: Sequence[tuple[QuestionClaim, Outcome]]) -> list[bool]:
-        """Write what was said in one transaction, and make the files due that it concerns."""
+    def apply_answers(self, results: Sequence[tuple[QuestionClaim, Outcome]]) -> list[answers.Kept]:
+        """Write what was said in one transaction, and make the files due that it concerns.
+
+        Tells for each whether its claim still held, and of which newer version nobody was told before.
+        """
         if not results:
             return []
         return self.database.write(lambda it, now: answers.apply_answers(it, now, results))

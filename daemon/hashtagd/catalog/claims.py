@@ -268,9 +268,8 @@ def _read(connection: Connection, now: datetime, row: Record) -> Claim | None:
 def with_answers(connection: Connection, now: datetime, claims: Sequence[Claim]) -> list[Claim]:
     """Fill claims of publish with what the providers said and what was written before."""
     keys = {claim.file_id: _keys(claim) for claim in claims}
-    columns = (*CARD_COLUMNS, question.c.provider)
     hashes = (value for some in keys.values() for _, value in some)
-    said = answers_by_hash(connection, hashes, columns)
+    said = answers_by_hash(connection, hashes, CARD_COLUMNS)
     pins = pins_of(connection, (claim.digests.sha256 for claim in claims if claim.digests is not None))
     return [
         _answered(

@@ -3,13 +3,15 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, tuple_
 
+from hashtagd.catalog.owned import is_held
 from hashtagd.catalog.rows import ABOUT_FILE
 from hashtagd.catalog.states import IS_NAMED, STATE
 from hashtagd.catalog.tables import file, ignored_update, pin, question
-from hashtagd.core.card import Confidence
+from hashtagd.core.card import Availability, Confidence
 from hashtagd.core.digests import SHA256_OF_NOTHING
+from hashtagd.core.joining import GONE, SITE
 from hashtagd.core.work import HashKind
 
 
@@ -55,6 +57,28 @@ BEST_ID = (
     .correlate(file)
     .scalar_subquery()
 )
+_denial = question.alias("denial")
+_IS_DENIED = (
+    select(_denial.c.id)
+    .where(
+        _denial.c.hash_kind == HashKind.SHA256.value,
+        _denial.c.hash == file.c.sha256,
+        _denial.c.provider == SITE,
+        _denial.c.verdict == "absent",
+    )
+    .correlate(file)
+    .exists()
+)
+#: an archive alone knows it, and its site denies it, as `core.joining` judges
+_IS_ONLY_KEPT = and_(
+    BEST.c.provider != SITE,
+    BEST.c.model_id.is_not(None),
+    BEST.c.confidence == Confidence.EXACT.value,
+    BEST.c.availability.not_in(sorted(GONE)),
+    _IS_DENIED,
+)
+#: whether the model of the shown card can be had
+AVAILABILITY = case((_IS_ONLY_KEPT, Availability.DELETED.value), else_=BEST.c.availability)
 #: the owner wants to hear nothing of newer versions of its model
 IS_IGNORED = select(ignored_update.c.model_id).where(ignored_update.c.model_id == BEST.c.model_id).exists()
 
@@ -62,7 +86,6 @@ IS_IGNORED = select(ignored_update.c.model_id).where(ignored_update.c.model_id =
 _SEARCHED = ("model_name", "version_name", "trained_words", "tags")
 
 _twin = file.alias("twin")
-_other = question.alias("other")
 
 
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:
@@ -145,16 +168,8 @@ def _is_twin(roots: Collection[str] | None) -> ColumnElement[bool]:
 
 def _is_outdated() -> ColumnElement[bool]:
     """Say that there is a newer version, which no file of the library is."""
-    hashes = ((HashKind.SHA256, _twin.c.sha256), (HashKind.TENSORS, _twin.c.tensors_sha256))
-    about_twin = or_(
-        *(and_(_other.c.hash_kind == kind.value, _other.c.hash == column) for kind, column in hashes)
-    )
-    there = (
-        select(_twin.c.id)
-        .join(_other, about_twin)
-        .where(_other.c.version_id == BEST.c.update_version_id, _twin.c.gone_at.is_(None))
-    )
-    return and_(BEST.c.update_version_id.is_not(None), ~there.correlate(BEST).exists(), ~IS_IGNORED)
+    is_told = and_(BEST.c.update_version_id.is_not(None), ~_IS_ONLY_KEPT)
+    return and_(is_told, ~is_held(BEST.c.update_version_id), ~IS_IGNORED)
 
 
 def _is_contradictory() -> ColumnElement[bool]:

@@ -9,10 +9,17 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, Table, func, inspect, select, text
+from sqlalchemy import Connection, Table, func, insert, inspect, select, text
 
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.tables import INTENDED_FOR, metadata, publication, schema_version
+from hashtagd.catalog.tables import (
+    INTENDED_FOR,
+    metadata,
+    publication,
+    question,
+    schema_version,
+    told_update,
+)
 from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core.troubles import AskOperator, Scope
 
@@ -79,7 +86,16 @@ def _intended_for(connection: Connection) -> None:
     INTENDED_FOR.create(connection, checkfirst=True)
 
 
-STEPS: Final[tuple[Step, ...]] = (_tables, _model_view, _transfers, _intended_for)
+def _told_updates(connection: Connection) -> None:
+    """Remember of which newer versions was told so far, in stores from before this was remembered."""
+    told_update.create(connection, checkfirst=True)
+    known = select(question.c.model_id, question.c.update_version_id, func.max(question.c.answered_at))
+    known = known.where(question.c.model_id.is_not(None), question.c.update_version_id.is_not(None))
+    known = known.group_by(question.c.model_id, question.c.update_version_id)
+    connection.execute(insert(told_update).from_select(list(told_update.c), known))
+
+
+STEPS: Final[tuple[Step, ...]] = (_tables, _model_view, _transfers, _intended_for, _told_updates)
 
 
 def migrate(database: Database, steps: Sequence[Step] = STEPS) -> None:

@@ -2,14 +2,28 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    null,
+    or_,
+    select,
+    union,
+)
 
-from hashtagd.catalog.asked import IS_ASKED
+from hashtagd.catalog.asked import IS_ASKED, Askers
 from hashtagd.catalog.filters import BEST, BEST_ID, IS_IGNORED, Filters, conditions
+from hashtagd.catalog.owned import places_of
 from hashtagd.catalog.rows import ABOUT_FILE, Record, answers_by_hash, header_of, keys_of
 from hashtagd.catalog.shown import CARD_COLUMNS, pins_of, rivals, shown
 from hashtagd.catalog.states import STATE
@@ -17,6 +31,7 @@ from hashtagd.catalog.tables import event, file, publication, question
 from hashtagd.core.card import Card
 from hashtagd.core.header import Header
 from hashtagd.core.place import Place
+from hashtagd.core.work import HashKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +55,10 @@ class FileRow:
     crc32: str | None
     #: the answers joined, with what the owner locked; the provider's own document is left out
     card: Card | None
-    #: when the one who told the card answered last; without a card: when anybody did
+    #: when the one who told the card answered last; where only the file itself did: when anybody was asked
     checked_at: datetime | None
     trouble: Mapping[str, Any] | None
-    #: what the file says of itself; None before it settled, and in lists of files that were read: it is large
+    #: what the file says of itself; None before it settled, and in lists where somebody else speaks of it
     header: Header | None = field(compare=False)
     #: cards of other answers about the file that name another model or version than the one shown
     rivals: tuple[Card, ...]
@@ -51,6 +66,8 @@ class FileRow:
     locked: tuple[str, ...]
     #: the owner wants to hear nothing of newer versions
     updates_ignored: bool
+    #: root and path of the newer version that the card tells of; None: it is not in the library
+    update_at: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,24 +102,22 @@ class History:
 _HASH: Final = re.compile("[0-9a-f]{8,64}")
 _LARGEST: Final = 2**63 - 1
 
-_ASKED_AT = select(func.min(question.c.due_at)).where(ABOUT_FILE, IS_ASKED).correlate(file).scalar_subquery()
 _FACTS = (
     *(column for column in file.c if column is not file.c.header),
     STATE.label("state"),
-    _ASKED_AT.label("asked_at"),
     IS_IGNORED.label("updates_ignored"),
 )
 #: headers are large, and a list needs only those of files that nothing else is known of
-_UNREAD_HEADER = case((file.c.sha256.is_(None), file.c.header), else_=null()).label("header")
+_LONELY_HEADER = case((BEST.c.id.is_(None), file.c.header), else_=null()).label("header")
 
 
-def pick(connection: Connection, now: datetime, filters: Filters) -> list[FileRow]:
+def pick(connection: Connection, now: datetime, filters: Filters, askers: Askers) -> list[FileRow]:
     """List the files that pass the filters, by root and path."""
-    page = _page(_UNREAD_HEADER).where(*conditions(filters)).limit(filters.limit)
+    page = _page(_LONELY_HEADER, askers).where(*conditions(filters)).limit(filters.limit)
     return _file_rows(connection, now, connection.execute(page).all())
 
 
-def find(connection: Connection, now: datetime, wanted: Place | str | int) -> list[FileRow]:
+def find(connection: Connection, now: datetime, wanted: Place | str | int, askers: Askers) -> list[FileRow]:
     """List the files at a place (a gone one too), or live ones by hash, short hash, model or version."""
     if isinstance(wanted, Place):
         which: ColumnElement[bool] = and_(file.c.root == wanted.root, file.c.relpath == wanted.relpath)
@@ -111,8 +126,9 @@ def find(connection: Connection, now: datetime, wanted: Place | str | int) -> li
     elif wanted > _LARGEST:
         which = false()
     else:
-        which = and_(or_(BEST.c.version_id == wanted, BEST.c.model_id == wanted), file.c.gone_at.is_(None))
-    return _file_rows(connection, now, connection.execute(_page(file.c.header).where(which)).all())
+        is_best = or_(BEST.c.version_id == wanted, BEST.c.model_id == wanted)
+        which = and_(file.c.id.in_(_told_of(wanted)), is_best, file.c.gone_at.is_(None))
+    return _file_rows(connection, now, connection.execute(_page(file.c.header, askers).where(which)).all())
 
 
 def history(connection: Connection, row: FileRow) -> History:
@@ -137,11 +153,29 @@ def history(connection: Connection, row: FileRow) -> History:
     )
 
 
-def _page(header: ColumnElement[Any]) -> Select[Any]:
+def _page(header: ColumnElement[Any], askers: Askers) -> Select[Any]:
+    asked_at = select(func.min(askers.at)).where(ABOUT_FILE, IS_ASKED, askers.are_asked).correlate(file)
     return (
-        select(*_FACTS, header)
+        select(*_FACTS, asked_at.scalar_subquery().label("asked_at"), header)
         .select_from(file.outerjoin(BEST, BEST.c.id == BEST_ID))
         .order_by(file.c.root, file.c.relpath)
+    )
+
+
+def _told_of(number: int) -> CompoundSelect[Any]:
+    """Select the files of which any answer names this model or version: an index leads to each."""
+    is_named = or_(question.c.version_id == number, question.c.model_id == number)
+    return union(
+        *(
+            select(file.c.id)
+            .join(question, and_(question.c.hash_kind == kind.value, question.c.hash == column, is_named))
+            .where(file.c.gone_at.is_(None))
+            for kind, column in (
+                (HashKind.SHA256, file.c.sha256),
+                (HashKind.TENSORS, file.c.tensors_sha256),
+                (HashKind.TENSORS, file.c.claimed_tensors_sha256),
+            )
+        )
     )
 
 
@@ -163,10 +197,21 @@ def _file_rows(connection: Connection, now: datetime, rows: Sequence[Record]) ->
     columns = [column for column in CARD_COLUMNS if column is not question.c.raw]
     said = answers_by_hash(connection, hashes, [*columns, null().label("raw")])
     pins = pins_of(connection, (row.sha256 for row in rows))
-    return [
+    made = [
         _file_row(
             row, [it for key in keys[row.id] for it in said.get(key, ())], pins.get(row.sha256, {}), now
         )
+        for row in rows
+    ]
+    return _with_updates(connection, made)
+
+
+def _with_updates(connection: Connection, rows: Sequence[FileRow]) -> list[FileRow]:
+    """Say of each newer version where it lies."""
+    newer = {row.file_id: row.card.update.version_id for row in rows if row.card and row.card.update}
+    held = places_of(connection, newer.values()) if newer else {}
+    return [
+        replace(row, update_at=held[newer[row.file_id]]) if newer.get(row.file_id) in held else row
         for row in rows
     ]
 
@@ -199,6 +244,7 @@ def _file_row(row: Record, said: Sequence[Record], pins: dict[str, Any], now: da
         rivals=rivals(said, seen.card),
         locked=tuple(sorted(pins)),
         updates_ignored=row.updates_ignored,
+        update_at=None,
     )
 
 

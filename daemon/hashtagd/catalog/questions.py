@@ -11,7 +11,6 @@ from hashtagd.catalog.asked import HAS_A_FILE
 from hashtagd.catalog.claims import claimable_at, is_free, lease_values
 from hashtagd.catalog.outcomes import question_row
 from hashtagd.catalog.rows import TENSORS_ASKED, Record, chunks, digests_of, header_of, insert_absent
-from hashtagd.catalog.shown import ignored_models
 from hashtagd.catalog.tables import file, question
 from hashtagd.core import schedule
 from hashtagd.core.chain import Chain
@@ -74,9 +73,8 @@ def take_questions(
         .returning(question)
     ).all()
     subjects = _subjects(connection, rows, wanted)
-    ignored = ignored_models(connection)
     ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
-    return [_claim(row, subjects[row.id], ignored) for row in ordered if row.id in subjects]
+    return [_claim(row, subjects[row.id]) for row in ordered if row.id in subjects]
 
 
 def is_any_missing(connection: Connection, chain: Chain) -> bool:
@@ -191,7 +189,7 @@ def _subject(row: Record, asked: Record) -> Subject | None:
     )
 
 
-def _claim(row: Record, subject: Subject, ignored: frozenset[int]) -> QuestionClaim:
+def _claim(row: Record, subject: Subject) -> QuestionClaim:
     return QuestionClaim(
         question_id=row.id,
         fence=row.fence,
@@ -200,6 +198,4 @@ def _claim(row: Record, subject: Subject, ignored: frozenset[int]) -> QuestionCl
         times_answered=row.times_answered,
         times_absent=row.times_absent,
         answered_at=row.answered_at,
-        update_version_id=row.update_version_id,
-        updates_ignored=row.model_id in ignored,
     )

@@ -9,15 +9,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from hashtagd.catalog import gates
-from hashtagd.catalog.asked import HAS_A_FILE
+from hashtagd.catalog.asked import HAS_A_FILE, Askers
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.filters import BEST, BEST_ID, Filters, in_roots
+from hashtagd.catalog.filters import AVAILABILITY, BEST, BEST_ID, Filters, in_roots
 from hashtagd.catalog.pages import FileRow, History, find, history, pick
+from hashtagd.catalog.rows import HEADER_PROVIDER
 from hashtagd.catalog.states import STATE, STATES
 from hashtagd.catalog.tables import file, gate, question
 from hashtagd.core.card import Confidence
@@ -49,7 +50,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionCount:
-    """How many questions are due, wait for their time, or wait in the background class."""
+    """How many questions that are asked are due, wait for their time, or are of the background class."""
 
     due: int
     waiting: int
@@ -86,8 +87,13 @@ class Summary:
 class Reports:
     """Questions for the command line, the page and the metrics."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, askers: Askers | None = None) -> None:
         self._database = database
+        self._askers = askers or Askers()
+
+    def of(self, askers: Askers) -> Self:
+        """Give reports that tell only of questions that these ask, and when they can."""
+        return type(self)(self._database, askers)
 
     def states(self, root: str | None = None, *, roots: Collection[str] | None = None) -> dict[str, int]:
         """Count files by state, of all roots or of some; every state is there."""
@@ -100,19 +106,19 @@ class Reports:
 
     def troubles(self, *, roots: Collection[str] | None = None) -> list[Reported]:
         """List what keeps files (of all roots, or of some), questions and gates waiting."""
-        return self._database.read(lambda it, _now: _troubles(it, roots))
+        return self._database.read(lambda it, _now: _troubles(it, roots, self._askers))
 
     def gates(self) -> Sequence[gates.GateState]:
         """List every gate, by origin."""
         return self._database.read(gates.states)
 
     def questions(self) -> QuestionCount:
-        """Count questions that somebody has a file for or not."""
-        return self._database.read(_questions)
+        """Count the questions that are asked: others are kept, and wait for nothing."""
+        return self._database.read(lambda it, now: _questions(it, now, self._askers))
 
     def matches(self, *, roots: Collection[str] | None = None) -> Matches:
         """Count how sure the matches of live files are, and what of them can still be had."""
-        return self._database.read(lambda it, _now: _matches(it, roots))
+        return self._database.read(lambda it, _now: _matches(it, roots, self._askers))
 
     def summary(self) -> Summary:
         """Sum up all live files."""
@@ -123,13 +129,13 @@ class Reports:
         filters = Filters(tail=tail, roots=None if roots is None else tuple(roots))
         return [
             row
-            for row in self._database.read(lambda it, now: pick(it, now, filters))
+            for row in self._database.read(lambda it, now: pick(it, now, filters, self._askers))
             if _is_called(f"/{row.root}/{row.relpath}", f"/{tail}")
         ]
 
     def list_files(self, filters: Filters | None = None) -> list[FileRow]:
         """List files by root and path, all in memory: for lists that are known to be short."""
-        return self._database.read(lambda it, now: pick(it, now, filters or Filters()))
+        return self._database.read(lambda it, now: pick(it, now, filters or Filters(), self._askers))
 
     def each_file(self, filters: Filters, page: int = _PAGE) -> Iterator[FileRow]:
         """Give files by root and path, a page at a time, each read in a transaction of its own.
@@ -149,11 +155,11 @@ class Reports:
 
     def show(self, wanted: Place | str | int) -> list[FileRow]:
         """List the files at a place, with a hash (whole, AutoV2 or AutoV3), or of a model or version."""
-        return self._database.read(lambda it, now: find(it, now, wanted))
+        return self._database.read(lambda it, now: find(it, now, wanted, self._askers))
 
     def file(self, file_id: int) -> FileRow | None:
         """Give one file by the catalog's own number."""
-        found = self._database.read(lambda it, now: pick(it, now, Filters(file_id=file_id)))
+        found = self._database.read(lambda it, now: pick(it, now, Filters(file_id=file_id), self._askers))
         return found[0] if found else None
 
     def history(self, row: FileRow) -> History:
@@ -181,7 +187,7 @@ def _roots(connection: Connection) -> list[RootCount]:
     return [RootCount(name=name, files=files, bytes=int(size)) for name, files, size in rows]
 
 
-def _troubles(connection: Connection, roots: Collection[str] | None) -> list[Reported]:
+def _troubles(connection: Connection, roots: Collection[str] | None, askers: Askers) -> list[Reported]:
     files = connection.execute(
         select(file.c.root, file.c.relpath, file.c.trouble)
         .where(file.c.trouble.is_not(None), file.c.gone_at.is_(None), *in_roots(roots))
@@ -191,7 +197,7 @@ def _troubles(connection: Connection, roots: Collection[str] | None) -> list[Rep
     found = [Reported(where=f"{row.root}/{row.relpath}", trouble=row.trouble) for row in files]
     asked = connection.execute(
         select(question.c.provider, question.c.hash, question.c.trouble)
-        .where(question.c.trouble.is_not(None))
+        .where(question.c.trouble.is_not(None), HAS_A_FILE, askers.are_asked)
         .order_by(question.c.provider, question.c.hash)
         .limit(_TROUBLES)
     )
@@ -202,31 +208,35 @@ def _troubles(connection: Connection, roots: Collection[str] | None) -> list[Rep
     return found + [Reported(where=row.origin, trouble=row.trouble) for row in closed]
 
 
-def _questions(connection: Connection, now: datetime) -> QuestionCount:
+def _questions(connection: Connection, now: datetime, askers: Askers) -> QuestionCount:
     first = question.c.background.is_(False)
     due, waiting, background = connection.execute(
         select(
             _count(and_(first, question.c.due_at <= now)),
             _count(and_(first, question.c.due_at > now)),
             _count(question.c.background),
-        )
+        ).where(HAS_A_FILE, askers.are_asked)
     ).one()
     return QuestionCount(due=due, waiting=waiting, background=background)
 
 
-def _matches(connection: Connection, roots: Collection[str] | None) -> Matches:
+def _matches(connection: Connection, roots: Collection[str] | None, askers: Askers) -> Matches:
     rows = connection.execute(
-        select(BEST.c.confidence, BEST.c.availability, func.count())
+        select(BEST.c.confidence, AVAILABILITY, func.count())
         .select_from(file.join(BEST, BEST.c.id == BEST_ID))
         .where(file.c.gone_at.is_(None), file.c.sha256.is_not(None), *in_roots(roots))
-        .group_by(BEST.c.confidence, BEST.c.availability)
+        .group_by(BEST.c.confidence, AVAILABILITY)
     )
     confidence, availability = Counter[str](), Counter[str]()
     for sure, had, count in rows:
         confidence[sure] += count
         availability[had] += count
+    is_asked = and_(HAS_A_FILE, askers.are_asked)
     last, following = connection.execute(
-        select(func.max(question.c.answered_at), func.min(case((HAS_A_FILE, question.c.due_at))))
+        select(
+            func.max(case((question.c.provider != HEADER_PROVIDER, question.c.answered_at))),
+            func.min(case((is_asked, askers.at))),
+        )
     ).one()
     return Matches(
         confidence={it.value: confidence[it.value] for it in Confidence},

@@ -25,6 +25,8 @@ CHUNK: Final = 500
 
 #: the provider that only repeats what the file says of itself
 HEADER_PROVIDER: Final = "header"
+#: the provider under whose name the owner's word is kept
+OWNER: Final = "owner"
 
 #: what a file row holds when nothing is known of its bytes
 NO_FACTS: Final[Mapping[str, Any]] = {
@@ -170,6 +172,15 @@ def insert_absent(connection: Connection, table: Table, rows: Sequence[Mapping[s
     """Insert rows; those whose place in the table is taken are left as they are."""
     if rows:
         connection.execute(_insert(connection)(table).on_conflict_do_nothing(), list(rows))
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+    """Insert rows as `insert_absent`; gives those that were not there, by their primary key."""
+    made: list[Record] = []
+    for some in chunks(rows):
+        statement = _insert(connection)(table).values(some).on_conflict_do_nothing()
+        made += connection.execute(statement.returning(*table.primary_key.columns)).all()
+    return made
 
 
 def insert_or_update(

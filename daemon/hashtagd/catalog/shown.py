@@ -7,15 +7,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from hashtagd.catalog.rows import Record, card_of, chunks
+from hashtagd.catalog.rows import HEADER_PROVIDER, Record, card_of, chunks
 from hashtagd.catalog.tables import ignored_update, pin, question
 from hashtagd.core.card import Card, Confidence
-from hashtagd.core.joining import as_claim, as_of, joined
+from hashtagd.core.joining import SITE, as_claim, as_of, joined
 from hashtagd.core.pins import with_pins
+from hashtagd.core.work import HashKind
 
 #: what `shown` asks of a question's row
 CARD_COLUMNS: Final = (
     question.c.id,
+    question.c.provider,
     question.c.verdict,
     question.c.card,
     question.c.raw,
@@ -29,7 +31,7 @@ class Shown:
 
     #: None: nobody has told anything
     card: Card | None
-    #: without a card: when anybody was asked last; None: nobody has answered
+    #: where nobody but the file itself told anything: when anybody was asked last; None: nobody has answered
     checked_at: datetime | None
 
 
@@ -43,13 +45,20 @@ def shown(rows: Sequence[Record], pins: Mapping[str, Any], now: datetime, *, is_
         is_read: False while nobody has compared a hash of ours.
     """
     told = [(card, row) for row in rows if (card := card_of(row.card, row.raw)) is not None]
-    card = joined([card for card, _ in told])
+    card = joined([card for card, _ in told], is_denied=any(map(_denies, rows)))
+    asked_at = max((row.answered_at for row in rows if row.answered_at is not None), default=None)
     if card is None:
-        times = [row.answered_at for row in rows if row.answered_at is not None]
-        return Shown(None, max(times, default=None))
-    _, teller = min(told, key=lambda pair: pair[0].confidence.rank)
+        return Shown(None, asked_at)
+    _, teller = min(told, key=lambda pair: (pair[0].confidence.rank, pair[0].model_name is None))
+    checked_at = asked_at if teller.provider == HEADER_PROVIDER else teller.answered_at
     current = as_of(card, now)
-    return Shown(with_pins(current if is_read else as_claim(current), pins), teller.answered_at)
+    return Shown(with_pins(current if is_read else as_claim(current), pins), checked_at)
+
+
+def _denies(row: Record) -> bool:
+    """Tell whether a row is the site's own word that it knows nobody who has the whole file."""
+    is_whole = row.hash_kind == HashKind.SHA256.value
+    return bool(row.provider == SITE and is_whole and row.verdict == "absent")
 
 
 def rivals(rows: Sequence[Record], card: Card | None) -> tuple[Card, ...]:

@@ -182,6 +182,15 @@ ignored_update = Table(
     Column("ignored_at", UtcDateTime, nullable=False),
 )
 
+#: newer versions that were told of: each once, however many files it concerns
+told_update = Table(
+    "told_update",
+    metadata,
+    Column("model_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("told_at", UtcDateTime, nullable=False),
+)
+
 #: what writers put, or were about to put, on disk
 publication = Table(
     "publication",

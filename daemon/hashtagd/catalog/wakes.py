@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, true, tuple_, update
 
+from hashtagd.catalog.asked import HAS_A_FILE
 from hashtagd.catalog.rows import ABOUT_FILE, NO_FACTS, NO_LEASE, NO_TROUBLE, chunks
 from hashtagd.catalog.tables import file, gate, question
 from hashtagd.catalog.transfer_table import transfer
@@ -68,11 +69,12 @@ def publish_again(connection: Connection, now: datetime, roots: Sequence[str]) -
 
 
 def ask_again(connection: Connection, now: datetime, hashes: Sequence[str] | None) -> int:
-    """Make questions due now, answered ones too. Returns how many.
+    """Make questions that are worth asking due now, answered ones too. Returns how many.
 
     None: all, but for those about tensors: each costs a request of its own, and few of them ever change.
     """
     free = and_(
+        HAS_A_FILE,
         question.c.lease_owner.is_(None),
         or_(question.c.due_at.is_not(None), question.c.parked_at.is_not(None)),
     )

@@ -5,21 +5,26 @@ The owner's word belongs to the bytes, so it survives a rename, a refresh, a res
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
 from hashtagd.catalog.answers import found_values
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.rows import NO_LEASE, NO_TROUBLE, Record, insert_absent, insert_or_update, write_rows
+from hashtagd.catalog.rows import (
+    NO_LEASE,
+    NO_TROUBLE,
+    OWNER,
+    Record,
+    insert_absent,
+    insert_or_update,
+    write_rows,
+)
 from hashtagd.catalog.stories import Story, write_stories
 from hashtagd.catalog.tables import file, ignored_update, pin, question
 from hashtagd.catalog.waking import wake_publish
 from hashtagd.core.card import Card
 from hashtagd.core.work import HashKind
-
-#: the provider under whose name the owner's word is kept
-OWNER: Final = "owner"
 
 
 class Wishes:

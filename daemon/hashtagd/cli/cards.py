@@ -19,8 +19,15 @@ CONFIDENCE = {
 }
 
 
-def card_facts(card: Card) -> dict[str, object]:
-    """Give the card as names and values for people."""
+def sure_in_words(card: Card) -> str:
+    """Say what the match of a card rests on."""
+    if card.confidence is Confidence.CLAIMED and card.provider != "header" and card.by == "sha256":
+        return "its word alone, it states no hash"
+    return CONFIDENCE[card.confidence.value]
+
+
+def card_facts(card: Card, update_at: tuple[str, str] | None = None) -> dict[str, object]:
+    """Give the card as names and values for people; `update_at`: root and path of its newer version."""
     version = f" - {card.version_name}" if card.version_name else ""
     return {
         "model": f"{card.model_name}{version}" if card.model_name else None,
@@ -29,11 +36,11 @@ def card_facts(card: Card) -> dict[str, object]:
         "trigger words": ", ".join(card.trained_words),
         "tags": ", ".join(card.tags),
         "creator": card.creator,
-        "matched": f"{card.provider}, {CONFIDENCE[card.confidence.value]}",
+        "matched": f"{card.provider}, {sure_in_words(card)}",
         "original": _original(card),
         "availability": availability_in_words(card),
         "page": card.page_url,
-        "newer version": _update(card),
+        "newer version": _update(card, update_at),
         "downloads": [_address(url) for item in card.downloads for url in item.urls],
         "no download": card.not_downloadable_because,
     }
@@ -69,11 +76,12 @@ def _original(card: Card) -> str | None:
     return f"SHA-256 {card.downloads[0].sha256} before somebody edited its header"
 
 
-def _update(card: Card) -> str | None:
+def _update(card: Card, there: tuple[str, str] | None) -> str | None:
     if card.update is None:
         return None
     published = f", published {card.update.published_at[:10]}" if card.update.published_at else ""
-    return f"{card.update.name or 'without a name'} (version {card.update.version_id}{published})"
+    have = f"; you have it: {'/'.join(there)}" if there else ""
+    return f"{card.update.name or 'without a name'} (version {card.update.version_id}{published}){have}"
 
 
 def _address(url: DownloadUrl) -> str:
@@ -101,14 +109,17 @@ def card_json(row: FileRow, absolute_path: Path | None) -> dict[str, Any]:
         "contradicted_by": [_rival(other) for other in row.rivals],
         "locked": list(row.locked),
         "updates_ignored": row.updates_ignored,
+        "update_at": None
+        if row.update_at is None
+        else dict(zip(("root", "path"), row.update_at, strict=True)),
     }
 
 
 def rival_in_words(card: Card) -> str:
     """Say what another answer takes the file for."""
     named = f"{card.model_name}, " if card.model_name else ""
-    sure = CONFIDENCE[card.confidence.value]
-    return f"{card.provider}: {named}model {card.model_id}, version {card.version_id} ({sure})"
+    numbers = f"model {card.model_id}, version {card.version_id}"
+    return f"{card.provider}: {named}{numbers} ({sure_in_words(card)})"
 
 
 def _rival(card: Card) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import click
 from hashtagd import providers, writers
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.service.askers import askers_of
 from hashtagd.service.clock import SystemClock
 from hashtagd.service.known_roots import read_known_roots
 from hashtagd.service.lock import running_pid
@@ -119,6 +120,7 @@ class Context:
                 folder = stack.enter_context(TemporaryDirectory(prefix="hashtagd-"))
                 catalog = self._open(f"sqlite:///{folder}/{CATALOG_FILE}", {})
             stack.callback(catalog.close)
+            catalog.reports = catalog.reports.of(askers_of(self.loaded, catalog.reports.gates()))
             yield catalog
 
     @contextmanager

@@ -10,15 +10,16 @@ from hashtagd.catalog.filters import Filters
 from hashtagd.catalog.pages import FileRow
 from hashtagd.catalog.states import STATES
 from hashtagd.cli.cards import (
-    CONFIDENCE,
     availability_in_words,
     card_json,
     rival_in_words,
+    sure_in_words,
 )
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.doubles import print_duplicates
 from hashtagd.cli.output import (
     bytes_in_words,
+    due_in_words,
     is_text,
     moment_in_words,
     print_json_lines,
@@ -142,10 +143,10 @@ def _plain(row: FileRow, now: datetime) -> list[object]:
         card.model_name if card else None,
         card.base_model if card else None,
         bytes_in_words(row.size_bytes),
-        CONFIDENCE[card.confidence.value] if card else None,
+        sure_in_words(card) if card else None,
         availability_in_words(card) if card else None,
         moment_in_words(row.checked_at, now) if row.checked_at else None,
-        moment_in_words(row.next_check_at, now) if row.next_check_at else None,
+        due_in_words(row.next_check_at, now) if row.next_check_at else None,
     ]
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
 from hashtagd.core.work import Subject
 from hashtagd.service.clock import StopPause
 from hashtagd.service.lookup import Looked, by_version, look_up, subject_of
-from hashtagd.service.matching import named_version
+from hashtagd.service.matching import check_model, named_version
 from hashtagd.service.providers import asked_now
 
 
@@ -35,12 +36,24 @@ def lookup(context: Context, wanted: tuple[str, ...], as_json: bool) -> int:  # 
         context.catalog() as catalog,
         asked_now(context.loaded, context.environ, context.clock, pause, catalog) as providers,
     ):
-        looked = [*look_up(hashes, providers), *look_up(versions, by_version(providers))]
+        numbered = look_up(versions, by_version(providers))
+        looked = [*look_up(hashes, providers), *map(_of_that_model, numbered)]
     if as_json:
         print_json_lines(_to_json(item) for item in looked)
     else:
         _print(looked)
     return _exit_code(looked)
+
+
+def _of_that_model(item: Looked) -> Looked:
+    """Refuse a version of another model than was named with it, as `match` does."""
+    ref = _named(item.subject.hash)
+    if item.card is not None and ref is not None:
+        try:
+            check_model(ref, item.card)
+        except GiveUp as trouble:
+            return replace(item, card=None, trouble=trouble)
+    return item
 
 
 def _exit_code(looked: Sequence[Looked]) -> int:
@@ -120,4 +133,5 @@ def _facts(item: Looked) -> Iterator[tuple[str, object]]:
     elif item.trouble is not None:
         yield "no answer", str(item.trouble)
     else:
-        yield "answer", "no site knows this file"
+        what = "file" if item.subject.digests else "version"
+        yield "answer", f"no site knows this {what}"

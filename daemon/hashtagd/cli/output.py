@@ -146,6 +146,11 @@ def moment_in_words(moment: datetime | None, now: datetime) -> str:
     return f"in {words}" if seconds >= 0 else f"{words} ago"
 
 
+def due_in_words(moment: datetime | None, now: datetime) -> str:
+    """Say when something will be done; what is overdue is done as soon as anybody can."""
+    return "now" if moment is not None and moment <= now else moment_in_words(moment, now)
+
+
 def _dumps(data: object, indent: int | None = None) -> str:
     """Make JSON that may be looked at on a terminal: control and override characters are escaped as well."""
     text = json.dumps(data, ensure_ascii=False, indent=indent, default=_plain)

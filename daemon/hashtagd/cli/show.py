@@ -11,7 +11,15 @@ from hashtagd.catalog.pages import FileRow, Told
 from hashtagd.cli.cards import card_facts, card_json, rival_in_words, told_training, training_facts
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.finding import found_rows
-from hashtagd.cli.output import bytes_in_words, moment_in_words, print_facts, print_json, print_table, safe
+from hashtagd.cli.output import (
+    bytes_in_words,
+    due_in_words,
+    moment_in_words,
+    print_facts,
+    print_json,
+    print_table,
+    safe,
+)
 from hashtagd.core.digests import Digests
 from hashtagd.core.sidecars import SidecarState
 from hashtagd.service.parts import gallery_addresses
@@ -40,7 +48,7 @@ def show(context: Context, *, wanted: str, as_json: bool) -> int:
         rows = found_rows(catalog, plan, wanted)
         ground = make_ground(context.loaded, plan, context.clock)
         hung = [_gallery(context, row) for row in rows]
-        beside = [look_at_sidecars(catalog, ground, row) for row in rows]
+        beside = look_at_sidecars(catalog, ground, rows)
         if as_json:
             cards = [
                 _whole_json(row, plan, seen, pictures)
@@ -99,7 +107,7 @@ def _print_one(
             "file": plan.path_of(row.root, row.relpath) or f"{row.root}/{row.relpath}",
             "size": bytes_in_words(row.size_bytes),
             "state": row.state,
-            **(card_facts(card) if card else {}),
+            **(card_facts(card, row.update_at) if card else {}),
             "contradicted by": [rival_in_words(other) for other in row.rivals],
             "locked": ", ".join(row.locked),
             "updates": "you do not want to hear of them" if row.updates_ignored else None,
@@ -108,7 +116,7 @@ def _print_one(
             "AutoV3": digests.autov3 if digests else None,
             **training_facts(told_training(row)),
             "last check": moment_in_words(row.checked_at, now) if row.checked_at else None,
-            "next check": moment_in_words(row.next_check_at, now) if row.next_check_at else None,
+            "next check": due_in_words(row.next_check_at, now) if row.next_check_at else None,
             "trouble": [row.trouble["what"], row.trouble["does"], row.trouble["you"]]
             if row.trouble
             else None,
@@ -125,9 +133,9 @@ def _print_one(
     if history.events:
         click.echo("story:")
         print_table(
-            ["when", "what", "why"],
-            [[moment_in_words(told.at, now), told.name, _reason(told)] for told in history.events],
-            whole=("why",),
+            ["when", "what", "about"],
+            [[moment_in_words(told.at, now), told.name, _about(told)] for told in history.events],
+            whole=("about",),
         )
 
 
@@ -135,6 +143,9 @@ def _state(seen: SeenSidecar) -> str:
     return "it could not be looked at" if seen.state is None else _STATES[seen.state]
 
 
-def _reason(told: Told) -> object:
-    trouble = (told.detail or {}).get("trouble")
-    return trouble.get("what") if isinstance(trouble, Mapping) else None
+def _about(told: Told) -> str:
+    """Say who told it, and what was wrong."""
+    detail = told.detail or {}
+    trouble = detail.get("trouble")
+    what = trouble.get("what") if isinstance(trouble, Mapping) else None
+    return ": ".join(str(word) for word in (detail.get("provider"), what) if word)

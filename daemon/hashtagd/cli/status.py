@@ -14,6 +14,7 @@ from hashtagd.cli.cards import CONFIDENCE
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.output import (
     bytes_in_words,
+    due_in_words,
     moment_in_words,
     print_json,
     print_json_lines,
@@ -118,23 +119,12 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
         ],
         "downloads": [row_facts(row) for row in catalog.transfers.rows()],
         "troubles": troubles,
-        "next_due_at": _next_due(catalog, context, names),
+        "next_due_at": _next_due(catalog, names, matches.next_check_at),
     }
 
 
-def _next_due(catalog: Catalog, context: Context, roots: list[str]) -> datetime | None:
-    asked = [entry.kind for entry in context.loaded.settings.providers]
-    closed = [
-        gate.opens_at for gate in catalog.reports.gates() if not gate.open and gate.opens_at is not None
-    ]
-    # a question that is due behind a closed gate is work for the moment it opens
-    opens_at = min(closed, default=None)
-    questions = [
-        moment if opens_at is None else max(moment, opens_at)
-        for name in asked
-        if (moment := catalog.next_question_due(name)) is not None
-    ]
-    due = [catalog.next_due(list(Stage), roots), catalog.transfers.next_due(roots), *questions]
+def _next_due(catalog: Catalog, roots: list[str], asked_at: datetime | None) -> datetime | None:
+    due = (catalog.next_due(list(Stage), roots), catalog.transfers.next_due(roots), asked_at)
     return min((moment for moment in due if moment is not None), default=None)
 
 
@@ -209,7 +199,7 @@ def _print(facts: dict[str, Any], now: datetime) -> None:
     if len(facts["troubles"]) > _SHOWN:
         click.echo(f"and {len(facts['troubles']) - _SHOWN} more: `hashtagd list --trouble`")
     if facts["next_due_at"] is not None:
-        click.echo(f"next work: {moment_in_words(facts['next_due_at'], now)}")
+        click.echo(f"next work: {due_in_words(facts['next_due_at'], now)}")
 
 
 def _unwatched_in_words(roots: Sequence[Mapping[str, Any]]) -> str:
@@ -239,6 +229,7 @@ def _print_known(facts: dict[str, Any], now: datetime) -> None:
         f"questions: {questions['due']} due, {questions['waiting']} waiting for their time, "
         f"{questions['background']} behind all others"
     )
-    if facts["last_check_at"] is not None:
-        last, following = (moment_in_words(facts[name], now) for name in ("last_check_at", "next_check_at"))
+    if facts["last_check_at"] is not None or facts["next_check_at"] is not None:
+        last = moment_in_words(facts["last_check_at"], now)
+        following = due_in_words(facts["next_check_at"], now)
         click.echo(f"last answer: {last}; next question: {following}")

@@ -150,10 +150,6 @@ class QuestionClaim:
     times_absent: int
     #: when the last answer was committed
     answered_at: datetime | None
-    #: the newer version that the last answer told of
-    update_version_id: int | None = None
-    #: the owner wants to hear nothing of newer versions of the model that the last answer named
-    updates_ignored: bool = False
 
     @property
     def was_found(self) -> bool:

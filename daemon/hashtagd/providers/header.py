@@ -123,7 +123,8 @@ def card_of(header: Header) -> Card | None:
     base_model = _base_model(metadata, header.family)
     trained_words = _trained_words(metadata)
     claimed = claimed_version(metadata)
-    if not (title or base_model or trained_words or claimed):
+    kind = header.kind or _kind(metadata)
+    if not (title or kind or base_model or trained_words or claimed):
         return None
     return Card(
         provider="header",
@@ -134,7 +135,7 @@ def card_of(header: Header) -> Card | None:
         version_id=claimed.version_id if claimed else None,
         air=claimed.air if claimed else None,
         model_name=title,
-        kind=header.kind or _kind(metadata),
+        kind=kind,
         base_model=base_model,
         trained_words=trained_words,
         tags=words(_first(metadata, "modelspec.tags", "ssmd_tags"), _MOST_WORDS),

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from hashtagd.catalog.answers import Kept
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.questions import Wanted
 from hashtagd.core import schedule
+from hashtagd.core.card import Update
 from hashtagd.core.ports import Clock, Closed, Gatekeeper, Provider, Stopping
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Defer, HashKind, Outcome, QuestionClaim, Release, Stage
@@ -65,7 +67,7 @@ class AskWork:
         leases: Leases,
         clock: Clock,
         chance: Callable[[], float],
-        ended: Callable[[QuestionClaim, Outcome], None],
+        ended: Callable[[QuestionClaim, Outcome, Update | None], None],
         bug: Callable[[str, Exception], None],
         onward: Callable[[], None],
     ) -> None:
@@ -180,14 +182,14 @@ class AskWork:
     def _commit(self, done: list[tuple[QuestionClaim, Outcome]]) -> None:
         results = list(done)
         held = run_guarded(self._catalog.apply_answers, results, self._not_kept)
-        for (claim, outcome), applied in zip(results, held, strict=True):
-            if applied:
-                self._ended(claim, outcome)
+        for (claim, outcome), kept in zip(results, held, strict=True):
+            if kept:
+                self._ended(claim, outcome, kept.newer)
         done.clear()
         self._onward()
 
-    def _not_kept(self, result: tuple[QuestionClaim, Outcome], error: Exception) -> bool:
+    def _not_kept(self, result: tuple[QuestionClaim, Outcome], error: Exception) -> Kept:
         """Keep a bug in place of an answer that the catalog cannot take."""
         claim = result[0]
         self._catalog.apply_answers([(claim, self._met_bug(claim, error))])
-        return False
+        return Kept(held=False)

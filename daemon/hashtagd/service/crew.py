@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.core.card import Update
 from hashtagd.core.chain import Chain
 from hashtagd.core.ports import Clock, Fetcher, Gatekeeper, Pause
 from hashtagd.core.work import Claim, Outcome, QuestionClaim, Stage
@@ -58,7 +59,7 @@ class Shared:
     bug: Callable[[str, Exception], None]
     #: told of each outcome that was committed
     file_ended: Callable[[Claim, Outcome], None]
-    question_ended: Callable[[QuestionClaim, Outcome], None]
+    question_ended: Callable[[QuestionClaim, Outcome, Update | None], None]
     #: called when something is due now
     wake: Callable[[], None]
     #: watches a root again

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hashtagd import __version__
@@ -178,7 +179,7 @@ class Service:
             tell=process.tell,
             bug=process.bug,
             file_ended=self._file_ended,
-            question_ended=lambda claim, outcome: tell_answer(process.tell, claim, outcome),
+            question_ended=partial(tell_answer, process.tell),
             wake=self._wake_lanes,
             rearm=self._observer.rearm,
             state_folder=process.folder,

@@ -51,7 +51,8 @@ def _groups(rows: Sequence[FileRow], by: Literal["sha256", "tensors"]) -> Iterat
 def _freed_bytes(files: Sequence[FileRow]) -> int:
     """Count each inode once, also across roots: the same bytes under one number are a hard link.
 
-    An inode of 0 tells nothing, so such a file counts for itself.
+    An inode of 0 tells nothing, so such a file counts for itself. Different bytes under one number lie on
+    different disks.
     """
-    sizes = {row.inode or (row.root, row.relpath): row.size_bytes for row in files}
+    sizes = {(row.inode, row.sha256) if row.inode else row.file_id: row.size_bytes for row in files}
     return sum(sizes.values()) - max(sizes.values())

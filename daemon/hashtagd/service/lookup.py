@@ -1,16 +1,18 @@
 """Ask now, write nothing: what `hashtagd lookup` does. Gates and their budget are respected all the same."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hashtagd.core.card import Card
 from hashtagd.core.chain import Chain
+from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.core.header import Header, Incomplete, NotAModel, Whole
+from hashtagd.core.joining import SITE, joined
 from hashtagd.core.place import Place, Stamp
-from hashtagd.core.ports import AsksByVersion, Clock, Pause, Provider
+from hashtagd.core.ports import AsksByTensors, AsksByVersion, Clock, Pause, Provider
 from hashtagd.core.troubles import GiveUp, Scope, Trouble, TryLater
-from hashtagd.core.work import Advance, Claim, Digested, Found, Outcome, Park, Stage, Subject
+from hashtagd.core.work import Absent, Advance, Claim, Digested, Found, Outcome, Park, Stage, Subject
 from hashtagd.service.randomness import chance
 from hashtagd.stages.digest import DigestOptions, DigestStage
 from hashtagd.stages.opening import HEADERED_EXTENSIONS, is_headered, opened
@@ -29,9 +31,13 @@ class Looked:
 
 
 def look_up(subjects: Sequence[Subject], providers: Sequence[Provider]) -> Iterator[Looked]:
-    """Put the subjects to each provider in turn, until one knows them; silence ends a subject's chain."""
+    """Put the subjects to each provider in turn, until one knows them; silence ends a subject's chain.
+
+    Who does not know the whole file is asked about its tensors before the file speaks for itself.
+    """
     open_subjects = {subject.hash: subject for subject in subjects}
-    for provider in providers:
+    denied: set[str] = set()
+    for provider in _with_second_chance(providers):
         if not open_subjects:
             return
         silent: Trouble | None = None
@@ -41,19 +47,60 @@ def look_up(subjects: Sequence[Subject], providers: Sequence[Provider]) -> Itera
                 subject = open_subjects.pop(sha256, None)
                 if subject is None:
                     continue
-                if isinstance(answer, Found):
-                    yield Looked(subject=subject, card=answer.card, trouble=None)
-                elif isinstance(answer, Trouble):
-                    yield Looked(subject=subject, card=None, trouble=answer)
-                else:
+                if isinstance(answer, Absent):
                     absent[sha256] = subject
+                else:
+                    yield _looked(subject, answer, is_denied=sha256 in denied)
         except Trouble as trouble:
             silent = trouble
         for subject in open_subjects.values():
             yield Looked(subject=subject, card=None, trouble=silent or no_answer(provider.name))
         open_subjects = absent
+        if provider.name == SITE:
+            denied |= absent.keys()
     for subject in open_subjects.values():
         yield Looked(subject=subject, card=None, trouble=None)
+
+
+def _looked(subject: Subject, answer: Found | Trouble, *, is_denied: bool) -> Looked:
+    if isinstance(answer, Trouble):
+        return Looked(subject=subject, card=None, trouble=answer)
+    return Looked(subject=subject, card=joined([answer.card], is_denied=is_denied), trouble=None)
+
+
+def _with_second_chance(providers: Sequence[Provider]) -> list[Provider]:
+    """Put those who can be asked about tensors behind all sites, and before what needs none."""
+    sites = [it for it in providers if it.origin is not None]
+    chances = [_ByTensors(it.by_tensors()) for it in sites if isinstance(it, AsksByTensors)]
+    first = next((index for index, it in enumerate(providers) if it.origin is None), len(providers))
+    if any(isinstance(it, AsksByTensors) for it in providers[first:]):
+        return list(providers)  # the owner wants the file to speak first
+    return [*providers[:first], *chances, *providers[first:]]
+
+
+class _ByTensors:
+    """Asks about the tensors of files in place of the whole; answers are those of the files."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self.name = f"{provider.name} (tensors)"
+        self.slow = provider.slow
+        self.reads_headers = provider.reads_headers
+        self.batch_limit = provider.batch_limit
+        self.origin = provider.origin
+
+    def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
+        """Answer for every subject once; one without tensors is one that nobody knows."""
+        by_tensors: dict[str, list[Subject]] = {}
+        for subject in subjects:
+            text = subject.digests.tensors_sha256 if subject.digests else None
+            if text in (None, SHA256_OF_NOTHING):
+                yield subject.hash, Absent()
+            else:
+                by_tensors.setdefault(str(text), []).append(subject)
+        asked = [replace(some[0], hash=text) for text, some in by_tensors.items()]
+        for text, answer in self._provider.ask(asked) if asked else ():
+            yield from ((subject.hash, answer) for subject in by_tensors[text])
 
 
 def by_version(providers: Sequence[Provider]) -> list[Provider]:

@@ -1,7 +1,7 @@
 """The owner's word about a file: which version was named, and what its site says of it now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hashtagd.catalog.pages import FileRow
 from hashtagd.core import schedule
@@ -47,14 +47,22 @@ def match_to(row: FileRow, named: str, providers: Sequence[Provider], *, anyway:
     number = ref.version_id or 0
     answer = _answer(asked, row, number)
     if isinstance(answer, Found):
-        _check_model(ref, answer.card)
+        check_model(ref, answer.card)
         again_in_s = schedule.hit_again_s(chance())
         return Matched(version_id=number, card=answer.card, again_in_s=again_in_s)
     if isinstance(answer, Trouble) and not isinstance(answer, GiveUp):
         return Matched(version_id=number, card=None, again_in_s=0.0, trouble=answer)
     if not anyway:
         raise answer if isinstance(answer, GiveUp) else _unknown_version(ref)
-    return Matched(version_id=number, card=_bare(ref), again_in_s=schedule.hit_again_s(chance()))
+    card = _told_before(row, number) or _bare(ref)
+    return Matched(version_id=number, card=card, again_in_s=schedule.hit_again_s(chance()))
+
+
+def _told_before(row: FileRow, version_id: int) -> Card | None:
+    """Give what another answer about the file told of the version, under the owner's name."""
+    told = (row.card, *row.rivals)
+    known = next((card for card in told if card is not None and card.version_id == version_id), None)
+    return None if known is None else replace(known, by="owner", confidence=Confidence.OWNER)
 
 
 def _answer(asked: Provider, row: FileRow, version_id: int) -> Found | Absent | Trouble:
@@ -71,7 +79,12 @@ def _answer(asked: Provider, row: FileRow, version_id: int) -> Found | Absent | 
         return trouble
 
 
-def _check_model(ref: ModelRef, card: Card) -> None:
+def check_model(ref: ModelRef, card: Card) -> None:
+    """Compare a version with the model that was named along with it.
+
+    Raises:
+        GiveUp: it belongs to another one.
+    """
     if ref.model_id is not None and card.model_id is not None and ref.model_id != card.model_id:
         raise GiveUp(
             f"version {ref.version_id} belongs to model {card.model_id}, not to model {ref.model_id}",

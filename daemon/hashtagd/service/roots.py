@@ -1,7 +1,7 @@
 """Which roots this process works on: of the command line, or of the settings and ComfyUI's folder."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -11,6 +11,7 @@ from hashtagd.comfyui.paths import RootProposal, propose_roots
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.known_roots import free_name
+from hashtagd.service.patience import in_time
 from hashtagd.settings import Loaded, Root, SettingsMistakes
 from hashtagd.settings.roots import check_roots, look_at_roots
 from hashtagd.settings.values import home_folder
@@ -145,15 +146,25 @@ def place_of(folders: Sequence[RootFolder], path: Path) -> Place | None:
     """Find the place of a path, which need not exist; None when it lies in no root.
 
     Compares as the paths are spelled first, then with all links followed up to the file's own name: the shell
-    may stand in a folder that the settings know by another name.
+    may stand in a folder that the settings know by another name. A disk that does not answer has no links.
     """
     absolute = absolute_path(path)
-    real = Path(os.path.realpath(absolute.parent), absolute.name)
-    for candidate, spell in ((absolute, str), (real, os.path.realpath)):
-        for folder in folders:
-            root = Path(spell(folder.path))
-            if candidate != root and candidate.is_relative_to(root):
-                return Place(root=folder.name, relpath=candidate.relative_to(root).as_posix())
+    found = [_place_in(folders, absolute, str)]
+
+    def follow() -> None:
+        real = Path(os.path.realpath(absolute.parent), absolute.name)
+        found.append(_place_in(folders, real, os.path.realpath))
+
+    if found[0] is None:
+        in_time(follow)
+    return found[-1]
+
+
+def _place_in(folders: Sequence[RootFolder], path: Path, spell: Callable[[Path], str]) -> Place | None:
+    for folder in folders:
+        root = Path(spell(folder.path))
+        if path != root and path.is_relative_to(root):
+            return Place(root=folder.name, relpath=path.relative_to(root).as_posix())
     return None
 
 

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.catalog.pages import FileRow
+from hashtagd.catalog.pages import FileRow, Sidecar
 from hashtagd.core.ports import Clock
 from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service import parts
 from hashtagd.service.lock import DaemonLock, running_pid
+from hashtagd.service.patience import PATIENCE_S, in_time
 from hashtagd.service.randomness import owner_id
 from hashtagd.service.roots import RootPlan
 from hashtagd.settings import Loaded
-from hashtagd.stages.beside import look_beside
+from hashtagd.stages.beside import Beside, look_beside
 from hashtagd.stages.effects import Folder
 from hashtagd.stages.ground import Ground
 from hashtagd.stages.unpublish import Taken, UnpublishStage
@@ -61,23 +62,34 @@ def make_ground(
     )
 
 
-def look_at_sidecars(catalog: Catalog, ground: Ground, row: FileRow) -> list[SeenSidecar]:
-    """Look at everything that we wrote, or would write, for one file; by path and writer."""
-    written_at = {
-        (it.root, it.relpath, it.writer): it.written_at for it in catalog.reports.history(row).sidecars
-    }
-    with ground.batch() as batch:
-        seen = [
-            it for claim in catalog.peeks.claims([row.file_id]) for it in look_beside(ground, claim, batch)
-        ]
+def look_at_sidecars(
+    catalog: Catalog, ground: Ground, rows: Sequence[FileRow], *, patience_s: float = PATIENCE_S
+) -> list[list[SeenSidecar]]:
+    """Look at everything that we wrote, or would write, for each of these files; by path and writer.
+
+    Of files whose disk does not answer in time, only that is told which we know we wrote.
+    """
+    claims = catalog.peeks.claims([row.file_id for row in rows])
+    looked: dict[int, Sequence[Beside]] = {}
+
+    def look() -> None:
+        with ground.batch() as batch:
+            for claim in claims:
+                looked[claim.file_id] = look_beside(ground, claim, batch)
+
+    in_time(look, patience_s)
+    return [_seen(catalog.reports.history(row).sidecars, looked.get(row.file_id)) for row in rows]
+
+
+def _seen(written: Sequence[Sidecar], beside: Sequence[Beside] | None) -> list[SeenSidecar]:
+    """Join what is recorded of a file with what lies there; None: its disk did not answer."""
+    written_at = {(it.root, it.relpath, it.writer): it.written_at for it in written}
+    states: dict[tuple[str, str, str], SidecarState | None] = dict.fromkeys(written_at)
+    if beside is not None:
+        states = {(it.place.root, it.place.relpath, it.writer): it.state for it in beside}
     found = [
-        SeenSidecar(
-            writer=it.writer,
-            path=it.place.relpath,
-            state=it.state,
-            written_at=written_at.get((it.place.root, it.place.relpath, it.writer)),
-        )
-        for it in seen
+        SeenSidecar(writer=writer, path=path, state=state, written_at=written_at.get((root, path, writer)))
+        for (root, path, writer), state in states.items()
     ]
     return sorted(found, key=lambda it: (it.path, it.writer))
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hashtagd.core.card import Card
+from hashtagd.core.card import Update
 from hashtagd.core.place import Place
 from hashtagd.core.transfer import Fetched, TransferClaim, TransferOutcome
 from hashtagd.core.troubles import Scope, Trouble
@@ -72,14 +72,6 @@ def count_outcome(tally: Tally, claim: Claim, outcome: Outcome) -> None:
             pass
 
 
-def _tell_update(tell: Tell, claim: QuestionClaim, card: Card) -> None:
-    """Log a newer version, once for each hash of its model."""
-    update = card.update
-    if update is None or update.version_id == claim.update_version_id or claim.updates_ignored:
-        return
-    tell("update_found", provider=claim.key.provider, model_id=card.model_id, version_id=update.version_id)
-
-
 def newly_recorded(claim: Claim, facts: Published) -> int:
     """Count what of ours lies beside the file now and did not, or did with other bytes."""
     before = {(item.place, item.writer, item.written_sha256) for item in claim.publications}
@@ -87,13 +79,15 @@ def newly_recorded(claim: Claim, facts: Published) -> int:
     return len(after - before)
 
 
-def tell_answer(tell: Tell, claim: QuestionClaim, outcome: Outcome) -> None:
-    """Log what a provider said."""
+def tell_answer(tell: Tell, claim: QuestionClaim, outcome: Outcome, newer: Update | None = None) -> None:
+    """Log what a provider said; `newer`: a version of the model that nobody was told of before."""
     about: dict[str, Any] = {"provider": claim.key.provider, claim.key.hash_kind.value: claim.key.hash}
     match outcome:
         case Advance(facts=Answered(answer=Found(card=card))):
             tell("model_found", **about, model_id=card.model_id, version_id=card.version_id)
-            _tell_update(tell, claim, card)
+            if newer is not None:
+                about = {"provider": claim.key.provider, "model_id": card.model_id}
+                tell("update_found", **about, version_id=newer.version_id)
         case Advance(facts=Answered(answer=Absent())) if claim.was_found:
             tell("model_vanished", **about)
         case Advance(facts=Answered(answer=Absent())):

@@ -12,11 +12,17 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from hashtagd.core.artifacts import JsonMerge, OtherBytes, Target
-from hashtagd.core.card import Availability, Card, Confidence
+from hashtagd.core.card import Availability, Card
 from hashtagd.core.claimed import claimed_tensors_sha256
 from hashtagd.core.digests import AUTOV3_DIGITS, SHA256_OF_NOTHING
 from hashtagd.core.harmless import line, words
-from hashtagd.writers.version_object import clean_text, names_sha256, trusted, version_object
+from hashtagd.writers.version_object import (
+    clean_text,
+    names_sha256,
+    trusted,
+    version_object,
+    with_mirrors,
+)
 
 SUFFIX: Final = ".metadata.json"
 _AUTOV3: Final = re.compile(r"[0-9a-f]{12,64}", re.ASCII)
@@ -34,6 +40,8 @@ _LONGEST_TITLE: Final = 200
 _MOST_WORDS: Final = 24
 _DIFFUSION_FOLDERS: Final = frozenset({"diffusion_models", "unet"})
 _DELETED: Final = Availability.DELETED
+#: the provider that repeats what the file says of itself
+_HEADER: Final = "header"
 #: LoRA Manager's words for who answered; everybody else speaks for Civitai
 _SOURCES: Final[Mapping[str, str]] = {"civarchive": "civarchive", "archive-db": "archive_db"}
 #: what LoRA Manager itself puts where it knows nothing; its user's keys, so set only where they are absent
@@ -90,7 +98,7 @@ class LoraManager:
                 fill={**_identity(facts, target), **_shown(facts, target)},
                 absent={**({} if target.answered else asked), **_absent(facts, target)},
                 union={"trainedWords": words},
-                update={"civitai": version_object(known) if known is not None else {}},
+                update={"civitai": {} if known is None else with_mirrors(version_object(known), known)},
                 union_in=frozenset({("civitai", "trainedWords")}),
                 keep_in=frozenset({("civitai", "customImages")}),
                 empty={
@@ -196,7 +204,8 @@ def _civitai_autov3(known: Card | None, sha256: str) -> list[str]:
 
 def _facts(card: Card | None, target: Target) -> _Facts:
     stem = target.place.stem
-    if card is None or card.confidence is Confidence.TENSORS:
+    # what a site claims without our hash is not written, what the file says of itself is
+    if card is None or (trusted(card) is None and card.provider != _HEADER):
         return _header_facts(target, stem)
     return _Facts(
         model_name=card.model_name or stem,

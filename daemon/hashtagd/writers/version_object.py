@@ -5,10 +5,11 @@ by a part of the bytes stays in the catalog.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from hashtagd.core.card import Card, Confidence, Download, Preview
+from hashtagd.core.card import Card, Confidence, Download, DownloadUrl, Preview
+from hashtagd.core.joining import SITE
 
 #: deeper than any answer seen; what lies below is cut off, so that no reader runs out of stack
 _DEPTH_LIMIT: Final = 40
@@ -48,10 +49,42 @@ def with_primary(version: Mapping[str, Any], sha256: str) -> dict[str, Any]:
     return {**version, "files": marked}
 
 
+def with_mirrors(version: Mapping[str, Any], card: Card) -> dict[str, Any]:
+    """Copy the object with the copies that lie elsewhere, as `mirrors` of a file.
+
+    That is where CivArchive lists them, and where LoRA Manager keeps and looks for them.
+    """
+    files = version.get("files")
+    kept = [item for item in card.downloads if item.sha256 and any(url.source != SITE for url in item.urls)]
+    if not kept or not isinstance(files, list):
+        return dict(version)
+    copies = {item.sha256: [_mirror(item, url) for url in item.urls if url.source != SITE] for item in kept}
+    made = [_kept_at(item, copies) if isinstance(item, dict) else item for item in files]
+    lost = [item for item in kept if not any(names_sha256(it, str(item.sha256)) for it in _entries(files))]
+    return {**version, "files": [*made, *({**_file(item), "mirrors": copies[item.sha256]} for item in lost)]}
+
+
+def _entries(files: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+    yield from (item for item in files if isinstance(item, Mapping))
+
+
+def _kept_at(
+    entry: Mapping[str, Any], copies: Mapping[str | None, Sequence[Mapping[str, Any]]]
+) -> Mapping[str, Any]:
+    found = next((some for sha256, some in copies.items() if sha256 and names_sha256(entry, sha256)), None)
+    return entry if found is None or entry.get("mirrors") else {**entry, "mirrors": found}
+
+
+def _mirror(item: Download, url: DownloadUrl) -> dict[str, Any]:
+    marks = {"is_gated": url.gated, "is_paid": url.paid}
+    told = {name: value for name, value in marks.items() if value is not None}
+    return {"filename": item.name, "url": url.url, "source": url.source, **told, "deletedAt": None}
+
+
 def entry_of(version: Mapping[str, Any], sha256: str) -> Mapping[str, Any]:
     """Give the entry of `files` that is the file with this SHA-256; empty where none is."""
     files = version.get("files")
-    found = (item for item in files if isinstance(item, Mapping)) if isinstance(files, list) else ()
+    found = _entries(files) if isinstance(files, list) else ()
     return next((item for item in found if names_sha256(item, sha256)), {})
 
 

@@ -160,7 +160,7 @@ def _unusable(kind: str, what: str, you: str) -> AskOperator:
     """Say what is wrong with the archive, and who mends it."""
     return AskOperator(
         what,
-        does="hashtagd calls no model unknown because of that; it waits and tries again",
+        does="hashtagd counts that as no answer, waits and tries again",
         you=f"{you}, or take `archive-db` out of `providers`",
         scope=Scope.PROVIDER,
         kind=kind,

@@ -150,7 +150,7 @@ def _spelled(stamp: Stamp) -> str:
 def _unusable() -> AskOperator:
     return AskOperator(
         "the index of the archive database cannot be written or read",
-        does="hashtagd calls no model unknown because of that; it waits and tries again",
+        does="hashtagd counts that as no answer, waits and tries again",
         you="make room on the disk of the state folder, and check owner and mode of the folder",
         scope=Scope.PROVIDER,
         kind="archive_index",

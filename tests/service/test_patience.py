@@ -1,0 +1,25 @@
+import threading
+
+import pytest
+
+from hashtagd.service.patience import in_time
+
+
+def test_what_ends_in_time_is_done() -> None:
+    done: list[str] = []
+    assert in_time(lambda: done.append("looked"), 60.0)
+    assert done == ["looked"]
+
+
+def test_what_never_answers_is_left_behind() -> None:
+    answer = threading.Event()
+    assert not in_time(lambda: answer.wait() and None, 0.01)
+    answer.set()
+
+
+def test_what_goes_wrong_in_time_is_told() -> None:
+    def look() -> None:
+        raise OSError("broken")
+
+    with pytest.raises(OSError, match="broken"):
+        in_time(look, 60.0)
