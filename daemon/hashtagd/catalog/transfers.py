@@ -1,6 +1,6 @@
 """Transfers in the catalog: wanted, claimed, under way, ended. One transaction each, as everywhere here."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,6 +26,9 @@ from hashtagd.core.card import DownloadUrl
 from hashtagd.core.place import Place
 from hashtagd.core.transfer import Begun, Fetched, TransferClaim, TransferOutcome, Wanted
 from hashtagd.core.work import Defer, Park, Release
+
+#: which rows, as of a moment
+_When = Callable[[datetime], ColumnElement[bool]]
 
 #: how long a transfer that ended is shown
 _KEPT: Final = timedelta(days=30)
@@ -75,11 +78,17 @@ class Transfers:
         Args:
             roots: their names.
             limit: at most so many.
-            only: none but those of these numbers.
+            only: none but those of these numbers; of those that come first, where there are very many.
         """
-        which = _due(roots, only)
-        if not self._database.read(lambda it, now: _is_any(it, which(now))):
-            return []
+        for some in _parts(only):
+            if self._is_any(_due(roots, some)):
+                return self._take(_due(roots, some), limit)
+        return []
+
+    def _is_any(self, which: _When) -> bool:
+        return self._database.read(lambda it, now: _is_any(it, which(now)))
+
+    def _take(self, which: _When, limit: int) -> list[TransferClaim]:
         return self._database.write(lambda it, now: _take(it, now, self._owner, which(now), limit))
 
     def progress(self, claim: TransferClaim, bytes_done: int, begun: Begun | None) -> bool:
@@ -111,9 +120,7 @@ class Transfers:
 
     def next_due(self, roots: Sequence[str], *, only: Collection[int] | None = None) -> datetime | None:
         """Find when the next one can be claimed, by our clock; None when none is planned."""
-        planned = and_(transfer.c.due_at.is_not(None), transfer.c.root.in_(roots), _among(only))
-        wanted = select(func.min(claimable_at(transfer))).where(planned)
-        due_at: datetime | None = self._database.read(lambda it, _now: it.execute(wanted).scalar_one())
+        due_at = self._database.read(lambda it, _now: _next_due(it, roots, only))
         return None if due_at is None else self._database.local(due_at)
 
     def retry(self, places: Collection[Place] | None = None) -> int:
@@ -164,7 +171,12 @@ def _among(only: Collection[int] | None) -> ColumnElement[bool]:
     return transfer.c.id.is_not(None) if only is None else transfer.c.id.in_(only)
 
 
-def _due(roots: Sequence[str], only: Collection[int] | None) -> Any:  # noqa: ANN401 - takes a moment
+def _parts(only: Collection[int] | None) -> Iterable[Collection[int] | None]:
+    """Cut into what one statement can name."""
+    return [None] if only is None else chunks(only)
+
+
+def _due(roots: Sequence[str], only: Collection[int] | None) -> _When:
     def at(now: datetime) -> ColumnElement[bool]:
         due = transfer.c.due_at <= now
         return and_(due, transfer.c.root.in_(roots), _among(only), is_free(transfer, now))
@@ -174,6 +186,15 @@ def _due(roots: Sequence[str], only: Collection[int] | None) -> Any:  # noqa: AN
 
 def _is_any(connection: Connection, which: ColumnElement[bool]) -> bool:
     return connection.execute(select(transfer.c.id).where(which).limit(1)).first() is not None
+
+
+def _next_due(connection: Connection, roots: Sequence[str], only: Collection[int] | None) -> datetime | None:
+    planned = and_(transfer.c.due_at.is_not(None), transfer.c.root.in_(roots))
+    soonest = select(func.min(claimable_at(transfer)))
+    found: list[datetime | None] = [
+        connection.execute(soonest.where(planned, _among(some))).scalar_one() for some in _parts(only)
+    ]
+    return min(filter(None, found), default=None)
 
 
 def _take(
@@ -246,10 +267,19 @@ def _ended(now: datetime, row: Record, outcome: TransferOutcome) -> dict[str, An
             return {"due_at": None, "parked_at": now, "trouble": outcome.trouble.to_json()}
 
 
+#: what `_rows` reads: documents of sites, which are most of a row, are nothing that people are shown
+_SHOWN: Final = [column for column in transfer.c if column.name not in ("card", "raw", "sources", "begun")]
+
+
 def _rows(connection: Connection, now: datetime, ids: Collection[int] | None) -> list[TransferRow]:
     recent = transfer.c.done_at.is_(None) | (transfer.c.done_at > now - timedelta(days=1))
-    wanted = recent if ids is None else transfer.c.id.in_(ids)
-    found = connection.execute(select(transfer).where(wanted).order_by(transfer.c.id))
+    found = (
+        row
+        for some in _parts(None if ids is None else sorted(ids))
+        for row in connection.execute(
+            select(*_SHOWN).where(recent if some is None else _among(some)).order_by(transfer.c.id)
+        )
+    )
     return [
         TransferRow(
             transfer_id=row.id,
