@@ -9,13 +9,15 @@ from typing import Final
 from hashtagd.catalog.transfers import TransferRow
 from hashtagd.core.card import Card, Confidence
 from hashtagd.core.picking import with_first
-from hashtagd.core.transfer import Wanted
+from hashtagd.core.transfer import CIVITAI, Wanted
 from hashtagd.service.bringing import Hands, Watch, bring
 from hashtagd.service.resolving import Told
 from hashtagd.service.restoring import Ending, Missing, Result
 
 #: the kinds of troubles that a key heals
 _KEY_KINDS = frozenset({"login_wanted", "no_access"})
+#: the site does not find a file: for a while, or, where it does not know the hash either, for good
+_NOT_FOUND: Final = "file_not_found"
 #: so many wishes are one commit
 _COMMIT_ROWS: Final = 100
 #: how long an answer that is under way is waited for after a stop
@@ -51,8 +53,12 @@ class Feeding:
         if feed.broke is not None:
             raise feed.broke
         rows |= self._brought(self._once_more(feed, rows))
-        for number, it in zip(feed.ids, feed.asked, strict=True):
-            yield _result(it, rows.get(number))
+        results = [_result(it, rows.get(number)) for number, it in zip(feed.ids, feed.asked, strict=True)]
+        # nobody has them: there is nothing that a daemon could try again
+        gone = [number for number, it in zip(feed.ids, results, strict=True) if it.ending is Ending.GONE]
+        for start in range(0, len(gone), _COMMIT_ROWS):
+            self.hands.catalog.transfers.cancel(gone[start : start + _COMMIT_ROWS])
+        yield from results
 
     def _brought(self, ids: Sequence[int], feed: "_Feed | None" = None) -> dict[int, TransferRow]:
         coming = (lambda: False) if feed is None else feed.is_coming
@@ -111,11 +117,14 @@ class _Feed:
 
 
 def _slim(it: Missing) -> Missing:
-    """Keep the addresses, not what sites said besides: of thousands of models that is a gigabyte."""
+    """Keep the addresses and who knows it, not what else sites said: of thousands of models that is much."""
     told = it.told
-    return replace(
-        it, told=Told(listed=told.listed, entry=replace(told.entry, urls=told.urls), trouble=told.trouble)
+    cards = tuple(
+        Card(provider=card.provider, by=card.by, confidence=card.confidence, availability=card.availability)
+        for card in told.cards
     )
+    entry = replace(told.entry, urls=told.urls)
+    return replace(it, told=Told(listed=told.listed, entry=entry, cards=cards, trouble=told.trouble))
 
 
 def _wanted(it: Missing) -> Wanted:
@@ -150,14 +159,21 @@ def _result(it: Missing, row: TransferRow | None) -> Result:
         return Result(step=it.step, ending=Ending.FETCHED, told=it.told)
     trouble: Mapping[str, object] = {} if row is None or row.trouble is None else row.trouble
     why = str(trouble.get("what", "it was taken back meanwhile"))
-    return Result(step=it.step, ending=_ending(row, trouble), why=why, told=it.told)
+    return Result(step=it.step, ending=_ending(it, row, trouble), why=why, told=it.told)
 
 
-def _ending(row: TransferRow | None, trouble: Mapping[str, object]) -> Ending:
-    if trouble.get("kind") in _KEY_KINDS:
+def _ending(it: Missing, row: TransferRow | None, trouble: Mapping[str, object]) -> Ending:
+    kind = trouble.get("kind")
+    if kind in _KEY_KINDS:
         return Ending.NEEDS_KEY
-    if trouble.get("kind") == "place_taken":
+    if kind == "place_taken":
         return Ending.OCCUPIED
+    if (
+        kind == _NOT_FOUND
+        and it.told.trouble is None
+        and CIVITAI not in {card.provider for card in it.told.cards}
+    ):
+        return Ending.GONE
     if row is not None and row.state != "parked":
         return Ending.LATER
     return Ending.GONE if trouble.get("class") == "GiveUp" else Ending.FAILED
