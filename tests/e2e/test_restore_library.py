@@ -124,7 +124,7 @@ def _lose(world: World, kept: Path) -> set[str]:
     """Let the site delete models; most of them are in the archive. Gives those that nobody has any more."""
     deleted = list(world.sha256)[:: _MODELS // (_ONLY_ON_MIRRORS + _GONE)]
     assert len(deleted) == _ONLY_ON_MIRRORS + _GONE
-    gone = set(deleted[::5])
+    gone = set(deleted[1::5])
     for index, path in enumerate(deleted):
         listing = world.listings[path]
         world.site.delete(listing)

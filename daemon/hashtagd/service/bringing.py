@@ -55,7 +55,7 @@ def bring(
     Raises:
         Stopping: a stop was requested; what came is kept.
     """
-    if not ids and not coming():
+    if not coming() and not ids:  # in this order: asking may add the last ones
         return []
     following = Following(hands.catalog, ids)
     while running_pid(hands.folder) is not None:
