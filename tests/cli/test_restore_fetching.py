@@ -2,17 +2,32 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from hashtagd.catalog.transfer_table import transfer
+from hashtagd.catalog.transfers import TransferRow
+from hashtagd.cli.context import Context
+from hashtagd.cli.hands import hands
 from hashtagd.core.card import DownloadUrl
 from hashtagd.core.manifest import Entry, json_line
+from hashtagd.core.place import Place
+from hashtagd.core.restoring import Step, Verdict
+from hashtagd.core.troubles import Scope, TryLater
+from hashtagd.service.feeding import Feeding
+from hashtagd.service.resolving import Told
+from hashtagd.service.restoring import Ending, Missing
 from support.commands import Done, Home
 from support.depot import Depot
 from support.safetensors import lora
+from support.serving import later
 
 CONTENT = lora(7)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -205,3 +220,47 @@ def test_a_wish_for_another_file_at_the_place_gives_way_to_the_list(home: Home, 
     done = home.cli("restore", "--json", listed(home, entry))
     assert (done.code, endings(done)) == (0, ["fetched"])
     assert (home.loras / "ink.safetensors").read_bytes() == other
+
+
+def test_what_breaks_the_asking_is_raised_when_all_that_came_is_fetched(home: Home, mirror: Depot) -> None:
+    context = Context(config=home.config, volume=None, environ=dict(os.environ))
+    told = Told(listed=INK, entry=replace(INK, urls=at(mirror.put("ink", CONTENT))))
+    place = Place(root="loras", relpath="styles/ink.safetensors")
+    step = Step(entry=INK, verdict=Verdict.FETCH, target=place)
+
+    def missing() -> Iterator[Missing]:
+        yield Missing(step=step, told=told)
+        raise later("catalog_away", scope=Scope.DAEMON)
+
+    with hands(context, context.known_roots()) as held:
+        feeding = Feeding(held, lambda _rows, _here: None)
+        with pytest.raises(TryLater, match="catalog_away"):
+            list(feeding(missing()))
+    assert (home.loras / "styles/ink.safetensors").read_bytes() == CONTENT
+
+
+def test_thousands_of_wishes_are_a_commit_a_hundred(home: Home, mirror: Depot) -> None:
+    context = Context(config=home.config, volume=None, environ=dict(os.environ))
+    steps = [
+        Step(
+            entry=Entry(sha256=f"{number:064x}"),
+            verdict=Verdict.FETCH,
+            target=Place(root="loras", relpath=f"{number}.safetensors"),
+        )
+        for number in range(150)
+    ]
+    urls = at(f"{mirror.url}/nothing")
+    missing = [
+        Missing(step=it, told=Told(listed=it.entry, entry=replace(it.entry, urls=urls))) for it in steps
+    ]
+    commits: set[datetime] = set()
+    wished = select(transfer.c.wanted_at)
+    with hands(context, context.known_roots()) as held:
+
+        def watch(_rows: Sequence[TransferRow], _here: Mapping[int, int]) -> None:
+            commits.update(held.catalog.database.read(lambda it, _now: it.execute(wished).scalars().all()))
+
+        results = list(Feeding(held, watch)(missing))
+    assert {it.ending for it in results} == {Ending.GONE}
+    assert [it.step for it in results] == steps
+    assert len(commits) == 2
