@@ -29,9 +29,9 @@ run: $(VENV)/.ready
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
 
-# Every kill point instead of every fifth, 200 random kills, and a file of 2 GB that grows for a minute.
+# Every kill point instead of every fifth, 200 random kills, 50 of a restore, and a file of 2 GB that grows for a minute.
 long: $(VENV)/.ready-dev
-	HASHTAGD_LONG=1 $(BIN)/python -m pytest -n 2 tests/crash tests/e2e/test_arrivals.py $(ARGS)
+	HASHTAGD_LONG=1 $(BIN)/python -m pytest -n 2 tests/crash tests/e2e/test_arrivals.py tests/e2e/test_restore_library.py $(ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

@@ -144,8 +144,9 @@ def test_what_changed_since_it_was_hashed_is_no_source(library: Home, manifest: 
     (library.loras / INK).rename(nas / "moved.safetensors")
     worked_through(library)
     (nas / "moved.safetensors").write_bytes(lora(99))
-    assert endings(library.cli("restore", manifest, "--json"))[INK] == "missing"
-    assert not (library.loras / INK).exists()
+    assert endings(library.cli("restore", manifest, "--json"))[INK] == "fetched"
+    assert (library.loras / INK).read_bytes() == lora(0)
+    assert (nas / "moved.safetensors").read_bytes() == lora(99)
 
 
 def test_a_place_behind_a_link_that_leads_out_of_the_root_gets_nothing(library: Home, manifest: Path) -> None:
@@ -236,17 +237,23 @@ def test_why_a_model_is_not_given_out_is_told(home: Home) -> None:
 
 
 def test_copies_of_one_missing_file_are_fetched_once(library: Home) -> None:
-    sha256 = sha256_of(library.loras / INK)
-    (library.loras / INK).unlink()
-    twins = [Entry(root="loras", path=f"{name}.safetensors", sha256=sha256, size_bytes=5) for name in "ab"]
+    ink = library.loras / INK
+    sha256, size_bytes = sha256_of(ink), ink.stat().st_size
+    ink.unlink()
+    twins = [
+        Entry(root="loras", path=f"{name}.safetensors", sha256=sha256, size_bytes=size_bytes) for name in "ab"
+    ]
     done = library.cli("restore", "--json", "--dry-run", listed(library, *twins, twins[0]))
-    assert done.json["totals"]["bytes_to_fetch"] == 5
+    assert done.json["totals"]["bytes_to_fetch"] == size_bytes
     assert done.json["list"] == {"kind": "manifest", "entries": 3, "repeats": 1, "mistakes": []}
     assert endings(done) == {"a.safetensors": "missing", "b.safetensors": "elsewhere"}
     assert endings(library.cli("restore", "--json", listed(library, *twins))) == {
-        "a.safetensors": "missing",
-        "b.safetensors": "missing",
+        "a.safetensors": "fetched",
+        "b.safetensors": "linked",
     }
+    assert library.site.counts["storage"] == 1
+    assert (library.loras / "b.safetensors").samefile(library.loras / "a.safetensors")
+    assert sha256_of(library.loras / "b.safetensors") == sha256
 
 
 def test_a_disk_that_is_too_small_is_told_before_anything_happens(library: Home, manifest: Path) -> None:
@@ -342,7 +349,7 @@ def test_hashes_numbers_and_addresses_are_resolved_to_files(library: Home) -> No
     }
     assert found == {
         "one.safetensors": ("missing", 111, one.sha256),
-        "sub_two_2.safetensors": ("missing", 222, two.sha256),
+        "two 2.safetensors": ("missing", 222, two.sha256),
         INK: ("there", None, there),
     }
 
@@ -354,8 +361,10 @@ def test_a_number_whose_bytes_lie_here_is_not_fetched(library: Home) -> None:
 
 
 def test_what_has_no_place_and_no_name_says_so(home: Home) -> None:
+    vae = home.site.add(sha256="cd" * 32, kind="VAE", file_name="x.safetensors")
+    lost = home.cli("restore", listed(home, vae.sha256, name="vae"))
+    assert (lost.code, "the list does not say where it lay" in lost.out) == (1, True)
     source = listed(home, "ab" * 32, "5")
-    assert "the list does not say where it lay" in home.cli("restore", source).out
     done = home.cli("restore", "--to", "loras", source)
     assert done.out.count("no site says what its file is called") == 2
     nameless = home.cli("restore", listed(home, Entry(root="loras", path="x.safetensors"), name="bare"))
@@ -376,7 +385,8 @@ def test_a_folder_with_sidecars_tells_what_lay_beside_them(library: Home) -> Non
     ink.unlink()
     done = library.cli("restore", "--json", library.loras)
     assert done.json["list"]["kind"] == "sidecars"
-    assert endings(done) == {INK: "missing", "private.safetensors": "there"}
+    assert endings(done) == {INK: "fetched", "private.safetensors": "there"}
+    assert ink.read_bytes() == lora(0)
     one = library.cli("restore", "--json", library.loras / "styles" / "ink.metadata.json")
     assert files(one)["ink.safetensors"]["target"] == {"root": "loras", "path": INK}
 

@@ -1,6 +1,6 @@
 """Transfers in the catalog: wanted, claimed, under way, ended. One transaction each, as everywhere here."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -32,6 +32,8 @@ __all__ = ["TransferRow", "Transfers"]
 #: how long a transfer that ended is listed, and how long it is kept
 _SHOWN: Final = timedelta(days=1)
 _KEPT: Final = timedelta(days=30)
+#: what is read for people: documents of sites, which are most of a row, are nothing that they are shown
+_SEEN: Final = [column for column in transfer.c if column.name not in ("card", "raw", "sources", "begun")]
 #: what a wish that is wished again starts with
 _ANEW: Final[Mapping[str, Any]] = {**NO_LEASE, **NO_TROUBLE, "bytes_done": 0}
 
@@ -70,9 +72,16 @@ class Transfers:
             limit: at most so many.
             only: none but those of these numbers.
         """
-        planned = _planned(roots, only)
-        if not self._database.read(lambda it, now: _is_any(it, _free(planned, now))):
-            return []
+        for some in _parts(only):
+            planned = _planned(roots, some)
+            if self._is_free(planned):
+                return self._take(planned, limit)
+        return []
+
+    def _is_free(self, planned: ColumnElement[bool]) -> bool:
+        return self._database.read(lambda it, now: _is_any(it, _free(planned, now)))
+
+    def _take(self, planned: ColumnElement[bool], limit: int) -> list[TransferClaim]:
         return self._database.write(lambda it, now: _take(it, now, self._owner, _free(planned, now), limit))
 
     def progress(self, claim: TransferClaim, bytes_done: int, begun: Begun | None) -> bool:
@@ -105,8 +114,7 @@ class Transfers:
 
     def next_due(self, roots: Sequence[str], *, only: Collection[int] | None = None) -> datetime | None:
         """Find when the next one can be claimed, by our clock; None when none is planned."""
-        wanted = select(func.min(claimable_at(transfer))).where(_planned(roots, only))
-        due_at: datetime | None = self._database.read(lambda it, _now: it.execute(wanted).scalar_one())
+        due_at = self._database.read(lambda it, _now: _next_due(it, roots, only))
         return None if due_at is None else self._database.local(due_at)
 
     def retry(self, places: Collection[Place] | None = None) -> int:
@@ -144,6 +152,19 @@ def _waited_for(connection: Connection, places: Collection[Place]) -> dict[Place
 
 def _at(places: Collection[Place]) -> ColumnElement[bool]:
     return tuple_(transfer.c.root, transfer.c.relpath).in_([(it.root, it.relpath) for it in places])
+
+
+def _parts(only: Collection[int] | None) -> Iterable[Collection[int] | None]:
+    """Cut into what one statement can name."""
+    return [None] if only is None else chunks(sorted(only))
+
+
+def _next_due(connection: Connection, roots: Sequence[str], only: Collection[int] | None) -> datetime | None:
+    found: list[datetime | None] = [
+        connection.execute(select(func.min(claimable_at(transfer))).where(_planned(roots, some))).scalar_one()
+        for some in _parts(only)
+    ]
+    return min((due_at for due_at in found if due_at is not None), default=None)
 
 
 def _planned(roots: Sequence[str], only: Collection[int] | None) -> ColumnElement[bool]:
@@ -240,8 +261,13 @@ def _parked(now: datetime, trouble: Trouble) -> dict[str, Any]:
 
 def _records(connection: Connection, now: datetime, ids: Collection[int] | None) -> Sequence[Record]:
     recent = or_(transfer.c.done_at.is_(None), transfer.c.done_at > now - _SHOWN)
-    wanted = recent if ids is None else transfer.c.id.in_(ids)
-    return connection.execute(select(transfer).where(wanted).order_by(transfer.c.id)).all()
+    return [
+        row
+        for some in _parts(ids)
+        for row in connection.execute(
+            select(*_SEEN).where(recent if some is None else transfer.c.id.in_(some)).order_by(transfer.c.id)
+        )
+    ]
 
 
 def _retry(connection: Connection, now: datetime, places: Collection[Place] | None) -> int:

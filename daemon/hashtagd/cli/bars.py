@@ -128,6 +128,7 @@ def _bars() -> Iterator[Watcher]:
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with Progress(*columns, console=console) as bars:
         tasks: dict[int, Any] = {}
+        ended: set[int] = set()
 
         def watch(rows: Sequence[TransferRow], here: Mapping[int, int]) -> None:
             if len(rows) > 1 and _ALL not in tasks:
@@ -136,13 +137,18 @@ def _bars() -> Iterator[Watcher]:
             for row in rows:
                 done = max(row.bytes_done, here.get(row.transfer_id, 0))
                 done_bytes, size_bytes = done_bytes + done, size_bytes + (row.size_bytes or done)
+                if row.transfer_id in ended:
+                    continue
                 if row.transfer_id not in tasks and row.state in ("fetching", "done"):
                     name = cut(safe(row.place.name), _NAME_WIDTH)
                     tasks[row.transfer_id] = bars.add_task(name, total=row.size_bytes)
                 if row.transfer_id in tasks:
-                    shown = row.state not in ("done", "parked") or len(rows) <= _SHOWN
-                    task = tasks[row.transfer_id]
-                    bars.update(task, completed=done, total=row.size_bytes, visible=shown)
+                    bars.update(tasks[row.transfer_id], completed=done, total=row.size_bytes)
+                if row.state in ("done", "parked") and row.transfer_id in tasks and len(rows) > _SHOWN:
+                    # of thousands, what is on no screen must not be drawn at each tick
+                    bars.remove_task(tasks.pop(row.transfer_id))
+                    if row.state == "done":
+                        ended.add(row.transfer_id)
             if _ALL in tasks:
                 bars.update(tasks[_ALL], completed=done_bytes, total=size_bytes)
 

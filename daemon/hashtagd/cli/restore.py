@@ -14,14 +14,16 @@ from hashtagd.catalog.whereabouts import Whereabouts
 from hashtagd.cli.bars import watching
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.hands import hands
+from hashtagd.cli.main import EXIT_TRY_AGAIN
 from hashtagd.cli.restored import Report
 from hashtagd.core.place import Place
-from hashtagd.core.ports import Pause, Provider
+from hashtagd.core.ports import Pause, Provider, Stopping
 from hashtagd.core.troubles import AskOperator
 from hashtagd.core.work import Subject
 from hashtagd.service.clock import StopPause
 from hashtagd.service.disks import Disks
 from hashtagd.service.feeding import Feeding
+from hashtagd.service.heeding import heeding
 from hashtagd.service.lists import ReadList, read_list
 from hashtagd.service.lookup import subject_of
 from hashtagd.service.placing import Ground
@@ -57,7 +59,11 @@ def restore(
     listed = read_list(source)
     plan, destination = _destination(context, to)
     task = _Task(source=source, listed=listed, plan=plan, destination=destination, copies=copies)
-    report = _rehearse(context, task) if dry_run else _restore(context, task, quiet=as_json)
+    try:
+        report = _rehearse(context, task) if dry_run else _restore(context, task, quiet=as_json)
+    except Stopping:
+        click.echo("stopped: what came is kept, and the same command goes on from there", err=True)
+        return EXIT_TRY_AGAIN
     if as_json:
         report.print_json()
     else:
@@ -128,7 +134,7 @@ def _restoring(
             beside=_beside(task.plan, task.source),
             by_type=partial(_by_type, context, task.plan),
         ),
-        ask=partial(resolve, providers=asked),
+        ask=lambda entries: heeding(resolve(entries, asked), pause),
         linker=linker,
         keep_free_bytes=context.loaded.settings.downloads.min_free_bytes,
     )

@@ -9,7 +9,7 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.transfers import TransferRow
 from hashtagd.core.ports import Stopping
 from hashtagd.service import parts
-from hashtagd.service.fetching import TICK_S, Fetching, rests
+from hashtagd.service.fetching import TICK_S, Fetching, Following, all_rest
 from hashtagd.service.lanes import Tell
 from hashtagd.service.leases import release_dead
 from hashtagd.service.lock import running_pid
@@ -55,13 +55,14 @@ def bring(
     Raises:
         Stopping: a stop was requested; what came is kept.
     """
-    if not ids and not coming():
+    if not coming() and not ids:  # in this order: asking may add the last ones
         return []
+    following = Following(hands.catalog, ids)
     while running_pid(hands.folder) is not None:
         more = coming()
-        rows = hands.catalog.transfers.rows(list(ids))
+        rows = following.look()
         watch(rows, {})
-        if not more and (detach or all(rests(row, hands.outside.clock.now()) for row in rows)):
+        if not more and (detach or all_rest(rows, hands.outside.clock.now())):
             return rows
         if hands.outside.pause.wait(_LOOK_S):
             raise Stopping

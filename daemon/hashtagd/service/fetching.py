@@ -3,8 +3,7 @@
 The same rows, leases, gates and stages as the daemon's, so either may go on where the other ended.
 """
 
-import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,16 +13,15 @@ from hashtagd.catalog.transfers import TransferRow
 from hashtagd.core import schedule
 from hashtagd.core.ports import Stopping
 from hashtagd.core.transfer import Fetched, TransferClaim, TransferOutcome
-from hashtagd.core.work import Stage
 from hashtagd.service import parts
 from hashtagd.service.clock import StopPause
 from hashtagd.service.downloads import Downloads, Listeners
 from hashtagd.service.lanes import Lane, Tell, Work
 from hashtagd.service.leases import Leases
 from hashtagd.service.providers import Providers
+from hashtagd.service.publishing_landed import PublishingLanded
 from hashtagd.service.roots import RootPlan
 from hashtagd.service.stories import tell_transfer
-from hashtagd.service.writing import Writing
 from hashtagd.watch.roots import Roots
 
 #: how often whoever watches is told how far it is
@@ -32,10 +30,33 @@ TICK_S: Final = 0.25
 PATIENCE_S: Final = 8.0
 #: how long lanes may take to give back what they hold
 _GRACE_S: Final = 15.0
-_PUBLISHED_AT_ONCE: Final = 16
+#: looking at thousands of rows takes a while, and takes it from the lanes
+_LOOKING_SHARE: Final = 4
 
 #: takes the rows, and by their number how many bytes are here, which is fresher than what the rows say
 Watch = Callable[[Sequence[TransferRow], Mapping[int, int]], None]
+
+
+class Following:
+    """What the rows of transfers were at the last look.
+
+    Args:
+        only: their numbers; more may be added.
+    """
+
+    def __init__(self, catalog: Catalog, only: Collection[int]) -> None:
+        self._catalog = catalog
+        self._only = only
+        self._rows: dict[int, TransferRow] = {}
+        #: those that were not done; changed in one step, so other threads may read it
+        self.open: list[int] = []
+
+    def look(self) -> list[TransferRow]:
+        """Read those that were not done, and give all; what is done stays so."""
+        self.open[:] = [it for it in self._only if it not in self._rows or self._rows[it].state != "done"]
+        for row in self._catalog.transfers.rows(self.open):
+            self._rows[row.transfer_id] = row
+        return list(self._rows.values())
 
 
 class Fetching:
@@ -65,11 +86,12 @@ class Fetching:
         self._coming = coming
         self._tell = tell
         self._roots = Roots(plan.folders)
-        self._plan = plan
         self._leases = Leases()
         self._bytes: dict[int, int] = {}
-        self._landed: list[TransferClaim] = []
-        self._lock = threading.Lock()
+        self._following = Following(catalog, only)
+        self._publishing = PublishingLanded(
+            outside, catalog=catalog, plan=plan, roots=self._roots, leases=self._leases
+        )
         #: ends the lanes, and nothing else of this process
         self._lanes_pause = StopPause()
         self._renewed_s = outside.clock.monotonic_s()
@@ -82,53 +104,35 @@ class Fetching:
             Stopping: a stop was requested; what came is kept.
         """
         with ExitStack() as stack:
+            stack.callback(self._publishing.close)
             providers = Providers(parts.make_providers(self._outside))
             stack.callback(providers.close)
             downloads = self._downloads(providers)
             stack.callback(downloads.close)
-            lanes = [self._lane(work) for work in downloads.works]
+            works: list[Work] = [*downloads.works, self._publishing]
+            lanes = [self._lane(work) for work in works]
             stack.callback(self._end, lanes)
             for lane in lanes:
                 lane.start()
             self._watch(watch, lanes)
-        self.publish()
         return self._catalog.transfers.rows(list(self._only))
-
-    def publish(self) -> None:
-        """Write beside what came; what cannot be written now is left to the daemon."""
-        with self._lock:
-            places = [claim.wanted.place for claim in self._landed]
-        if not places:
-            return
-        with ExitStack() as stack:
-            fetcher = parts.make_fetcher(self._outside)
-            stack.callback(fetcher.close)
-            writing = Writing(
-                writers=parts.make_writers(self._outside.loaded),
-                folders=self._plan.folders,
-                fetcher=fetcher,
-                roots=self._roots,
-                catalog=self._catalog,
-                clock=self._outside.clock,
-                pause=self._outside.pause,
-            )
-            stage, roots = writing.publish(), list(self._roots.folders)
-            while claims := self._catalog.claim(Stage.PUBLISH, roots, _PUBLISHED_AT_ONCE, only=places):
-                self._catalog.apply(list(zip(claims, stage.run(claims), strict=True)))
 
     def _watch(self, watch: Watch, lanes: Sequence[Lane]) -> None:
         clock, pause = self._outside.clock, self._outside.pause
         while True:
+            began_s = clock.monotonic_s()
             more = self._coming()
-            rows = self._catalog.transfers.rows(list(self._only))
+            rows = self._following.look()
             watch(rows, dict(self._bytes))
-            if not more and all(rests(row, clock.now()) for row in rows) and self._leases.idle:
+            # in this order: lanes that are not at work have told of all that landed
+            if not more and all_rest(rows, clock.now()) and self._leases.idle and self._publishing.ended:
                 return
             for lane in lanes:
                 lane.wake()
             if not all(lane.alive for lane in lanes):
                 raise RuntimeError("a lane of downloads broke")
-            if pause.wait(TICK_S):
+            spent_s = clock.monotonic_s() - began_s
+            if pause.wait(max(TICK_S, _LOOKING_SHARE * spent_s)):
                 raise Stopping
             if clock.monotonic_s() - self._renewed_s >= schedule.RENEW_S:
                 self._renewed_s = clock.monotonic_s()
@@ -154,7 +158,7 @@ class Fetching:
                 onward=lambda: None,
                 seen=self._seen,
             ),
-            only=self._only,
+            only=self._following.open,
         )
 
     def _lane(self, work: Work) -> Lane:
@@ -173,12 +177,15 @@ class Fetching:
     def _ended(self, claim: TransferClaim, outcome: TransferOutcome) -> None:
         tell_transfer(self._tell, claim, outcome)
         if isinstance(outcome, Fetched):
-            with self._lock:
-                self._landed.append(claim)
+            self._publishing.landed(claim.wanted.place)
 
 
-def rests(row: TransferRow, now: datetime) -> bool:
-    """Tell whether a transfer has come to an end, or to a wait that is too long to stand by."""
+def all_rest(rows: Iterable[TransferRow], now: datetime) -> bool:
+    """Tell whether each has come to an end, or to a wait that is too long to stand by."""
+    return all(_rests(row, now) for row in rows)
+
+
+def _rests(row: TransferRow, now: datetime) -> bool:
     if row.state in ("done", "parked"):
         return True
     if row.state != "waiting" or row.trouble is None or row.due_at is None:
