@@ -54,7 +54,9 @@ class Following:
 
     def look(self, now: datetime) -> list[TransferRow]:
         """Read those that were not done, and give all; what is done stays so."""
-        self.open[:] = [it for it in self._only if it not in self._rows or self._rows[it].state != "done"]
+        open_ones = [it for it in self._only if it not in self._rows or self._rows[it].state != "done"]
+        # of very many only the first are claimed: those that were not tried yet
+        self.open[:] = sorted(open_ones, key=self._rested.__contains__)
         for row in self._catalog.transfers.rows(self.open):
             self._rows[row.transfer_id] = row
             if _rests(row, now):
