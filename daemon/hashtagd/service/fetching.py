@@ -49,15 +49,21 @@ class Following:
         self._only = only
         self._rows: dict[int, TransferRow] = {}
         self._rested: set[int] = set()
+        self._ended = False
         #: those that were not done; changed in one step, so other threads may read it
         self.open: list[int] = []
+
+    def end(self) -> None:
+        """Let nothing more be claimed."""
+        self._ended = True
+        self.open[:] = []
 
     def look(self, now: datetime) -> list[TransferRow]:
         """Read those that were not done, and give all; what is done stays so."""
         open_ones = [it for it in self._only if it not in self._rows or self._rows[it].state != "done"]
         # of very many only the first are claimed: those that were not tried yet
-        self.open[:] = sorted(open_ones, key=self._rested.__contains__)
-        for row in self._catalog.transfers.rows(self.open):
+        self.open[:] = [] if self._ended else sorted(open_ones, key=self._rested.__contains__)
+        for row in self._catalog.transfers.rows(open_ones):
             self._rows[row.transfer_id] = row
             if _rests(row, now):
                 self._rested.add(row.transfer_id)
@@ -69,7 +75,7 @@ class Following:
 
         Once: of thousands that wait for one host, some are due again before the last has been tried.
         """
-        return all(row.transfer_id in self._rested and row.state != "fetching" for row in self._rows.values())
+        return all(number in self._rested for number in self._rows)
 
 
 class Fetching:
@@ -137,9 +143,11 @@ class Fetching:
             more = self._coming()
             rows = self._following.look(clock.now())
             watch(rows, dict(self._bytes))
-            # in this order: lanes that are not at work have told of all that landed
-            if not more and self._following.all_rest and self._leases.idle and self._publishing.ended:
-                return
+            if not more and self._following.all_rest:
+                self._following.end()  # else there would always be something due again
+                # in this order: lanes that are not at work have told of all that landed
+                if self._leases.idle and self._publishing.ended:
+                    return
             for lane in lanes:
                 lane.wake()
             if not all(lane.alive for lane in lanes):
