@@ -20,8 +20,11 @@ from hashtagd.core.card import DownloadUrl
 from hashtagd.core.manifest import Entry, json_line
 from hashtagd.core.place import Place
 from hashtagd.core.restoring import Step, Verdict
+from hashtagd.core.transfer import Wanted
 from hashtagd.core.troubles import Scope, TryLater
+from hashtagd.core.work import Defer
 from hashtagd.service.feeding import Feeding
+from hashtagd.service.fetching import Following
 from hashtagd.service.resolving import Told
 from hashtagd.service.restoring import Ending, Missing
 from support.commands import Done, Home
@@ -264,3 +267,30 @@ def test_thousands_of_wishes_are_a_commit_a_hundred(home: Home, mirror: Depot) -
     assert {it.ending for it in results} == {Ending.GONE}
     assert [it.step for it in results] == steps
     assert len(commits) == 2
+
+
+def test_of_thousands_each_is_tried_before_any_is_tried_again(home: Home) -> None:
+    context = Context(config=home.config, volume=None, environ=dict(os.environ))
+    wanted = [
+        Wanted(
+            place=Place(root="loras", relpath=f"{number}.safetensors"),
+            sha256=None,
+            size_bytes=None,
+            sources=at("https://mirror.example/x"),
+        )
+        for number in range(1100)
+    ]
+    away = later("away", scope=Scope.PROVIDER)
+    with hands(context, context.known_roots()) as held:
+        transfers = held.catalog.transfers
+        following = Following(held.catalog, transfers.want(wanted))
+        tried: set[str] = set()
+        for _ in range(3):
+            following.look(context.clock.now())
+            claims = transfers.claim(["loras"], 500, only=following.open)
+            tried |= {claim.wanted.place.relpath for claim in claims}
+            transfers.apply([(claim, Defer(trouble=away, wait_s=60.0)) for claim in claims])
+            following.look(context.clock.now())
+            transfers.retry()  # they are due again
+        assert following.all_rest
+    assert len(tried) == len(wanted)

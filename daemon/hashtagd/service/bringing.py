@@ -9,7 +9,7 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.transfers import TransferRow
 from hashtagd.core.ports import Stopping
 from hashtagd.service import parts
-from hashtagd.service.fetching import TICK_S, Fetching, Following, all_rest
+from hashtagd.service.fetching import TICK_S, Fetching, Following
 from hashtagd.service.lanes import Tell
 from hashtagd.service.leases import release_dead
 from hashtagd.service.lock import running_pid
@@ -60,9 +60,9 @@ def bring(
     following = Following(hands.catalog, ids)
     while running_pid(hands.folder) is not None:
         more = coming()
-        rows = following.look()
+        rows = following.look(hands.outside.clock.now())
         watch(rows, {})
-        if not more and (detach or all_rest(rows, hands.outside.clock.now())):
+        if not more and (detach or following.all_rest):
             return rows
         if hands.outside.pause.wait(_LOOK_S):
             raise Stopping

@@ -3,7 +3,7 @@
 The same rows, leases, gates and stages as the daemon's, so either may go on where the other ended.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Final
@@ -48,15 +48,34 @@ class Following:
         self._catalog = catalog
         self._only = only
         self._rows: dict[int, TransferRow] = {}
+        self._rested: set[int] = set()
+        self._ended = False
         #: those that were not done; changed in one step, so other threads may read it
         self.open: list[int] = []
 
-    def look(self) -> list[TransferRow]:
+    def end(self) -> None:
+        """Let nothing more be claimed."""
+        self._ended = True
+        self.open[:] = []
+
+    def look(self, now: datetime) -> list[TransferRow]:
         """Read those that were not done, and give all; what is done stays so."""
-        self.open[:] = [it for it in self._only if it not in self._rows or self._rows[it].state != "done"]
-        for row in self._catalog.transfers.rows(self.open):
+        open_ones = [it for it in self._only if it not in self._rows or self._rows[it].state != "done"]
+        # of very many only the first are claimed: those that were not tried yet
+        self.open[:] = [] if self._ended else sorted(open_ones, key=self._rested.__contains__)
+        for row in self._catalog.transfers.rows(open_ones):
             self._rows[row.transfer_id] = row
+            if _rests(row, now):
+                self._rested.add(row.transfer_id)
         return list(self._rows.values())
+
+    @property
+    def all_rest(self) -> bool:
+        """Tell whether each has come to an end, or once to a wait that is too long to stand by.
+
+        Once: of thousands that wait for one host, some are due again before the last has been tried.
+        """
+        return all(number in self._rested for number in self._rows)
 
 
 class Fetching:
@@ -122,11 +141,13 @@ class Fetching:
         while True:
             began_s = clock.monotonic_s()
             more = self._coming()
-            rows = self._following.look()
+            rows = self._following.look(clock.now())
             watch(rows, dict(self._bytes))
-            # in this order: lanes that are not at work have told of all that landed
-            if not more and all_rest(rows, clock.now()) and self._leases.idle and self._publishing.ended:
-                return
+            if not more and self._following.all_rest:
+                self._following.end()  # else there would always be something due again
+                # in this order: lanes that are not at work have told of all that landed
+                if self._leases.idle and self._publishing.ended:
+                    return
             for lane in lanes:
                 lane.wake()
             if not all(lane.alive for lane in lanes):
@@ -180,12 +201,8 @@ class Fetching:
             self._publishing.landed(claim.wanted.place)
 
 
-def all_rest(rows: Iterable[TransferRow], now: datetime) -> bool:
-    """Tell whether each has come to an end, or to a wait that is too long to stand by."""
-    return all(_rests(row, now) for row in rows)
-
-
 def _rests(row: TransferRow, now: datetime) -> bool:
+    """Tell whether a transfer has come to an end, or to a wait that is too long to stand by."""
     if row.state in ("done", "parked"):
         return True
     if row.state != "waiting" or row.trouble is None or row.due_at is None:
