@@ -99,6 +99,19 @@ def test_a_match_by_tensors_stays_in_the_catalog_and_is_written_beside_no_file(h
     assert not path.with_suffix(".civitai.info").exists()
 
 
+def test_what_the_owner_locked_of_a_match_by_tensors_is_written_beside_the_file(home: Home) -> None:
+    path, _ = edited(home)
+    run(home, "--background")
+    assert home.cli("lock", path, "model_name").code == 0
+    run(home)
+    sidecar = json.loads(path.with_suffix(".metadata.json").read_text(encoding="utf-8"))
+    assert (sidecar["model_name"], sidecar["trainedWords"]) == ("Found by its tensors", [])
+    home.cli("unlock", path)
+    run(home)
+    sidecar = json.loads(path.with_suffix(".metadata.json").read_text(encoding="utf-8"))
+    assert sidecar["model_name"] == "Edited"
+
+
 def test_a_deleted_model_gets_its_card_its_words_and_a_live_mirror(
     home: Home, archive: ArchiveStandin
 ) -> None:

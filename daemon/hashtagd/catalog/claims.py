@@ -291,4 +291,6 @@ def _answered(claim: Claim, rows: Sequence[Record], pins: dict[str, Any], now: d
     seen = shown(rows, pins, now)
     # the file's own header is nobody who could say "not known"
     answered = any(row.provider != HEADER_PROVIDER for row in rows)
-    return replace(claim, card=seen.card, answered=answered, checked_at=seen.checked_at)
+    return replace(
+        claim, card=seen.card, locked=tuple(sorted(pins)), answered=answered, checked_at=seen.checked_at
+    )

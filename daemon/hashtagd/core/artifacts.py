@@ -26,6 +26,8 @@ class Target:
     answered: bool
     #: when the last provider answered; None before
     checked_at: datetime | None = None
+    #: names of the parts of the card that the owner locked: those are the owner's word, whatever the rest is
+    locked: tuple[str, ...] = ()
     #: absolute path of a picture that lies beside the model already (ours or not), or None
     picture: PurePath | None = None
     #: how that picture is rated, as on the card; None where nobody knows

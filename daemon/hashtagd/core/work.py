@@ -88,6 +88,8 @@ class Claim:
     header: Header | None = None
     #: for publish: the strongest card so far; None when no provider has said Found
     card: Card | None = None
+    #: for publish: names of the parts of `card` that the owner locked
+    locked: tuple[str, ...] = ()
     #: for publish: True when at least one provider other than the file's own header has answered (Found or
     #: Absent) for this hash
     answered: bool = False

@@ -114,4 +114,5 @@ def target_of(claim: Claim, path: Path, digests: Digests) -> Target:
         first_seen_at=claim.first_seen_at,
         answered=claim.answered,
         checked_at=claim.checked_at,
+        locked=claim.locked,
     )

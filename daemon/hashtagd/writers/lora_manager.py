@@ -6,7 +6,7 @@ eight are always written. What a person edits there (notes, favourites, names) i
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
@@ -40,6 +40,14 @@ _LONGEST_TITLE: Final = 200
 _MOST_WORDS: Final = 24
 _DIFFUSION_FOLDERS: Final = frozenset({"diffusion_models", "unet"})
 _DELETED: Final = Availability.DELETED
+#: what can be locked of the facts, by its name for people
+_LOCKED: Final[Mapping[str, str]] = {
+    "model_name": "model_name",
+    "base_model": "base_model",
+    "description": "description_html",
+    "tags": "tags",
+    "trained_words": "trained_words",
+}
 #: the provider that repeats what the file says of itself
 _HEADER: Final = "header"
 #: LoRA Manager's words for who answered; everybody else speaks for Civitai
@@ -206,7 +214,12 @@ def _facts(card: Card | None, target: Target) -> _Facts:
     stem = target.place.stem
     # what a site claims without our hash is not written, what the file says of itself is
     if card is None or (trusted(card) is None and card.provider != _HEADER):
-        return _header_facts(target, stem)
+        said = _header_facts(target, stem)
+        return said if card is None else _with_locked(said, _card_facts(card, target, stem), target.locked)
+    return _card_facts(card, target, stem)
+
+
+def _card_facts(card: Card, target: Target, stem: str) -> _Facts:
     return _Facts(
         model_name=card.model_name or stem,
         base_model=card.base_model,
@@ -215,6 +228,12 @@ def _facts(card: Card | None, target: Target) -> _Facts:
         trained_words=card.trained_words,
         kind=card.kind or (target.header.kind if target.header is not None else None),
     )
+
+
+def _with_locked(said: _Facts, shown: _Facts, locked: Sequence[str]) -> _Facts:
+    """Take what the owner locked, and so vouches for, from a card that nobody vouches for as a whole."""
+    names = (_LOCKED.get(name) for name in locked)
+    return replace(said, **{name: getattr(shown, name) for name in names if name})
 
 
 def _header_facts(target: Target, stem: str) -> _Facts:
