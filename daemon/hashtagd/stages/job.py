@@ -58,6 +58,8 @@ class Job:
     #: what is on the disk already as it should be
     kept: list[Publication] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
+    #: folders in which names were given or taken, each with what was put there; None: beside the model
+    touched: list[tuple[Folder, Pending | None]] = field(default_factory=list)
     #: names of ours that describe something else by now, with what lay there when that was decided
     stale: dict[str, Here] = field(default_factory=dict)
     xattrs: list[PendingXattr] = field(default_factory=list)
