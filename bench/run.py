@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import again, archive, digest, idle, naming, requests
+from bench import again, archive, digest, idle, naming, requests, writers
 from bench.figures import Figure, at_most, exactly, finish
 
 _TOP = Path(__file__).resolve().parents[1]
@@ -55,6 +55,7 @@ PARTS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "archive": archive.measure,
     "again": again.measure,
     "naming": naming.measure,
+    "writers": writers.measure,
 }
 
 
