@@ -7,7 +7,6 @@ untrue, and once all is quiet another publishing changes nothing.
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -101,12 +100,19 @@ def ours(household: Household, verb: str, at: int) -> None:
 
 
 def between(household: Household, strangers: Strangers, step: Step) -> None:
-    """Let a stranger act at some moment of our work."""
+    """Let a stranger act at some moment of our work; at odd ones a scout sees it before the work goes on."""
     verb, one, other, at = step
+
+    def act() -> None:
+        getattr(strangers, verb if verb in VERBS else VERBS[one % len(VERBS)])(one, other)
+        if at % 2:
+            household.look(strangers.touched)
+            strangers.touched.clear()
+
     if verb == "unpublish":
-        household.unpublish(at, partial(getattr(strangers, VERBS[one % len(VERBS)]), one, other))
+        household.unpublish(at, act)
     else:
-        household.publish_all(at, partial(getattr(strangers, verb), one, other))
+        household.publish_all(at, act)
 
 
 @pytest.mark.slow

@@ -86,8 +86,9 @@ class Books:
         """Find sidecars that tell of other bytes than their model's."""
         for path in self._owners():
             stem, digest = stem_of(path), sha256(self.there[path]).hexdigest()
-            if f"{stem}.sha256" not in self.not_ours and self.there.get(f"{stem}.sha256") != digest.encode():
-                yield f"untrue: {stem}.sha256"
+            line = f"{stem}.sha256"
+            if line in self.there.keys() - self.not_ours and self.there[line] != digest.encode():
+                yield f"untrue: {line}"
             said = read_object(self.there.get(f"{stem}.metadata.json", b""))
             if said is not None and said.get("sha256") != digest:
                 yield f"untrue: {stem}.metadata.json"

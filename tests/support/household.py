@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -37,7 +38,7 @@ from support.lives import address, card_of
 from support.moments import Moments
 from support.publish_fakes import PowerCut, ScriptedFetcher, png
 from support.safetensors import build
-from support.stage_fakes import NOW, ScriptedPause, StillClock
+from support.stage_fakes import ScriptedPause, StillClock
 from support.writer_samples import WRITERS
 
 ROOTS: Final = ("loras", "more")
@@ -141,7 +142,8 @@ class Household:
     def begin(self) -> None:
         """Forget everything and clear the disk; what the site said stays where it is still true."""
         self._leftovers = Leftovers({None: [self.top / "cards"]}, self.clock)
-        self.clock.moment = NOW
+        # what is prepared now is no leftover of a killed process
+        self.clock.moment = datetime.now(UTC)
         for path in self.top.iterdir():
             shutil.rmtree(path) if path.name not in ROOTS else _clear(path)
         self.fetcher.pages = {address(it): (png(it), "image/png") for it in NUMBERS}

@@ -104,8 +104,9 @@ class Planner:
             job.again_in_s = found.again_in_s
             return target
         record = job.record(writer, place, sha256(found.content).hexdigest(), found.nsfw_level)
-        here = next((it.here for it in former if it.name == place.name), None)
-        if not prepare(job, record, found.content, here=here, ours=True):
+        over = next((it for it in former if it.name == place.name), None)
+        here, present = (None, None) if over is None else (over.here, over.sha256)
+        if not prepare(job, record, found.content, here=here, ours=True, present=present):
             return target
         job.stale.pop(place.name, None)
         opened.listing.add(place.name)
