@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 help:
 	@echo 'make run FOLDER=~/ComfyUI   watch a folder (a ComfyUI folder, a models folder, or any folder)'
 	@echo 'make test                   run the tests'
-	@echo 'make long                   every kill point, and a file of 2 GB that grows for a minute'
+	@echo 'make long                   every kill point, 10,000 interleavings, and a file of 2 GB that grows for a minute'
 	@echo 'make check                  lint, types and tests: what CI runs'
 	@echo 'make bench                  measure, and print every figure beside its goal'
 	@echo 'make clean                  remove what make made'
@@ -29,9 +29,11 @@ run: $(VENV)/.ready
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
 
-# Every kill point instead of every fifth, 200 random kills, 50 of a restore, and a file of 2 GB that grows for a minute.
+# Every kill point instead of every fifth, 200 random kills, 50 of a restore, a file of 2 GB that grows for a minute, 10,000 random
+# interleavings with what others do, and links at every name for thousands of publishings.
+LONG := tests/crash tests/e2e/test_arrivals.py tests/e2e/test_restore_library.py tests/property/test_interleavings.py tests/stages/test_attacks.py
 long: $(VENV)/.ready-dev
-	HASHTAGD_LONG=1 $(BIN)/python -m pytest -n 2 tests/crash tests/e2e/test_arrivals.py tests/e2e/test_restore_library.py $(ARGS)
+	HASHTAGD_LONG=1 $(BIN)/python -m pytest -n 2 $(LONG) $(ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

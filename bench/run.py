@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import again, archive, digest, download, idle, manifest, naming, requests
+from bench import again, archive, digest, download, idle, manifest, naming, requests, writers
 from bench.figures import Figure, at_most, exactly, finish
 
 _TOP = Path(__file__).resolve().parents[1]
@@ -57,6 +57,7 @@ PARTS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "again": again.measure,
     "naming": naming.measure,
     "manifest": manifest.measure,
+    "writers": writers.measure,
 }
 
 

@@ -1,7 +1,9 @@
-"""Counts by strace which bytes of model files a process reads: nothing it says of itself is believed."""
+"""Counts by strace what a process does: nothing it says of itself is believed."""
 
 import re
 import shutil
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 _CALLS = "read,pread64,readv,preadv,preadv2,mmap"
@@ -18,6 +20,30 @@ def tracer(into: Path) -> list[str] | None:
     if not shutil.which("strace"):
         return None
     return ["strace", "-f", "-qq", "-y", "-s", "0", "-e", f"trace={_CALLS}", "-o", str(into)]
+
+
+def counter(into: Path, calls: Iterable[str]) -> list[str] | None:
+    """Give the words to put before a command whose calls are to be counted; None where there is no strace."""
+    if not shutil.which("strace"):
+        return None
+    return [
+        "strace",
+        "-f",
+        "-qq",
+        "-c",
+        "-U",
+        "calls,name",
+        "-e",
+        f"trace={','.join(calls)}",
+        "-o",
+        str(into),
+    ]
+
+
+def calls_made(summary: str) -> Counter[str]:
+    """Read how often each call was made, from what strace wrote."""
+    rows = (line.split() for line in summary.splitlines())
+    return Counter({row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()})
 
 
 def model_bytes_read(trace: str, *, except_for: str | None = None) -> int:

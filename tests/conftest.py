@@ -44,6 +44,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         server.leave()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how many random interleavings there were: their number is a promise."""
+    ended = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
+    lives = [value for it in ended for name, value in it.user_properties if name == "interleavings"]
+    if lives:
+        terminalreporter.write_line(f"{sum(lives):,} random interleavings with what others do")
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that stands still until the test moves it."""

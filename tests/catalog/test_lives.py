@@ -251,6 +251,24 @@ def test_what_a_file_keeps_is_no_news_where_another_is_about_to_write(library: L
     assert library.claim_one(Stage.PUBLISH).publications == (both,)
 
 
+def test_what_a_file_that_is_gone_was_about_to_write_goes_over_to_who_keeps_it(library: Library) -> None:
+    """F16. The scout saw the rename before the publishing of the old name ended."""
+    publish(library, "same.safetensors")
+    library.catalog.wake_publish([ROOT])
+    claim = library.claim_one(Stage.PUBLISH)
+    wish = replace(intended("same.json", "new"), intended_for=sha256("same.safetensors"))
+    library.catalog.intend([(claim, [wish])])
+    library.catalog.note(saw(library, **{"same.sft": "same.safetensors", "same.safetensors": None}))
+    kept = replace(wish, intended_sha256=None, intended_for=None, written_sha256=wish.intended_sha256)
+    assert library.catalog.apply([(claim, Advance(facts=Published(publications=(kept,))))]) == [False]
+    library.settle()
+    (heir,) = [it for it in library.claim(Stage.PUBLISH) if it.place == place("same.sft")]
+    assert heir.nearby == (wish,)
+    library.catalog.apply([(heir, Advance(facts=Published(publications=(kept,))))])
+    library.catalog.wake_publish([ROOT])
+    assert library.claim_one(Stage.PUBLISH).publications == (kept,)
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_of_two_files_that_tell_of_one_place_the_one_that_wrote_there_counts(
     library: Library, *, first: bool
@@ -272,6 +290,20 @@ def test_of_two_files_that_tell_of_one_place_the_one_that_wrote_there_counts(
     library.catalog.wake_publish([ROOT])
     known = {it.place.name: it.publications for it in library.claim(Stage.PUBLISH)}
     assert known == {"same.safetensors": (new,), "same.sft": ()}
+
+
+def test_an_intention_may_tell_what_lies_there_until_then(library: Library) -> None:
+    """P4. It was intended only so far, and was seen on the disk meanwhile."""
+    publish(library, "x")
+    for text in ("one", "two"):
+        library.catalog.wake_publish([ROOT])
+        claim = library.claim_one(Stage.PUBLISH)
+        wish = replace(intended("x.json", text), intended_for=sha256("x"))
+        if text == "two":
+            wish = replace(wish, written_sha256=sha256("one"), written_for=sha256("x"))
+        library.catalog.intend([(claim, [wish])])
+        library.catalog.apply([(claim, Release())])
+    assert library.claim_one(Stage.PUBLISH).publications == (wish,)
 
 
 # ---- what is left behind

@@ -36,11 +36,11 @@ def test_a_link_anywhere_on_the_way_is_refused(tmp_path: Path, parts: tuple[str,
     for call in (
         lambda: open_below(tmp_path, parts),
         lambda: make_below(tmp_path, (*parts, "new"), mode=0o700, made=os.fsync),
-        lambda: remove_empty_below(tmp_path, (*parts, "c")),
     ):
         with pytest.raises(OSError, match="link leads away") as caught:
             call()
         assert caught.value.errno == errno.ELOOP
+    assert remove_empty_below(tmp_path, (*parts, "c")) == 0
     assert (tmp_path / "a" / "b" / "c").is_dir()
     assert not list(tmp_path.rglob("new"))
 
@@ -69,9 +69,8 @@ def test_missing_folders_are_made_with_their_mode_and_flushed(tmp_path: Path) ->
 def test_only_empty_folders_are_removed_and_never_the_top(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "c").mkdir(parents=True)
     (tmp_path / "a" / "x").touch()
-    with pytest.raises(OSError, match="not empty"):
-        remove_empty_below(tmp_path, ("a", "b", "c"))
+    assert remove_empty_below(tmp_path, ("a", "b", "c")) == 2
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
     (tmp_path / "a" / "x").unlink()
-    remove_empty_below(tmp_path, ("a",))
+    assert remove_empty_below(tmp_path, ("a",)) == 1
     assert tmp_path.is_dir()

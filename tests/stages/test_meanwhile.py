@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from hashtagd.core.artifacts import in_tree
+from hashtagd.core.card import Card
 from hashtagd.core.work import Advance, Defer, Swept
 from support.lives import Neighbourhood, address
 from support.moments import Moments
-from support.publish_fakes import World, before_renames, card, kind_of, png, published
+from support.publish_fakes import PowerCut, World, before_renames, card, kind_of, png, published
 from support.stage_fakes import as_nobody
 
 SUFFIXES = (".civitai.info", ".metadata.json", ".preview.png")
+WRITERS_OF_FILES = ("lora-manager", "civitai-info", "preview", "sha256-line", "json-tree")
 COMMENT = "user.xdg.comment"
 
 
@@ -89,6 +91,30 @@ def test_an_edit_at_the_moment_of_a_sweep_stays(world: World) -> None:
     assert isinstance(outcome.facts, Swept)
     assert world.tree() == {"wisp.civitai.info": b"theirs"}
     assert [it.place.name for it in outcome.facts.publications] == ["wisp.civitai.info"]
+
+
+@pytest.mark.parametrize("said", [card(model_name="Newer"), None])
+def test_what_was_written_and_never_reported_stays_ours_over_the_next_intention(
+    world: World, said: Card | None
+) -> None:
+    """P4. Two processes die, the second one before it wrote anything."""
+    model = world.model()
+    world.names = WRITERS_OF_FILES
+    world.options = {"json-tree": {"path": str(world.folder / "cards")}}
+    world.stage().run([world.claim(model)])
+    world.remember_intentions()
+
+    def die() -> None:
+        raise PowerCut
+
+    world.calls = before_renames(die)
+    with pytest.raises(PowerCut):
+        world.stage().run([world.claim(model, card=said)])
+    world.remember_intentions()
+    model.unlink()
+    world.calls = None
+    world.publish(world.gone("wisp.safetensors"))
+    assert world.tree() == {}
 
 
 # ---- attributes

@@ -106,6 +106,22 @@ def test_a_file_that_changes_under_our_hands_stays(world: World) -> None:
         assert (taken.goes, taken.seen.state) == (False, SidecarState.MISSING)
 
 
+def test_what_may_have_moved_along_with_its_model_stays_known(world: World) -> None:
+    """The daemon has not noticed the move yet, and would take it for a stranger's then."""
+    model = world.model()
+    world.publish(world.claim(model))
+    claim = world.claim(model)
+    (world.folder / "deep").mkdir()
+    for path in list(world.folder.glob("wisp.*")):
+        path.rename(world.folder / "deep" / path.name)
+    taken = UnpublishStage(ground(world)).run([claim])
+    assert {it.seen.state for it in taken} == {SidecarState.MISSING}
+    assert not any(it.is_over for it in taken)
+    moved = world.folder / "deep" / "wisp.safetensors"
+    facts = published(world.publish(world.claim(moved, file_id=2))[0])
+    assert {it.writer for it in facts.publications} == {"lora-manager", "civitai-info", "preview"}
+
+
 def test_where_the_root_is_away_everything_stays_known(world: World) -> None:
     model = world.model()
     world.publish(world.claim(model))
@@ -154,6 +170,28 @@ def test_a_look_changes_nothing_at_all(world: World) -> None:
     taken = UnpublishStage(looking, detach=lambda _fd, _key: None).run([world.claim(model)])
     assert [it.goes for it in taken] == [True] * 3
     assert {path: os.lstat(path) for path in world.folder.iterdir()} == before
+
+
+def test_an_attribute_that_somebody_changes_under_our_hands_stays(world: World) -> None:
+    model = world.model()
+    try:
+        os.setxattr(model, "user.theirs", b"1")
+    except OSError:
+        pytest.skip("SKIPPED ALOUD: this file system has no extended attributes")
+    stage = world.stage()
+    stage._planning = replace(stage._planning, writers={None: [Tagger()]})
+    facts = published(stage.run([world.claim(model)])[0])
+    claim = replace(world.claim(model), publications=facts.publications)
+    here = UnpublishStage(replace(ground(world), writers={None: [Tagger()]}))
+    with here._ground.batch() as batch:
+        [seen] = look_beside(here._ground, claim, batch)
+        os.setxattr(model, KEY, b"theirs")
+        taken = here._take(seen, claim, batch, [])
+        assert (taken.goes, taken.seen.state) == (False, SidecarState.EDITED)
+        assert os.getxattr(model, KEY) == b"theirs"
+        os.removexattr(model, KEY)
+        taken = here._take(seen, claim, batch, [])
+        assert (taken.goes, taken.seen.state) == (False, SidecarState.MISSING)
 
 
 def test_an_attribute_of_ours_goes_and_one_that_somebody_changed_stays(world: World) -> None:

@@ -119,7 +119,7 @@ def apply_outcomes(
             batch.changes.append((row.id, {**NO_LEASE, **values}))
     insert_absent(connection, question, batch.questions)
     write_rows(connection, file, batch.changes)
-    settle_publications(connection, batch.publications, batch.removed)
+    settle_publications(connection, batch.publications, batch.removed, fences.keys())
     leave(connection, now, batch.lost)
     wake_lookalikes(connection, now, batch.swept)
     distrust_folders(connection, batch.folders)

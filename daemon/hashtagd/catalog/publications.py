@@ -4,7 +4,7 @@ A record belongs to a place, and says which file it was written for and which by
 the file may be gone, or be another one by now.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, delete, select, tuple_
@@ -34,7 +34,10 @@ def intend(
         for row in (publication_row(claim, item) for item in publications)
     }
     ordered = [rows[key] for key in sorted(rows)]
-    insert_or_update(connection, publication, ordered, _INTENDED)
+    # what lies there may have been intended only so far: once it is seen there, it is known to be written
+    for is_seen, changed in ((False, _INTENDED), (True, _SETTLED)):
+        some = [row for row in ordered if (row["written_sha256"] is not None) is is_seen]
+        insert_or_update(connection, publication, some, changed)
     return frozenset(held)
 
 
@@ -42,10 +45,16 @@ def settle_publications(
     connection: Connection,
     there: Mapping[int, Sequence[Mapping[str, Any]]],
     removed: Iterable[Publication] = (),
+    together: Collection[int] = (),
 ) -> None:
     """Keep what lies on disk for each of these files, and forget what does not any more.
 
-    Forgets also what was `removed`, whatever file it was written for.
+    Args:
+        connection: of a writing transaction.
+        there: by file, everything that is there.
+        removed: what was removed, whatever file it was written for.
+        together: files that were published in one batch: where one of them was about to write, what another
+            found there before is no news.
     """
     known: dict[_Key, Record] = {}
     for ids in chunks(sorted(there)):
@@ -54,7 +63,7 @@ def settle_publications(
     found = dict(known)
     for keys in chunks(sorted({_key(row) for row in reported} - known.keys())):
         found |= _read(connection, tuple_(*_KEY).in_(keys))
-    rows = {_key(row): row for row in reported if not _is_overtaken(row, found.get(_key(row)))}
+    rows = {_key(row): row for row in reported if not _is_overtaken(row, found.get(_key(row)), together)}
     gone = known.keys() | {(it.place.root, it.place.relpath, it.writer) for it in removed}
     for stale in chunks(sorted(gone - rows.keys())):
         connection.execute(delete(publication).where(tuple_(*_KEY).in_(stale)))
@@ -84,9 +93,10 @@ def _read(connection: Connection, which: ColumnElement[bool]) -> dict[_Key, Reco
     return {(row.root, row.relpath, row.writer): row for row in found}
 
 
-def _is_overtaken(row: Mapping[str, Any], found: Record | None) -> bool:
-    """Tell whether another file is about to write there: what this one found there is no news then."""
-    return found is not None and found.intended_sha256 is not None and found.file_id != row["file_id"]
+def _is_overtaken(row: Mapping[str, Any], found: Record | None, together: Collection[int]) -> bool:
+    if found is None or found.intended_sha256 is None or found.file_id == row["file_id"]:
+        return False
+    return found.file_id in together
 
 
 def _key(row: Mapping[str, Any]) -> _Key:

@@ -177,6 +177,16 @@ class WritesTree(Protocol):
         ...
 
 
+@runtime_checkable
+class WishesPicture(Protocol):
+    """A writer that wishes for a picture: it renders first, so that all others need to render only once."""
+
+    @property
+    def wishes_picture(self) -> bool:
+        """Say so."""
+        ...
+
+
 class Fetcher(Protocol):
     """Fetches previews from where strangers point, safely."""
 

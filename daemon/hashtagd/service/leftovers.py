@@ -54,8 +54,7 @@ class Leftovers:
             for at, _, names in os.walk(top, topdown=False):
                 if any(name.startswith(TEMPORARY_PREFIX) for name in names):
                     removed += self._sweep(top, Path(at))
-                    with suppress(OSError):  # it still holds something
-                        remove_empty_below(top, Path(at).relative_to(top).parts)
+                    remove_empty_below(top, Path(at).relative_to(top).parts)
         return removed
 
     def _sweep(self, top: Path, place: Path) -> int:

@@ -9,7 +9,7 @@ from hashtagd.stages.decide import read
 from hashtagd.stages.job import Job
 from hashtagd.stages.looks import Content
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
-from hashtagd.stages.xattrs import read_xattr
+from hashtagd.stages.xattrs import read_ours
 
 
 def carry(job: Job, writers: AbstractSet[str], *, owns_sidecars: bool) -> None:
@@ -53,9 +53,9 @@ def _judge_attribute(job: Job, known: Publication) -> None:
     """Let an attribute go that tells of what its writer no longer says, unless somebody changed it."""
     try:
         with job.folder.opened(job.claim.place.name) as fd:
-            present = read_xattr(fd, known.writer.partition(":")[2])
+            present = read_ours(fd, known.writer.partition(":")[2], known)
     except OSError:
         job.kept.append(known)
         return
-    if present is not None and known.recognises(sha256(present).hexdigest()):
+    if present is not None:
         job.stale_xattrs.append(known)

@@ -89,14 +89,31 @@ def decide_xattr(job: Job, writer: str, artifact: Xattr) -> None:
         job.xattrs.append(PendingXattr(attribute=artifact, instead_of=present, record=record))
 
 
-def prepare(job: Job, record: Publication, content: bytes, *, here: Here | None, ours: bool) -> bool:
-    """Prepare a file; returns False, and notes the failure in the job, where that was not possible."""
+def prepare(
+    job: Job,
+    record: Publication,
+    content: bytes,
+    *,
+    here: Here | None,
+    ours: bool,
+    present: str | None = None,
+) -> bool:
+    """Prepare a file; returns False, and notes the failure in the job, where that was not possible.
+
+    Args:
+        job: of the model.
+        record: what is recorded once the file has its name.
+        content: the whole content.
+        here: what lies at the name now.
+        ours: see `Pending`.
+        present: the SHA-256 of what lies there, where that is ours.
+    """
     try:
         prepared = job.folder.prepare(record.place.name, content, mode=job.mode, instead_of=here)
     except OSError as error:
         job.failures.append(disk_trouble(error))
         return False
-    job.pending.append(Pending(record=record, prepared=prepared, ours=ours))
+    job.pending.append(Pending(record=record, prepared=prepared, ours=ours, present_sha256=present))
     return True
 
 
@@ -135,9 +152,10 @@ def _decide_sidecar(
         job.kept.append(record)
         return
     placeholder = artifact.is_placeholder is not None and artifact.is_placeholder(content.data)
-    known = job.known(place, sha256(content.data).hexdigest()) is not None
-    if placeholder or known or _is_remnant(job, place, content.data, artifact.content):
-        prepare(job, record, artifact.content, here=content.here, ours=True)
+    fingerprint = sha256(content.data).hexdigest()
+    present = None if job.known(place, fingerprint) is None else fingerprint
+    if placeholder or present is not None or _is_remnant(job, place, content.data, artifact.content):
+        prepare(job, record, artifact.content, here=content.here, ours=True, present=present)
     else:
         job.keep_edited(place)
 
@@ -166,7 +184,7 @@ def _decide_merge(
         job.notes.append(foreign_sidecar(artifact.suffix, result.reason))
     elif isinstance(result, Merged) and result.content != present:
         record = job.record(writer, place, sha256(result.content).hexdigest())
-        prepare(job, record, result.content, here=here, ours=ours)
+        prepare(job, record, result.content, here=here, ours=ours, present=fingerprint or None)
     elif ours:
         job.kept.append(job.record(writer, place, fingerprint))
 

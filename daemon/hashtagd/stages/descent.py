@@ -59,17 +59,19 @@ def make_below(top: Path, parts: Sequence[str], *, mode: int, made: Callable[[in
         os.close(fd)
 
 
-def remove_empty_below(top: Path, parts: Sequence[str]) -> None:
+def remove_empty_below(top: Path, parts: Sequence[str]) -> int:
     """Remove the folders on that way that hold nothing any more, the innermost first; never `top`.
 
-    One that still holds something stays, and so do those around it.
-
-    Raises:
-        OSError: as `rmdir` says.
+    One that still holds something, or cannot be removed, stays, and so do those around it. Returns how many
+    are gone.
     """
     for depth in range(len(parts), 0, -1):
-        with _through(top, parts[: depth - 1]) as parent:
-            os.rmdir(parts[depth - 1], dir_fd=parent)
+        try:
+            with _through(top, parts[: depth - 1]) as parent:
+                os.rmdir(parts[depth - 1], dir_fd=parent)
+        except OSError:
+            return len(parts) - depth
+    return len(parts)
 
 
 @contextmanager

@@ -72,7 +72,8 @@ def write_json(value: Any, *, indent: int, ascii_only: bool) -> str:  # noqa: AN
     Raises:
         RecursionError: it is nested too deeply.
     """
-    return _spelled(value, "\n", " " * indent, lambda item: json.dumps(item, ensure_ascii=ascii_only))
+    # one encoder for all words: `json.dumps` would make one for each
+    return _spelled(value, "\n", " " * indent, json.JSONEncoder(ensure_ascii=ascii_only).encode)
 
 
 def _spelled(value: Any, margin: str, step: str, plain: Callable[[Any], str]) -> str:  # noqa: ANN401

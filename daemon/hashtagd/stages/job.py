@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from hashtagd.core.artifacts import Xattr
 from hashtagd.core.place import Place
@@ -23,10 +24,8 @@ class Pending:
     #: of a file in a tree elsewhere: what is known of it, and stays known if this one comes to nothing; None:
     #: it lies beside the model
     elsewhere: tuple[Publication, ...] | None = None
-
-    def intention(self) -> Publication:
-        """Say what is about to be written."""
-        return _intended(self.record)
+    #: SHA-256 of what lies there now, where it is ours
+    present_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +38,10 @@ class PendingXattr:
     #: what is recorded once it is set
     record: Publication
 
-    def intention(self) -> Publication:
-        """Say what is about to be set."""
-        return _intended(self.record)
+    @property
+    def present_sha256(self) -> str | None:
+        """The SHA-256 of its value now; None: it has none."""
+        return None if self.instead_of is None else sha256(self.instead_of).hexdigest()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +58,8 @@ class Job:
     #: what is on the disk already as it should be
     kept: list[Publication] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
+    #: folders in which names were given or taken, each with what was put there; None: beside the model
+    touched: list[tuple[Folder, Pending | None]] = field(default_factory=list)
     #: names of ours that describe something else by now, with what lay there when that was decided
     stale: dict[str, Here] = field(default_factory=dict)
     xattrs: list[PendingXattr] = field(default_factory=list)
@@ -83,9 +85,21 @@ class Job:
     def intentions(self) -> list[Publication]:
         """List what is to be recognised as ours even if the process dies before it is recorded."""
         return [
-            *(item.intention() for item in self.pending if item.ours),
-            *(item.intention() for item in self.xattrs),
+            *(self._intention(item) for item in self.pending if item.ours),
+            *(self._intention(item) for item in self.xattrs),
         ]
+
+    def _intention(self, item: Pending | PendingXattr) -> Publication:
+        """Say what is about to be written, and what of ours lies there until then."""
+        made, present = item.record, item.present_sha256
+        known = None if present is None else self.known(made.place, present)
+        return replace(
+            made,
+            intended_sha256=made.written_sha256,
+            intended_for=made.written_for,
+            written_sha256=None if known is None else present,
+            written_for=None if known is None or present is None else known.made_for(present),
+        )
 
     def record(
         self, writer: str, place: Place, fingerprint: str, nsfw_level: int | None = None
@@ -139,13 +153,3 @@ class Job:
         mine = self.claim.place
         same_folder = (place.root, place.folder) == (mine.root, mine.folder)
         return same_folder and place.name.startswith(mine.stem + ".") and not self.is_model(place)
-
-
-def _intended(record: Publication) -> Publication:
-    return replace(
-        record,
-        intended_sha256=record.written_sha256,
-        intended_for=record.written_for,
-        written_sha256=None,
-        written_for=None,
-    )

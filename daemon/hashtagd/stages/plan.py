@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Final
 
 from hashtagd.core.artifacts import Artifact, PreviewFile, Target, TreeFile, Xattr
-from hashtagd.core.ports import Fetcher, Writer
+from hashtagd.core.ports import Fetcher, WishesPicture, Writer
 from hashtagd.core.work import Claim, Publication
 from hashtagd.stages.carry import carry
 from hashtagd.stages.decide import decide, fits, prepare
@@ -55,13 +55,13 @@ class Planner:
         present = look_for_picture(job, opened)
         job.stale |= {former.name: former.here for former in present.former}
         target = present.told(target)
-        rendered = _render(writers, job.claim, target)
-        wishes = [(name, item) for name, item in rendered if isinstance(item, PreviewFile)]
-        if wishes and present.name is None:
-            seen = self._picture(job, wishes[0], target, opened, present.former)
-            if seen is not target:
-                rendered = _render(writers, job.claim, seen)
-        for name, artifact in rendered:
+        if present.name is None:
+            wishing = [it for it in writers if isinstance(it, WishesPicture)] or writers
+            rendered = _render(wishing, job.claim, target)
+            wishes = [(name, item) for name, item in rendered if isinstance(item, PreviewFile)]
+            if wishes:
+                target = self._picture(job, wishes[0], target, opened, present.former)
+        for name, artifact in _render(writers, job.claim, target):
             self._decide(job, name, artifact)
         carry(job, {writer.name for writer in writers}, owns_sidecars=True)
 
@@ -104,8 +104,9 @@ class Planner:
             job.again_in_s = found.again_in_s
             return target
         record = job.record(writer, place, sha256(found.content).hexdigest(), found.nsfw_level)
-        here = next((it.here for it in former if it.name == place.name), None)
-        if not prepare(job, record, found.content, here=here, ours=True):
+        over = next((it for it in former if it.name == place.name), None)
+        here, present = (None, None) if over is None else (over.here, over.sha256)
+        if not prepare(job, record, found.content, here=here, ours=True, present=present):
             return target
         job.stale.pop(place.name, None)
         opened.listing.add(place.name)

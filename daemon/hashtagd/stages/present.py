@@ -24,6 +24,7 @@ class Former:
 
     name: str
     here: Here
+    sha256: str
     nsfw_level: int | None
 
 
@@ -73,7 +74,7 @@ def look_for_picture(job: Job, opened: OpenedFolder) -> Present:
             level = known.nsfw_level
             job.kept.append(job.record(known.writer, place.sibling(name), fingerprint, level))
             return Present(name=name, nsfw_level=level, former=tuple(former))
-        former.append(Former(name=name, here=here, nsfw_level=known.nsfw_level))
+        former.append(Former(name=name, here=here, sha256=fingerprint, nsfw_level=known.nsfw_level))
         passed.add(name)
 
 

@@ -6,6 +6,7 @@ gone, what lies beside them is swept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from hashtagd.core.place import Place
@@ -13,12 +14,11 @@ from hashtagd.core.ports import Clock, Fetcher, Ledger, Locator, Pause, Writer
 from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.core.work import Advance, Claim, Defer, Outcome, Park, Published, Release, Restart
 from hashtagd.stages.calls import Calls
-from hashtagd.stages.commit import commit_pending, commit_rest
+from hashtagd.stages.commit import attach, commit, flush_names
 from hashtagd.stages.disk_troubles import NO_PERMISSION, ROOT_WAIT_S, WRITE_ERROR, WRITE_WAIT_S
 from hashtagd.stages.ground import new_token
 from hashtagd.stages.job import Job
 from hashtagd.stages.opening import outcome_of, raise_if_exhausted, stamp_of
-from hashtagd.stages.pictures import PICTURE_SUFFIXES
 from hashtagd.stages.planning import Planning
 
 #: somebody wrote at a final name while we prepared: look again when the dust has settled
@@ -80,7 +80,7 @@ class PublishStage:
         with self._planning.batch() as batch:
             plans = [self._planning.plan(claim, batch) for claim in claims]
             fenced = self._intend([plan for plan in plans if isinstance(plan, Job) and plan.writes])
-            outcomes = [self._finish(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
+            outcomes = self._finish(plans, fenced)
         raise_if_exhausted(outcomes)
         return outcomes
 
@@ -90,18 +90,23 @@ class PublishStage:
             return frozenset()
         return self._ledger.intend([(job.claim, job.intentions()) for job in jobs])
 
-    def _finish(self, job: Job, fenced: frozenset[int]) -> Outcome:
+    def _finish(self, plans: Sequence[Job | Outcome], fenced: frozenset[int]) -> list[Outcome]:
+        """Commit all jobs, flush their folders once, and say how each ended."""
+        ended = [self._commit(plan, fenced) if isinstance(plan, Job) else plan for plan in plans]
+        committed = [it for it in ended if isinstance(it, _Committed)]
+        flush_names(it.job for it in committed)
+        for it in committed:
+            attach(it.job)
+        return [_outcome(it.job, conflict=it.conflict) if isinstance(it, _Committed) else it for it in ended]
+
+    def _commit(self, job: Job, fenced: frozenset[int]) -> "_Committed | Outcome":
         if job.writes:
             if job.claim.file_id not in fenced:
                 return Release()
             changed = self._changed(job)
             if changed is not None:
                 return changed
-        # the picture last: once it lies there, how explicit it is stands in no place but the sidecars
-        ordered = sorted(job.pending, key=lambda item: item.record.place.name.endswith(PICTURE_SUFFIXES))
-        quiet = [commit_pending(job, item) for item in ordered]
-        commit_rest(job)
-        return _outcome(job, conflict=not all(quiet))
+        return _Committed(job=job, conflict=not commit(job))
 
     def _changed(self, job: Job) -> Outcome | None:
         """Look once more: the bytes may have changed while a picture was fetched."""
@@ -110,6 +115,15 @@ class PublishStage:
         except OSError as error:
             return outcome_of(error, job.claim, self._locator, wait_s=WRITE_WAIT_S)
         return None if stamp == job.claim.stamp else Restart(stamp=stamp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Committed:
+    """A job whose names are given and taken, but not on the disk for certain."""
+
+    job: Job
+    #: somebody else wrote at one of the names meanwhile
+    conflict: bool
 
 
 def _outcome(job: Job, *, conflict: bool) -> Outcome:

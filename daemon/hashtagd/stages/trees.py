@@ -7,7 +7,7 @@ written or removed through a link inside a tree.
 import errno
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import ClassVar
@@ -73,11 +73,10 @@ class Trees:
     def remove_empty(self, tree: PurePath, place: Place) -> None:
         """Remove the folders around a place that hold nothing any more, and the tree itself never."""
         top, parts = top_of(tree), place.folder.split("/")
-        with suppress(OSError):
-            remove_empty_below(top, parts)
+        removed = remove_empty_below(top, parts)
         # one that was removed may be open still; what is made in its place is another
-        for depth in range(1, len(parts) + 1):
-            self._opened.pop(top.joinpath(*parts[:depth]), None)
+        for depth in range(len(parts) - removed, len(parts)):
+            self._opened.pop(top.joinpath(*parts[: depth + 1]), None)
 
     def _open(self, top: Path, path: Path, mode: int | None) -> Folder:
         parts = path.relative_to(top).parts
@@ -115,7 +114,16 @@ def decide_tree_file(job: Job, writer: str, artifact: TreeFile, trees: Trees) ->
         elif content is None or (data is not None and _is_ours(data, known)):
             here = content.here if isinstance(content, Content) else None
             prepared = folder.prepare(place.name, artifact.content, mode=job.mode, instead_of=here)
-            job.pending.append(Pending(record=record, prepared=prepared, ours=True, elsewhere=tuple(known)))
+            present = None if data is None else sha256(data).hexdigest()
+            job.pending.append(
+                Pending(
+                    record=record,
+                    prepared=prepared,
+                    ours=True,
+                    elsewhere=tuple(known),
+                    present_sha256=present,
+                )
+            )
         else:
             job.keep_changed(known)
             job.notes.append(foreign_tree_file())

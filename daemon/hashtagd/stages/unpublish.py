@@ -14,7 +14,7 @@ from hashtagd.stages.folders import OpenedFolder
 from hashtagd.stages.ground import Batch, Ground
 from hashtagd.stages.ours import Judged, remove_ours
 from hashtagd.stages.trees import sweep_tree_file
-from hashtagd.stages.xattrs import remove_xattr
+from hashtagd.stages.xattrs import read_ours, read_xattr, remove_xattr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +26,14 @@ class Taken:
     goes: bool
     #: why it could not be looked at or removed
     trouble: Trouble | None = None
+    #: the model is not at its place: what is missing may have moved along with it, and is to be known there
+    is_adrift: bool = False
 
     @property
     def is_over(self) -> bool:
         """Tell whether its record has nothing to tell of any more."""
-        return self.seen.known is not None and (self.goes or self.seen.state is SidecarState.MISSING)
+        is_missing = self.seen.state is SidecarState.MISSING and not self.is_adrift
+        return self.seen.known is not None and (self.goes or is_missing)
 
 
 class UnpublishStage:
@@ -53,8 +56,9 @@ class UnpublishStage:
         with self._ground.batch() as batch:
             touched: list[OpenedFolder] = []
             taken = [
-                self._take(seen, claim, batch, touched)
+                replace(self._take(seen, claim, batch, touched), is_adrift=is_adrift)
                 for claim in claims
+                for is_adrift in [not self._is_there(claim, batch)]
                 for seen in look_beside(self._ground, claim, batch)
             ]
             trouble = _flush(touched)
@@ -62,6 +66,13 @@ class UnpublishStage:
             return taken
         # only what is known to be gone for good may be forgotten
         return [replace(it, goes=False, trouble=trouble) if it.goes else it for it in taken]
+
+    def _is_there(self, claim: Claim, batch: Batch) -> bool:
+        try:
+            opened = batch.folders.at(self._ground.locator.locate(claim.place), claim.place)
+            return opened is not None and opened.folder.here(claim.place.name) is not None
+        except (OSError, Trouble):
+            return False
 
     def _take(self, seen: Beside, claim: Claim, batch: Batch, touched: list[OpenedFolder]) -> Taken:
         if seen.judged is None or seen.known is None or seen.state is not SidecarState.OURS:
@@ -73,9 +84,7 @@ class UnpublishStage:
             if opened is None:
                 return Taken(seen=seen, goes=False)
             if seen.place == claim.place:
-                with opened.folder.opened(seen.place.name) as fd:
-                    self._detach(fd, attribute_of(seen.known))
-                taken = Taken(seen=seen, goes=True)
+                taken = self._take_from_model(seen, seen.known, opened.folder)
             else:
                 taken = _take_from_folder(seen, seen.judged, opened.folder)
             touched += [opened] if taken.goes else []
@@ -84,6 +93,15 @@ class UnpublishStage:
         except Trouble as trouble:
             return Taken(seen=seen, goes=False, trouble=trouble)
         return taken
+
+    def _take_from_model(self, seen: Beside, known: Publication, folder: Folder) -> Taken:
+        key = attribute_of(known)
+        with folder.opened(seen.place.name) as fd:
+            if read_ours(fd, key, known) is None:  # somebody was faster
+                state = SidecarState.MISSING if read_xattr(fd, key) is None else SidecarState.EDITED
+                return Taken(seen=replace(seen, judged=Judged(state=state)), goes=False)
+            self._detach(fd, key)
+        return Taken(seen=seen, goes=True)
 
 
 def _take_from_folder(seen: Beside, judged: Judged, folder: Folder) -> Taken:

@@ -5,9 +5,11 @@ A value that somebody else put there stays; a file system without attributes is 
 
 import errno
 import os
+from hashlib import sha256
 from typing import Final
 
 from hashtagd.core.artifacts import Xattr
+from hashtagd.core.work import Publication
 
 _ABSENT: Final = frozenset({errno.ENODATA, errno.ENOTSUP})
 #: a full disk and attributes that do not fit look alike (ext4), and these are not worth stopping a root for
@@ -52,6 +54,16 @@ def write_xattr(fd: int, attribute: Xattr, *, instead_of: bytes | None) -> bool:
             return False
         raise
     return True
+
+
+def read_ours(fd: int, key: str, known: Publication) -> bytes | None:
+    """Give the value if it is one that we set; None where there is none, or another.
+
+    Raises:
+        OSError: the attribute cannot be read.
+    """
+    present = read_xattr(fd, key)
+    return present if present is not None and known.recognises(sha256(present).hexdigest()) else None
 
 
 def remove_xattr(fd: int, key: str) -> None:

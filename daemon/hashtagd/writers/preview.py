@@ -43,6 +43,7 @@ class PreviewPicture:
     """Renders the wish for one picture, with candidates in order of preference."""
 
     name = "preview"
+    wishes_picture = True
     Options = PreviewOptions
 
     def __init__(self, options: PreviewOptions) -> None:
