@@ -52,8 +52,9 @@ def test_people_see_a_line_for_each_thing_and_what_to_do(home: Home) -> None:
 
 def test_a_root_that_may_not_be_written_to_is_a_warning_unless_nothing_is_written_there(home: Home) -> None:
     home.loras.chmod(0o555)
-    for folder in (home.folder, home.folder.parent, home.folder.parent.parent):
-        folder.chmod(0o755)  # whoever we are then has to get there
+    for folder in (home.folder, *home.folder.parents):
+        if folder.stat().st_mode & 0o755 != 0o755:
+            folder.chmod(0o755)  # whoever we are then has to get there
     with as_nobody():
         assert levels(home.cli("doctor", "--json", "--offline"))["root loras: writing"] == "warn"
     home.settle(roots=[{"name": "loras", "path": str(home.loras), "writers": []}])

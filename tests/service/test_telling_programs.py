@@ -34,7 +34,8 @@ class Home:
             "roots": [{"name": "loras", "path": str(self.loras), "quiet_s": 0}],
             "providers": [{"kind": "civitai", "base_url": self.site.url, "requests_per_minute": 6000}],
             "network": {"allowed_origins": [self.site.url]},
-            "digests": {"workers": 1},
+            # nobody asks here whether it generates
+            "digests": {"workers": 1, "pause_while_generating": False},
             **sections,
         }
         return settings(json.dumps(made), self.environ)

@@ -226,7 +226,7 @@ def test_nothing_is_written_or_removed_through_a_link(shelf: Shelf) -> None:
     folder = shelf.galleries.folder_of(ONE)
     folder.parent.mkdir(parents=True)
     folder.symlink_to(elsewhere)
-    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels|a link leads away"):
         shelf.gather()
     shelf.pictures = 0
     shelf.stage().sweep(lambda _: ())
