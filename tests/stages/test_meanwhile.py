@@ -261,6 +261,25 @@ def test_a_card_whose_edit_is_undone_is_ours_again(tmp_path: Path) -> None:
 # ---- copied and renamed
 
 
+def test_what_moved_along_is_known_at_its_new_place_even_if_the_end_is_never_reported(
+    near: Neighbourhood,
+) -> None:
+    """P5. The model is overwritten meanwhile; else its sidecars would tell of the first one for ever."""
+    near.put("a.safetensors", 31)
+    near.publish("a.safetensors", 1)
+    deep = near.world.folder / "deep"
+    deep.mkdir()
+    for path in list(near.world.folder.glob("a.*")):
+        path.rename(deep / path.name)
+    near.world.stage().run([near.claim("deep/a.safetensors", 2)])
+    near.world.remember_intentions()
+    near.put("deep/a.safetensors", 32)
+    near.publish("deep/a.safetensors", 2)
+    assert near.sidecar("deep/a.metadata.json")["model_name"] == "Model 32"
+    assert near.sidecar("deep/a.civitai.info")["id"] == 32
+    assert (deep / "a.preview.png").read_bytes() == png(32)
+
+
 def test_sidecars_that_were_copied_into_another_folder_say_where_their_model_lies(
     near: Neighbourhood,
 ) -> None:

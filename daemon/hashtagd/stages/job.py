@@ -82,11 +82,21 @@ class Job:
         """Tell whether anything on the disk is to change."""
         return bool(self.pending or self.stale or self.xattrs or self.stale_xattrs)
 
+    @property
+    def adopted(self) -> list[Publication]:
+        """List what lies there as it should be, and was not known to be this model's yet: it moved along."""
+        mine = {(it.place, it.writer) for it in self.claim.publications}
+        return [it for it in self.kept if (it.place, it.writer) not in mine]
+
     def intentions(self) -> list[Publication]:
         """List what is to be recognised as ours even if the process dies before it is recorded."""
         return [
             *(self._intention(item) for item in self.pending if item.ours),
             *(self._intention(item) for item in self.xattrs),
+            *(
+                replace(it, intended_sha256=it.written_sha256, intended_for=it.written_for)
+                for it in self.adopted
+            ),
         ]
 
     def _intention(self, item: Pending | PendingXattr) -> Publication:

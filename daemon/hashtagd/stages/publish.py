@@ -79,7 +79,8 @@ class PublishStage:
         """
         with self._planning.batch() as batch:
             plans = [self._planning.plan(claim, batch) for claim in claims]
-            fenced = self._intend([plan for plan in plans if isinstance(plan, Job) and plan.writes])
+            jobs = [plan for plan in plans if isinstance(plan, Job)]
+            fenced = self._intend([job for job in jobs if job.writes or job.adopted])
             outcomes = self._finish(plans, fenced)
         raise_if_exhausted(outcomes)
         return outcomes
