@@ -207,7 +207,7 @@ def test_a_library_comes_back_whole_however_often_the_restore_is_killed(world: W
     resumed = [
         it for depot in (world.storage, world.mirror) for some in depot.sendings.values() for it in some
     ]
-    assert sum(it.offset > 0 for it in resumed) >= _KILLS // 2, "too few kills came in the middle of a file"
+    assert sum(it.offset > 0 for it in resumed) >= _KILLS // 8, "too few kills came in the middle of a file"
 
     world.storage.bytes_per_s = world.mirror.bytes_per_s = None
     world.site.forget_requests()
