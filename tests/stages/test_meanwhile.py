@@ -258,6 +258,20 @@ def test_a_card_whose_edit_is_undone_is_ours_again(tmp_path: Path) -> None:
     assert json.loads(at.read_bytes())["model_name"] == "Newer"
 
 
+@pytest.mark.parametrize("number", [31, 32])
+def test_of_two_models_of_one_name_published_at_once_the_second_takes_nothing_from_the_first(
+    near: Neighbourhood, number: int
+) -> None:
+    """P5. The sidecars were the second one's until now; the first may have the same bytes."""
+    near.put("a.sft", 31)
+    near.publish("a.sft", 2)
+    near.put("a.safetensors", number)
+    for outcome in near.world.publish(near.claim("a.sft", 2), near.claim("a.safetensors", 1)):
+        published(outcome)
+    assert near.tells_of("a", number)
+    assert set(near.world.tree()) == {"a.sft", "a.safetensors", *(f"a{suffix}" for suffix in SUFFIXES)}
+
+
 # ---- copied and renamed
 
 

@@ -163,3 +163,17 @@ class Job:
         mine = self.claim.place
         same_folder = (place.root, place.folder) == (mine.root, mine.folder)
         return same_folder and place.name.startswith(mine.stem + ".") and not self.is_model(place)
+
+
+def leave_to_owners(jobs: Sequence[Job]) -> None:
+    """Let no job remove what another one of the batch keeps, or writes anew: the name is that model's now.
+
+    Its record stays until that one has written it down as its own.
+    """
+    taken = {it.place for job in jobs for it in (*job.kept, *(item.record for item in job.pending))}
+    for job in jobs:
+        spared = {name for name in job.stale if job.claim.place.sibling(name) in taken}
+        job.stale = {name: seen for name, seen in job.stale.items() if name not in spared}
+        job.kept += [
+            it for it in job.claim.publications if job.is_beside(it.place) and it.place.name in spared
+        ]

@@ -17,7 +17,7 @@ from hashtagd.stages.calls import Calls
 from hashtagd.stages.commit import attach, commit, flush_names
 from hashtagd.stages.disk_troubles import NO_PERMISSION, ROOT_WAIT_S, WRITE_ERROR, WRITE_WAIT_S
 from hashtagd.stages.ground import new_token
-from hashtagd.stages.job import Job
+from hashtagd.stages.job import Job, leave_to_owners
 from hashtagd.stages.opening import outcome_of, raise_if_exhausted, stamp_of
 from hashtagd.stages.planning import Planning
 
@@ -80,6 +80,7 @@ class PublishStage:
         with self._planning.batch() as batch:
             plans = [self._planning.plan(claim, batch) for claim in claims]
             jobs = [plan for plan in plans if isinstance(plan, Job)]
+            leave_to_owners(jobs)
             fenced = self._intend([job for job in jobs if job.writes or job.adopted])
             outcomes = self._finish(plans, fenced)
         raise_if_exhausted(outcomes)
