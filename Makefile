@@ -27,11 +27,11 @@ run: $(VENV)/.ready
 
 # Branch coverage of core and catalog must be complete.
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 3 --cov --cov-report=term $(ARGS)
 
-# Every kill point instead of every fifth, 200 random kills, 50 of a restore, a file of 2 GB that grows for a minute, 10,000 random
-# interleavings with what others do, and links at every name for thousands of publishings.
-LONG := tests/crash tests/e2e/test_arrivals.py tests/e2e/test_restore_library.py tests/property/test_interleavings.py tests/stages/test_attacks.py
+# Every kill point instead of every fifth, 200 random kills, 50 of a restore, a file of 2 GB that grows for a minute,
+# 10,000 random interleavings with what others do, and links at every name for thousands of publishings.
+LONG := tests/crash tests/e2e/test_real_library.py tests/e2e/test_arrivals.py tests/e2e/test_restore_library.py tests/property/test_interleavings.py tests/stages/test_attacks.py
 long: $(VENV)/.ready-dev
 	HASHTAGD_LONG=1 $(BIN)/python -m pytest -n 2 $(LONG) $(ARGS)
 
