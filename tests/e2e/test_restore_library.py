@@ -222,7 +222,10 @@ def test_a_library_comes_back_whole_however_often_the_restore_is_killed(world: W
     assert not list(world.home.loras.rglob(".*hashtagd-part")), "an unfinished file was left"
     _judge_traffic(world)
     summary = run_once(world.home)
-    assert summary["bytes_hashed"] == 0, "what was hashed on its way in is not read again"
+    # what was hashed on its way in is not read again, but for files that a kill met between their name and
+    # the word about them: one for each connection
+    met = sum(sorted(world.sizes.values())[-2 * _KILLS :])
+    assert summary["bytes_hashed"] <= met
     for path in told.keys() - gone:
         assert sidecar_of(world.home.loras / path)["sha256"] == world.sha256[path]
 
