@@ -26,8 +26,9 @@ _MODELS, _ONLY_ON_MIRRORS, _GONE = 200, 20, 5
 #: every twentieth model is large, so that kills land in the middle of a file
 _LARGE_EVERY = 20
 _LONGEST_S = 1.0
-#: of the time that the kills leave to work, so much would do for all of it at the depots' rate
-_BUSY = 0.6
+#: the depots give so slowly that all of it would take so much of the time that the kills leave: there is
+#: always something left to kill, and what is left then comes at full speed
+_BUSY = 1.5
 #: what a kill may cost a file: fetched and not yet on the disk
 _LOST_BYTES = (8 << 20) + SOCKET_BYTES
 
