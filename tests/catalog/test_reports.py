@@ -1,6 +1,7 @@
 import pytest
 from sqlalchemy import text
 
+from hashtagd.catalog.asked import Askers
 from hashtagd.catalog.filters import Filters
 from hashtagd.catalog.reports import QuestionCount, RootCount, Summary
 from hashtagd.core.card import Confidence
@@ -114,6 +115,12 @@ def test_questions_are_counted_by_class(full: Library) -> None:
     full.catalog.apply_answers([(claim, absent)])
     # nobody is asked about the file that is gone
     assert full.catalog.reports.questions() == QuestionCount(due=0, waiting=4, background=1)
+
+
+def test_questions_of_those_who_are_no_longer_asked_are_not_told_of(full: Library) -> None:
+    reports = full.catalog.reports
+    assert reports.of(Askers(names=["nobody"])).questions() == QuestionCount(due=0, waiting=0, background=0)
+    assert reports.of(Askers()).questions() == reports.questions()
 
 
 def test_troubles_name_files_questions_and_gates(full: Library) -> None:

@@ -7,24 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.output import safe
-from hashtagd.comfyui.places import Lead, leads
+from hashtagd.comfyui.places import leads
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.nudges import Unreachable, Unusable
 from hashtagd.nudges.line import Line
+from hashtagd.service.proposing import proposed
 from hashtagd.settings import find_config
 from hashtagd.settings.values import home_folder
 
 _DEFAULT_URL = "http://127.0.0.1:8188"
 _ROUTES = ("/system_stats", "/experiment/models")
 _ANSWERS_WITHIN_S = 2.0
-_HEAD = """\
-# Settings of hashtagd, proposed by `hashtagd init`. Everything that is not here has its default;
-# config.example.yaml in its repository shows every key. `hashtagd check-config` checks this file.
-"""
 
 
 @click.command()
@@ -38,7 +34,7 @@ def init(context: Context, *, write: bool, url: str) -> int:
         raise _no_home()
     told = _told(url, context)
     found = leads(context.environ, home, told)
-    text = proposed(found, url if told or url != _DEFAULT_URL else None)
+    text = proposed(found, url=url if told or url != _DEFAULT_URL else None, environ=context.environ)
     for lead in found:
         click.echo(f"found {safe(lead.path)}: {safe(lead.why)}", err=True)
     if not found:
@@ -51,32 +47,6 @@ def init(context: Context, *, write: bool, url: str) -> int:
     _write(path, text)
     click.echo(f"{safe(path)} was written; `hashtagd check-config` checks it, `hashtagd run` works with it")
     return 0
-
-
-def proposed(found: list[Lead], url: str | None) -> str:
-    """Make the text of the settings; it says of each folder how it was found."""
-    lines = [_HEAD]
-    own = next((lead for lead in found if lead.comfyui), None)
-    others = [lead for lead in found if lead is not own]
-    lines.append("comfyui:")
-    if own is not None:
-        lines.append(f"  # {safe(own.why)}")
-    lines.append(f"  path: {_scalar(None if own is None else str(own.path))}")
-    if url is not None:
-        lines.append(f"  url: {_scalar(url)}")
-    lines.append("")
-    if others:
-        lines.append("roots:")
-    for lead in others:
-        path = lead.path / "models" if lead.comfyui else lead.path
-        lines += [f"  # {safe(lead.why)}", f"  - path: {_scalar(str(path))}"]
-    if not found:
-        lines += ["# Folders with models:", "# roots:", "#   - path: /where/they/are"]
-    return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def _scalar(value: str | None) -> str:
-    return yaml.safe_dump(value, allow_unicode=True, width=10_000).removesuffix("...\n").strip()
 
 
 def _told(url: str, context: Context) -> dict[str, Any]:

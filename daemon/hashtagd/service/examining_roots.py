@@ -42,6 +42,20 @@ def examine_root(root: RootFolder, *, writes: bool) -> Iterator[Finding]:
     yield from _of_events(name, root, mount, writable=writable is None)
 
 
+def reservations(path: Path) -> Iterator[str]:
+    """Say of a folder that is to become a root, in words, what the daemon cannot do there."""
+    if (missing := _missing("", path)) is not None:
+        yield missing.found
+        return
+    if (refused := _try_writing(path)) is not None:
+        yield (
+            f"nothing can be written there ({errno.errorcode.get(refused.errno or 0, 'error')}): its models "
+            "are named in `hashtagd list` and `show`; the writer `json-tree` would write cards elsewhere"
+        )
+    if not (mount := _mount(path)).tells_all:
+        yield f"{mount.fs_type} does not tell of all changes, so it is polled"
+
+
 def examine_limits(roots: list[RootFolder]) -> Finding:
     """Compare the folders of all roots with what the kernel lets one user watch."""
     check = "watch limit"
@@ -133,6 +147,12 @@ def _of_events(name: str, root: RootFolder, mount: Mount, *, writable: bool) -> 
         yield ok(check, f"`watch: {root.watch}` is set, so none are needed (file system {mount.fs_type})")
     elif root.watch == "auto" and not mount.tells_all:
         yield ok(check, f"{mount.fs_type} does not tell of all changes, so the root is polled")
+    elif not mount.tells_all:
+        yield warn(
+            check,
+            f"{mount.fs_type} tells of changes made through this very mount, and of no others",
+            "set `watch: auto` or `watch: poll` for this root; others' changes wait for the scan until then",
+        )
     elif not writable:
         yield ok(check, f"not tried, because nothing can be written there (file system {mount.fs_type})")
     elif _event_comes(root.path):
