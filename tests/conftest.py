@@ -15,9 +15,6 @@ from support.postgres import Postgres
 
 _SERVER = pytest.StashKey[Postgres]()
 
-#: whose tests must reach every branch of `core` and `catalog`; to trace the others takes as long as they do
-_COVERING = tuple(Path(__file__).parent / name for name in ("core", "catalog", "property"))
-
 
 def pytest_sessionstart() -> None:
     """Let hypothesis make its table of characters before any test's time runs.
@@ -27,12 +24,6 @@ def pytest_sessionstart() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisSideeffectWarning)  # slow and early: that is the point
         strategies.text().validate()
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let branches be counted only where they have their own tests: reached by chance, they are not shown."""
-    if not any(map(item.path.is_relative_to, _COVERING)):
-        item.add_marker("no_cover")
 
 
 @pytest.hookimpl(trylast=True)

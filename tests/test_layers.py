@@ -27,6 +27,7 @@ SIBLINGS = frozenset(
 #: the floor each room stands on; `hashtagd` itself holds the version and may be read by all
 FLOORS = {
     "core": 1,
+    "system": 1,
     **dict.fromkeys(SIBLINGS, 2),
     "service": 3,
     "cli": 4,

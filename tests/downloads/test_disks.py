@@ -11,7 +11,8 @@ import pytest
 
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.core.work import Defer, Park
-from hashtagd.stages.calls import Calls, release_of
+from hashtagd.stages.calls import Calls
+from hashtagd.system.positions import release_of
 from support.downloads import (
     CONTENT,
     Serve,

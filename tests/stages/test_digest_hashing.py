@@ -27,9 +27,9 @@ from hashtagd.stages.reading import (
     ShortRead,
     SparingWay,
     UncachedWay,
-    cached_pages,
 )
 from hashtagd.stages.sums import blake3_maker
+from hashtagd.system.cache import cached_pages
 
 BLOCK = 16 * 1024
 Hasher = SmallFileHasher | LargeFileHasher

@@ -18,8 +18,9 @@ import pytest
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, Trouble, TryLater
 from hashtagd.stages.calls import Calls
-from hashtagd.stages.linking import How, Linker, Order, clone, hard_link
+from hashtagd.stages.linking import How, Linker, Order
 from hashtagd.stages.no_replace import rename_no_replace
+from hashtagd.system.names import clone, link_open
 from support.safetensors import lora
 from support.serving import TickingPause
 from support.stage_fakes import as_nobody, stamp
@@ -162,7 +163,7 @@ def test_an_existing_file_is_never_replaced(source: Path, root: Path, ways: dict
 def test_a_file_that_comes_before_the_link_wins(source: Path, root: Path) -> None:
     def late(fd: int, name: str, folder_fd: int) -> None:
         (root / name).write_bytes(b"theirs")
-        hard_link(fd, name, folder_fd)
+        link_open(fd, name, folder_fd)
 
     with pytest.raises(AskOperator, match="another file"):
         linker(link=late).make(order(source, root, "ink.safetensors"))
@@ -394,7 +395,8 @@ from pathlib import Path
 from hashtagd.core.place import Stamp
 from hashtagd.service.clock import StopPause
 from hashtagd.stages.calls import Calls
-from hashtagd.stages.linking import Linker, Order, hard_link
+from hashtagd.stages.linking import Linker, Order
+from hashtagd.system.names import link_open
 from hashtagd.stages.no_replace import rename_no_replace
 
 source, root, sha256, links, last = sys.argv[1:]
@@ -418,7 +420,7 @@ Linker(
         chmod=mortal(os.fchmod),
         rename=mortal(rename_no_replace),
     ),
-    link=mortal(hard_link),
+    link=mortal(link_open),
 ).make(
     Order(
         source=Path(source),

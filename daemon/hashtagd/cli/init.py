@@ -17,6 +17,7 @@ from hashtagd.nudges.line import Line
 from hashtagd.service.proposing import proposed
 from hashtagd.settings import find_config
 from hashtagd.settings.values import home_folder
+from hashtagd.system.flags import PLAIN
 
 _DEFAULT_URL = "http://127.0.0.1:8188"
 _ROUTES = ("/system_stats", "/experiment/models")
@@ -73,7 +74,7 @@ def _place(environ: Mapping[str, str], home: Path) -> Path:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN, 0o644)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:

@@ -12,8 +12,9 @@ from hashtagd import __version__
 from hashtagd.cli.importing import UNWANTED, imports_without
 from hashtagd.cli.streams import OutputLostError, drop_output, told_output
 from hashtagd.core.ports import Stopping
-from hashtagd.core.troubles import Scope, Trouble, TryLater
+from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.settings import SettingsMistakes
+from hashtagd.system.names import HOLDS_FOLDERS
 
 #: the exit codes of the contract with users and with systemd
 EXIT_FAILED, EXIT_USAGE, EXIT_TRY_AGAIN, EXIT_CONFIG = 1, 2, 75, 78
@@ -44,6 +45,10 @@ _COMMANDS = {
     "service": ("hashtagd.cli.service:service", "Run it in the background, started by systemd."),
     "demo": ("hashtagd.cli.demo:demo", "Tell the whole story in ten seconds, without network."),
 }
+
+
+#: they write in folders with models, which is safe only from folders held open
+_WRITING = frozenset({"run", "get", "restore", "unpublish", "demo", "service"})
 
 
 class LazyGroup(click.Group):
@@ -90,9 +95,21 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, config: Path | None, volume: str | None) -> None:
     """Drop a model into a folder; by the time you look, it has its name, trigger words, tags and picture."""
+    if not HOLDS_FOLDERS and ctx.invoked_subcommand in _WRITING:
+        raise _not_on_this_system()
     from hashtagd.cli.context import Context  # noqa: PLC0415 - `--help` and `--version` need none of it
 
     ctx.obj = Context(config=config, volume=volume, environ=dict(os.environ))
+
+
+def _not_on_this_system() -> AskOperator:
+    return AskOperator(
+        "this system (Windows) cannot hold folders open while their files are renamed",
+        does="nothing in them is touched; `lookup`, `init` and `check-config` work here",
+        you="run hashtagd under WSL 2 or in a container, with the models folder mounted there",
+        scope=Scope.DAEMON,
+        kind="system_not_supported",
+    )
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

@@ -21,6 +21,7 @@ from hashtagd.service.units import (
 from hashtagd.settings import find_config
 from hashtagd.settings.places import SYSTEM_CONFIG
 from hashtagd.settings.values import home_folder
+from hashtagd.system.process import is_root
 
 _WHOSE = click.option(
     "--user/--system", "user", default=None, help="Of you, or of the machine; as root the latter is meant."
@@ -67,7 +68,7 @@ def uninstall(context: Context, *, user: bool | None) -> int:
 
 
 def _manager(user: bool | None) -> Manager:  # noqa: FBT001 - click's flag
-    by_system = os.geteuid() == 0 if user is None else not user
+    by_system = is_root() if user is None else not user
     return Manager.SYSTEM if by_system else Manager.USER
 
 

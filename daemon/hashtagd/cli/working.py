@@ -19,6 +19,7 @@ from hashtagd.service.logs import Level, configure, events
 from hashtagd.service.redact import MIN_SECRET_CHARACTERS, Redactor
 from hashtagd.settings import find_api_key
 from hashtagd.settings.values import home_folder
+from hashtagd.system.process import HANG_UP
 
 _LEVELS: Mapping[EventLevel, int] = {
     "debug": logging.DEBUG,
@@ -28,7 +29,7 @@ _LEVELS: Mapping[EventLevel, int] = {
 }
 
 
-_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STOPS = (signal.SIGTERM, signal.SIGINT, *([] if HANG_UP is None else [HANG_UP]))
 
 
 def tell(log: BoundLogger, event: str, /, **values: Any) -> None:  # noqa: ANN401 - log values are of any type
@@ -82,7 +83,7 @@ def heeding_signals(pause: StopPause, hung_up: Callable[[], bool] | None = None)
     heard = Heard(pause)
 
     def heed(number: int, _frame: types.FrameType | None) -> None:
-        if number == signal.SIGHUP and hung_up is not None and hung_up():
+        if number == HANG_UP and hung_up is not None and hung_up():
             return
         if heard.stops:
             os._exit(0)

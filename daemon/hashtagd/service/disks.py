@@ -12,6 +12,7 @@ from hashtagd.core.restoring import Ground, Lying, Occupant, Space, Step, Wish
 from hashtagd.core.troubles import Trouble
 from hashtagd.stages.linking import Order
 from hashtagd.stages.opening import look, stamp_of
+from hashtagd.system.disks import free_bytes
 from hashtagd.watch.roots import Roots
 
 
@@ -117,8 +118,7 @@ class Disks:
     def _space(self, name: str) -> Space | None:
         path = self._roots.folders[name].path
         try:
-            room = os.statvfs(path)
-            return Space(disk=path.stat().st_dev, free_bytes=room.f_bavail * room.f_frsize)
+            return Space(disk=path.stat().st_dev, free_bytes=free_bytes(path))
         except OSError:
             return None
 

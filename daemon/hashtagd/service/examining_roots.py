@@ -12,6 +12,8 @@ from typing import Final
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
 from hashtagd.service.finding import Finding, fail, ok, warn
+from hashtagd.system.flags import NO_FOLLOW, PLAIN
+from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.mounts import Mount, mount_of, read_mounts
 from hashtagd.watch.roots import RootFolder
 from hashtagd.watch.watcher import LIMITS, Watcher, folders_below
@@ -114,7 +116,7 @@ def _mount(path: Path) -> Mount:
 def _try_writing(folder: Path) -> OSError | None:
     probe = folder / (_PROBE + secrets.token_hex(8))
     try:
-        fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | PLAIN, 0o600)
     except OSError as error:
         return error
     os.close(fd)
@@ -143,7 +145,9 @@ def _of_writing(name: str, refused: OSError | None, *, writes: bool) -> Iterator
 
 def _of_events(name: str, root: RootFolder, mount: Mount, *, writable: bool) -> Iterator[Finding]:
     check = f"{name}: events"
-    if root.watch in ("poll", "off"):
+    if not TELLS_OF_CHANGES:
+        yield ok(check, "this system tells of no changes, so the root is polled")
+    elif root.watch in ("poll", "off"):
         yield ok(check, f"`watch: {root.watch}` is set, so none are needed (file system {mount.fs_type})")
     elif root.watch == "auto" and not mount.tells_all:
         yield ok(check, f"{mount.fs_type} does not tell of all changes, so the root is polled")

@@ -14,8 +14,9 @@ from hashtagd.core.manifest import Entry
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.stages.effects import TEMPORARY_PREFIX
 from hashtagd.stages.ground import new_token
+from hashtagd.system.flags import PLAIN
 
-_CREATE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_CREATE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN
 
 
 def entry_of_row(row: FileRow) -> Entry:

@@ -1,7 +1,6 @@
 """Writes units, tells systemd, and takes back exactly what was written and nobody changed since."""
 
 import os
-import pwd
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Final
 
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.units import DROP_IN, MARK, UNIT, Manager, unit_folder
+from hashtagd.system.process import has_user
 
 #: there only where systemd is the first process
 _RUNS: Final = Path("/run/systemd/system")
@@ -64,7 +64,7 @@ class Installer:
         if not self._runs:
             yield Step(did=f"systemd does not run here; when it does: {self._by_hand()}", well=False)
             return
-        if self._manager is Manager.SYSTEM and not _has_user():
+        if self._manager is Manager.SYSTEM and not has_user(_USER):
             yield self._run([which("systemd-sysusers") or "systemd-sysusers", "--inline", _USER_LINE])
         yield self._tell("daemon-reload")
         yield self._tell("enable", "--now", UNIT)
@@ -152,14 +152,6 @@ def unwritten(
     values = (line.partition("=")[2].strip(' "').removeprefix("-") for line in lines)
     named = [value.replace("%h", str(home)).replace("%%", "%") for value in values if value]
     return [root for root in roots if not any(root.is_relative_to(path) for path in named)]
-
-
-def _has_user() -> bool:
-    try:
-        pwd.getpwnam(_USER)
-    except KeyError:
-        return False
-    return True
 
 
 def _systemctl(manager: Manager) -> list[str]:

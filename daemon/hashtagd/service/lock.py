@@ -4,7 +4,6 @@ Both are locks of the kernel on open files: they end with the process, however i
 judged stale by its age. A lock file is never deleted while somebody might be about to lock it.
 """
 
-import fcntl
 import os
 import re
 import threading
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.system.flags import NO_FOLLOW, PLAIN
+from hashtagd.system.locks import try_lock
+from hashtagd.system.positions import read_at, write_at
 
 LOCK_NAME: Final = "daemon.lock"
 _OWNER_FILE: Final = re.compile(r"owner-([A-Za-z0-9_.-]+)\.lock")
@@ -49,7 +51,7 @@ class DaemonLock:
             return
         try:
             self._path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | PLAIN | NO_FOLLOW, _FILE_MODE)
         except OSError as error:
             raise _unusable(error) from error
         if not _lock_patiently(fd):
@@ -57,7 +59,7 @@ class DaemonLock:
             os.close(fd)
             raise _already_running(other)
         os.ftruncate(fd, 0)
-        os.pwrite(fd, self._text.encode(), 0)
+        write_at(fd, memoryview(self._text.encode()), 0)
         self._fd = fd
 
     def release(self) -> None:
@@ -82,11 +84,11 @@ def running_pid(folder: Path) -> int | None:
     its pid.
     """
     try:
-        fd = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(folder / LOCK_NAME, os.O_RDONLY | PLAIN)
     except OSError:
         return None
     with _closing(fd):
-        return None if _lock(fd, fcntl.LOCK_SH) else _pid_in(fd) or 0
+        return None if try_lock(fd, shared=True) else _pid_in(fd) or 0
 
 
 class OwnerFile:
@@ -109,8 +111,8 @@ class OwnerFile:
         self._path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         # locked under another name first: a file not yet locked would look like a dead owner
         hidden = self._path.with_name(f".{self._path.name}")
-        fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
-        _lock(fd)
+        fd = os.open(hidden, os.O_RDWR | os.O_CREAT | PLAIN | NO_FOLLOW, _FILE_MODE)
+        try_lock(fd)
         hidden.replace(self._path)
         self._fd = fd
 
@@ -154,30 +156,22 @@ def _owner_path(folder: Path, owner: str) -> Path:
 
 def _is_dead(path: Path) -> bool:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDONLY | PLAIN | NO_FOLLOW)
     except FileNotFoundError:  # released between the listing and now
         return False
     with _closing(fd):
         # shared, so that two programs which look at one time do not take each other for the owner
-        return _lock(fd, fcntl.LOCK_SH)
-
-
-def _lock(fd: int, kind: int = fcntl.LOCK_EX) -> bool:
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return try_lock(fd, shared=True)
 
 
 def _lock_patiently(fd: int) -> bool:
     """Lock in spite of a `status` that holds the lock for a moment to see whether anybody has it."""
     tick = threading.Event()
-    return any(_lock(fd) or tick.wait(_PATIENCE_S / _TRIES) for _ in range(_TRIES))
+    return any(try_lock(fd) or tick.wait(_PATIENCE_S / _TRIES) for _ in range(_TRIES))
 
 
 def _pid_in(fd: int) -> int | None:
-    words = os.pread(fd, 100, 0).split()
+    words = read_at(fd, 100, 0).split()
     return int(words[0]) if words and words[0].isdigit() else None
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from hashtagd.system.flags import PLAIN
+
 _CAPACITY_LINES = 2000
 
 
@@ -77,7 +79,7 @@ class FileTarget:
 
     def _reopen(self) -> None:
         self.close()
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | PLAIN, 0o640)
         found = os.fstat(self._descriptor)
         self._identity = found.st_dev, found.st_ino
 

@@ -7,6 +7,8 @@ blocks.
 import socket
 from collections.abc import Mapping
 
+from hashtagd.system.process import datagram_socket
+
 
 class Notifier:
     """Sends datagrams to the service manager.
@@ -66,7 +68,7 @@ class Notifier:
         try:
             if self._socket is None:
                 # kept open: in want of file descriptors the sign of life must still get out
-                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+                self._socket = datagram_socket()
                 self._socket.settimeout(0)
             self._socket.sendto(message.encode(errors="replace"), self._address)
         except OSError:  # the manager restarts, or its queue is full: the next message says the same

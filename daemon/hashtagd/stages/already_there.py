@@ -17,6 +17,7 @@ from hashtagd.stages.reading import ShortRead
 from hashtagd.stages.settle import read_verdict
 from hashtagd.stages.streamed import tensors_offset
 from hashtagd.stages.sums import Sum
+from hashtagd.system.positions import read_at
 
 #: sites round sizes; beyond this another file is meant
 _ROUNDED_BYTES: Final = 1024
@@ -55,7 +56,7 @@ def _digests(
     order = Order(
         fd=file.fd,
         size_bytes=file.status.st_size,
-        tensors_offset=tensors_offset(os.pread(file.fd, 8, 0), file.status.st_size) if headered else None,
+        tensors_offset=tensors_offset(read_at(file.fd, 8, 0), file.status.st_size) if headered else None,
         progress=lambda _: None,
         stopping=lambda: pause.stopping,
     )

@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-_FLAGS: Final = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: to go through a folder, the right to list it is not needed; where there is no such flag, it is
-_THROUGH: Final = getattr(os, "O_PATH", os.O_RDONLY)
+from hashtagd.system.disks import set_mode
+from hashtagd.system.flags import FOLDER, NO_FOLLOW, PLAIN, THROUGH
+
+_FLAGS: Final = FOLDER | NO_FOLLOW | PLAIN
 
 
 def open_below(top: Path, parts: Sequence[str]) -> int:
@@ -46,7 +47,7 @@ def make_below(top: Path, parts: Sequence[str], *, mode: int, made: Callable[[in
         OSError: as `open_below`.
     """
     names = (top.name, *parts)
-    fd = _step(top.parent, None, _THROUGH)
+    fd = _step(top.parent, None, THROUGH)
     for name in names:
         try:
             inner = _step_into(name, fd, mode, made)
@@ -76,10 +77,10 @@ def remove_empty_below(top: Path, parts: Sequence[str]) -> int:
 
 @contextmanager
 def _through(top: Path, parts: Sequence[str]) -> Iterator[int]:
-    fd = _step(top, None, _THROUGH)
+    fd = _step(top, None, THROUGH)
     try:
         for part in parts:
-            inner = _step(part, fd, _THROUGH)
+            inner = _step(part, fd, THROUGH)
             os.close(fd)
             fd = inner
         yield fd
@@ -98,15 +99,15 @@ def _step(name: str | Path, folder_fd: int | None, access: int) -> int:
 
 def _step_into(name: str, folder_fd: int, mode: int, made: Callable[[int], None]) -> int:
     with suppress(FileNotFoundError):
-        return _step(name, folder_fd, _THROUGH)
+        return _step(name, folder_fd, THROUGH)
     try:
         os.mkdir(name, dir_fd=folder_fd)
     except FileExistsError:  # somebody was faster
-        return _step(name, folder_fd, _THROUGH)
+        return _step(name, folder_fd, THROUGH)
     # under the service's umask nobody else could look into it
-    _with(_step(name, folder_fd, os.O_RDONLY), lambda fd: os.fchmod(fd, mode))
+    _with(_step(name, folder_fd, os.O_RDONLY), lambda fd: set_mode(fd, mode))
     _with(_step(".", folder_fd, os.O_RDONLY), made)
-    return _step(name, folder_fd, _THROUGH)
+    return _step(name, folder_fd, THROUGH)
 
 
 def _with(fd: int, change: Callable[[int], None]) -> None:

@@ -42,6 +42,7 @@ from hashtagd.stages.opening import (
 )
 from hashtagd.stages.reading import ShortRead
 from hashtagd.stages.sums import blake3_maker
+from hashtagd.system.positions import read_at
 
 #: below this, starting a pipeline costs more than it gains
 LARGE_FROM_BYTES: Final = 32 << 20
@@ -235,7 +236,7 @@ class DigestStage:
         if not is_headered(claim.place, self._options.headered_extensions):
             return None
         # the header was too large to be kept; its length is all that is needed here
-        length_bytes = int.from_bytes(os.pread(fd, LENGTH_BYTES, 0), "little")
+        length_bytes = int.from_bytes(read_at(fd, LENGTH_BYTES, 0), "little")
         fits = length_bytes <= min(LONGEST_HEADER_BYTES, claim.stamp.size_bytes - LENGTH_BYTES)
         return LENGTH_BYTES + length_bytes if fits else None
 

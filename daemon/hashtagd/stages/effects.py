@@ -17,12 +17,13 @@ from typing import Final
 from hashtagd.stages.calls import Calls, if_supported, supports
 from hashtagd.stages.descent import open_below
 from hashtagd.stages.looks import Here, ReadableFolder
+from hashtagd.system.flags import NO_FOLLOW, PLAIN
 
 #: how temporary names begin; the watcher knows it too
 TEMPORARY_PREFIX: Final = ".hashtagd-"
 #: begins like them and is none: the file by which machines know a root; the watcher knows it too
 _ROOT_MARKER: Final = ".hashtagd-root"
-_CREATE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | PLAIN
 
 
 class Folder(ReadableFolder):

@@ -5,7 +5,6 @@ is a block or two ahead of the hashing, with every further hash on a thread of i
 hashlib and reads release the interpreter's lock, so two cores are used. Threads and buffers are kept.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -25,6 +24,7 @@ from hashtagd.stages.reading import (
     QuietReader,
 )
 from hashtagd.stages.sums import Sum, Sums, Update
+from hashtagd.system.positions import read_into
 
 #: one being read, one being hashed, one for the slower of two hashes
 _LARGE_FILE_BLOCKS: Final = 3
@@ -58,7 +58,7 @@ class SmallFileHasher:
         crc32: bool = False,
         blake3: Callable[[], Sum] | None = None,
         ways: tuple[MakeWay, ...] = SMALL_FILE_WAYS,
-        preadv: Preadv = os.preadv,
+        preadv: Preadv = read_into,
         block_bytes: int = _SMALL_FILE_BLOCK_BYTES,
     ) -> None:
         self._crc32 = crc32
@@ -112,7 +112,7 @@ class LargeFileHasher:
         crc32: bool = False,
         blake3: Callable[[], Sum] | None = None,
         ways: tuple[MakeWay, ...] = LARGE_FILE_WAYS,
-        preadv: Preadv = os.preadv,
+        preadv: Preadv = read_into,
         block_bytes: int | None = None,
     ) -> None:
         self._crc32 = crc32

@@ -5,7 +5,6 @@ through a link. Until a copy is whole and on the disk it has a temporary name.
 """
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,10 +22,10 @@ from hashtagd.stages.link_troubles import changed_source, link_trouble, occupied
 from hashtagd.stages.no_replace import rename_no_replace
 from hashtagd.stages.opening import OpenFile, opened, stamp_of
 from hashtagd.stages.reading import LARGE_FILE_WAYS, Buffers, QuietReader, ShortRead
+from hashtagd.system.flags import FOLDER, NO_FOLLOW, PLAIN
+from hashtagd.system.names import clone, link_open
 
-#: Linux: share the bytes of another file on the same file system, until one of them is changed
-_FICLONE: Final = 0x40049409
-_FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER_FLAGS: Final = os.O_RDONLY | FOLDER | NO_FOLLOW | PLAIN
 
 
 class How(StrEnum):
@@ -53,24 +52,6 @@ class Order:
     relpath: str
 
 
-def hard_link(fd: int, name: str, folder_fd: int) -> None:
-    """Give the very file that is open another name; nothing that lies there is replaced.
-
-    Raises:
-        OSError: as `link` says; ENOENT also where `/proc` is not mounted.
-    """
-    os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=folder_fd, follow_symlinks=True)
-
-
-def clone(source_fd: int, target_fd: int) -> None:
-    """Let one file share the bytes of another.
-
-    Raises:
-        OSError: the file system cannot, or the files lie on two of them.
-    """
-    fcntl.ioctl(target_fd, _FICLONE, source_fd)
-
-
 class Linker:
     """Makes files at other places. Not for two threads at once.
 
@@ -89,7 +70,7 @@ class Linker:
         token: Callable[[], str],
         pause: Pause,
         calls: Calls | None = None,
-        link: Callable[[int, str, int], None] = hard_link,
+        link: Callable[[int, str, int], None] = link_open,
         clone: Callable[[int, int], None] = clone,
     ) -> None:
         self._hard_links = hard_links

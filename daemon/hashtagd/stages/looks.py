@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from hashtagd.system.disks import free_bytes
+from hashtagd.system.flags import NO_FOLLOW, NO_TERMINAL, NON_BLOCKING, PLAIN
+
 _READ_CHUNK_BYTES: Final = 1024 * 1024
 #: reading a link's or a device's name must neither follow nor block
-_READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_READ_FLAGS: Final = os.O_RDONLY | NO_FOLLOW | NON_BLOCKING | PLAIN | NO_TERMINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +111,7 @@ class ReadableFolder:
 
     def free_bytes(self) -> int:
         """Tell how much a writer without privileges may still write here."""
-        found = os.fstatvfs(self._fd)
-        return found.f_bavail * found.f_frsize
+        return free_bytes(self._fd)
 
 
 def _here(found: os.stat_result) -> Here:

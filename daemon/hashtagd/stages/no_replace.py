@@ -5,16 +5,14 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from hashtagd.stages.calls import Calls
+from hashtagd.system.names import rename_new
 
 #: what a file system, or an old kernel, answers that does not know the flag; a sandbox says EPERM
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM})
 
-_RENAME: Final = Calls().rename_new
-
 
 def rename_no_replace(
-    old: str, new: str, folder_fd: int, rename: Callable[[str, str, int], None] = _RENAME
+    old: str, new: str, folder_fd: int, rename: Callable[[str, str, int], None] = rename_new
 ) -> None:
     """Rename within an open folder.
 

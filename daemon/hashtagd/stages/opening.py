@@ -18,6 +18,7 @@ from hashtagd.core.place import Place, Stamp
 from hashtagd.core.ports import Locator
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.core.work import Claim, Defer, Forget, Outcome, Park, Release
+from hashtagd.system.flags import NO_TERMINAL, NON_BLOCKING, PLAIN
 
 #: formats whose header says how long the file must be and where its tensor part begins
 HEADERED_EXTENSIONS: Final = frozenset({".safetensors", ".sft"})
@@ -29,7 +30,7 @@ _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 #: this process, or the machine, has run out of something: no file is to blame
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 #: non-blocking matters only for what is no regular file, and for files under a lease of another program
-_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FLAGS: Final = os.O_RDONLY | NON_BLOCKING | PLAIN | NO_TERMINAL
 _EXHAUSTED_WAIT_S: Final = 10.0
 
 

@@ -17,13 +17,15 @@ from typing import Final, Self
 from hashtagd.core.place import Place
 from hashtagd.stages.calls import Calls, if_supported, rename_if_absent, supports
 from hashtagd.stages.paths import LeavesRootError, folder_at
+from hashtagd.system.disks import free_bytes
+from hashtagd.system.flags import NO_FOLLOW, NO_TERMINAL, NON_BLOCKING, PLAIN
 
 __all__ = ["PART_SUFFIX", "BusyError", "LeavesRootError", "Part", "PartTakenError", "part_name"]
 
 #: how the names of unfinished files end; the watcher takes them for hidden files
 PART_SUFFIX: Final = ".hashtagd-part"
 _LONGEST_NAME_BYTES: Final = 255
-_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_OPEN: Final = os.O_RDWR | os.O_CREAT | NO_FOLLOW | PLAIN | NON_BLOCKING | NO_TERMINAL
 #: what file systems without hard links say, and where there is no /proc
 _NO_LINKS: Final = frozenset(
     {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.ENOENT}
@@ -94,8 +96,7 @@ class Part:
 
     def free_bytes(self) -> int:
         """Tell how much a writer without privileges may still write here."""
-        found = os.fstatvfs(self._folder_fd)
-        return found.f_bavail * found.f_frsize
+        return free_bytes(self._folder_fd)
 
     def flush(self) -> None:
         """Wait until what was written is on the disk.

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from hashtagd.core.place import Place
+from hashtagd.system.disks import set_mode
+from hashtagd.system.flags import FOLDER, NO_FOLLOW, PLAIN
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER: Final = os.O_RDONLY | FOLDER | NO_FOLLOW | PLAIN
 
 
 class LeavesRootError(Exception):
@@ -55,7 +57,7 @@ def _step(fd: int, name: str) -> int:
     below = os.open(name, _FOLDER, dir_fd=fd)
     try:
         # as the folder around it is, for those who may look into that; the umask would close it to others
-        os.fchmod(below, stat.S_IMODE(os.fstat(fd).st_mode) | 0o700)
+        set_mode(below, stat.S_IMODE(os.fstat(fd).st_mode) | 0o700)
     except OSError:  # some file systems know no modes
         return below
     return below

@@ -5,26 +5,22 @@ is exactly what careless hashing throws out. Three ways, tried in this order, be
 every kernel and file system. Never maps a file into memory, and never drops pages that it did not bring in.
 """
 
-import ctypes
 import errno
-import fcntl
 import mmap
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
+
+from hashtagd.system.cache import cached_pages, forget, go_back, go_direct
+from hashtagd.system.positions import UNCACHED, read_into
 
 #: what one read asks for; also how often a stop request is looked at
 BLOCK_BYTES: Final = 8 << 20
 #: direct reads want offsets, lengths and addresses that are multiples of this
 _ALIGN_BYTES: Final = 4096
-#: Linux 6.14 and later: read through the cache, drop the pages that this read brought in. Not in `os` yet.
-_RWF_DONTCACHE: Final = 0x80
-#: Linux 6.5 and later; one number on all architectures
-_SYS_CACHESTAT: Final = 451
 #: EPERM is what a sandbox says of a call it does not know
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 
-#: `os.preadv`, or a test's own
+#: `read_into`, or a test's own
 Preadv = Callable[[int, Sequence[memoryview], int, int], int]
 
 
@@ -54,7 +50,7 @@ class UncachedWay:
 
     def read(self, buffer: memoryview, wanted_bytes: int, offset: int) -> int:
         """Read with the flag; EOPNOTSUPP where kernel or file system do not know it (tmpfs, before 6.14)."""
-        return self._preadv(self._fd, [buffer[:wanted_bytes]], offset, _RWF_DONTCACHE)
+        return self._preadv(self._fd, [buffer[:wanted_bytes]], offset, UNCACHED)
 
     def close(self) -> None:
         """Nothing was set."""
@@ -67,8 +63,7 @@ class DirectWay:
         del size_bytes
         self._fd = fd
         self._preadv = preadv
-        self._flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-        fcntl.fcntl(fd, fcntl.F_SETFL, self._flags | os.O_DIRECT)
+        self._before = go_direct(fd)
 
     def read(self, buffer: memoryview, wanted_bytes: int, offset: int) -> int:
         """Read whole blocks of the disk: the tail is asked for in full, the end of the file stops it."""
@@ -77,7 +72,7 @@ class DirectWay:
 
     def close(self) -> None:
         """Let the descriptor read through the cache again."""
-        fcntl.fcntl(self._fd, fcntl.F_SETFL, self._flags)
+        go_back(self._fd, self._before)
 
 
 class SparingWay:
@@ -95,7 +90,7 @@ class SparingWay:
         count = self._preadv(self._fd, [buffer[:wanted_bytes]], offset, 0)
         block = offset - offset % BLOCK_BYTES
         if block in self._absent:
-            os.posix_fadvise(self._fd, block, offset + count - block, os.POSIX_FADV_DONTNEED)
+            forget(self._fd, block, offset + count - block)
         return count
 
     def close(self) -> None:
@@ -116,10 +111,10 @@ class QuietReader:
         fd: stays open, and its flags are as before after `close`.
         size_bytes: never more than this is read, however the file grows.
         ways: in order of preference; the last is used even if it fails.
-        preadv: `os.preadv`, unless a test has its own disk.
+        preadv: `read_into`, unless a test has its own disk.
     """
 
-    def __init__(self, fd: int, size_bytes: int, ways: Sequence[MakeWay], preadv: Preadv = os.preadv) -> None:
+    def __init__(self, fd: int, size_bytes: int, ways: Sequence[MakeWay], preadv: Preadv = read_into) -> None:
         self._fd = fd
         self._size_bytes = size_bytes
         self._preadv = preadv
@@ -167,26 +162,6 @@ class QuietReader:
                     raise
                 refusal = error
         raise refusal or ValueError("no way to read was given")
-
-
-class _Range(ctypes.Structure):
-    _fields_ = (("offset", ctypes.c_uint64), ("length", ctypes.c_uint64))
-
-
-class _CacheStat(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_uint64) for name in ("cached", "dirty", "writeback", "evicted", "recent")
-    )
-
-
-def cached_pages(fd: int, offset: int, length_bytes: int) -> int | None:
-    """Count the pages of a range that are in the page cache; None where the kernel cannot say."""
-    stat = _CacheStat()
-    span = _Range(offset, length_bytes)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(_SYS_CACHESTAT, fd, ctypes.byref(span), ctypes.byref(stat), 0) != 0:
-        return None
-    return int(stat.cached)
 
 
 class Buffers:

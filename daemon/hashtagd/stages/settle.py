@@ -28,6 +28,9 @@ from hashtagd.stages.opening import (
     raise_if_exhausted,
     stamp_of,
 )
+from hashtagd.system.cache import expect_jumps
+from hashtagd.system.disks import allocated_bytes
+from hashtagd.system.positions import read_at
 
 #: most headers fit in here, so that most files cost one read
 _FIRST_READ_BYTES: Final = 64 * 1024
@@ -113,7 +116,7 @@ class SettleStage:
     def _read(self, claim: Claim, path: Path) -> Outcome:
         with opened(path) as file:
             # without reading ahead: one page too many per file is a lot of cache in a large library
-            os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_RANDOM)
+            expect_jumps(file.fd)
             verdict = read_verdict(file.fd, file.status.st_size)
             status = os.fstat(file.fd)
         for seen in (file.status, status):  # before and after: half of the prefix may be older than the other
@@ -160,7 +163,7 @@ class SettleStage:
                 verdict=verdict,
                 companion=companion,
                 size_bytes=status.st_size,
-                allocated_bytes=status.st_blocks * 512,  # POSIX counts in units of 512 bytes on every disk
+                allocated_bytes=allocated_bytes(status),
             )
         )
 
@@ -174,7 +177,7 @@ def read_verdict(fd: int, size_bytes: int) -> Verdict:
 
     Returns `NeedMore` only when the file gave fewer bytes than it had when it was opened.
     """
-    prefix = os.pread(fd, min(_FIRST_READ_BYTES, size_bytes), 0)
+    prefix = read_at(fd, min(_FIRST_READ_BYTES, size_bytes), 0)
     verdict = header.judge(prefix, size_bytes)
     while isinstance(verdict, NeedMore):
         prefix = _prefix(fd, verdict.prefix_bytes)
@@ -187,7 +190,7 @@ def read_verdict(fd: int, size_bytes: int) -> Verdict:
 def _prefix(fd: int, wanted_bytes: int) -> bytes:
     parts: list[bytes] = []
     have = 0
-    while have < wanted_bytes and (part := os.pread(fd, wanted_bytes - have, have)):
+    while have < wanted_bytes and (part := read_at(fd, wanted_bytes - have, have)):
         parts.append(part)
         have += len(part)
     return b"".join(parts)

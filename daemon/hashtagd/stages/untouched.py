@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hashtagd.stages.effects import Folder, Prepared
 from hashtagd.stages.looks import Here
+from hashtagd.system.disks import is_read_only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class UntouchedFolder(Folder):
         Raises:
             OSError: no.
         """
-        if os.fstatvfs(self._fd).f_flag & os.ST_RDONLY:
+        if is_read_only(self._fd):
             raise OSError(errno.EROFS, "the file system is mounted read-only")
         if not os.access(".", os.W_OK, dir_fd=self._fd, effective_ids=True):
             raise OSError(errno.EACCES, "the folder may not be written to")

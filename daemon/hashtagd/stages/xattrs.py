@@ -4,14 +4,13 @@ A value that somebody else put there stays; a file system without attributes is 
 """
 
 import errno
-import os
 from hashlib import sha256
 from typing import Final
 
 from hashtagd.core.artifacts import Xattr
 from hashtagd.core.work import Publication
+from hashtagd.system import attributes
 
-_ABSENT: Final = frozenset({errno.ENODATA, errno.ENOTSUP})
 #: a full disk and attributes that do not fit look alike (ext4), and these are not worth stopping a root for
 _UNSUPPORTED: Final = frozenset(
     {errno.ENOTSUP, errno.E2BIG, errno.ENOSYS, errno.ENOSPC, errno.EDQUOT, errno.ERANGE}
@@ -27,9 +26,9 @@ def read_xattr(fd: int, key: str) -> bytes | None:
         OSError: the attribute cannot be read.
     """
     try:
-        return os.getxattr(fd, key)
+        return attributes.get(fd, key)
     except OSError as error:
-        if error.errno in _ABSENT:
+        if error.errno in attributes.ABSENT:
             return None
         raise
 
@@ -41,14 +40,12 @@ def write_xattr(fd: int, attribute: Xattr, *, instead_of: bytes | None) -> bool:
     attributes, or no room for this one.
 
     Raises:
-        OSError: as `setxattr` says.
+        OSError: as `attributes.put` says.
     """
     if read_xattr(fd, attribute.key) != instead_of:
         return False
     try:
-        os.setxattr(
-            fd, attribute.key, attribute.value, os.XATTR_CREATE if instead_of is None else os.XATTR_REPLACE
-        )
+        attributes.put(fd, attribute.key, attribute.value, new=instead_of is None)
     except OSError as error:
         if error.errno in _UNSUPPORTED or error.errno in _CHANGED:
             return False
@@ -70,10 +67,10 @@ def remove_xattr(fd: int, key: str) -> None:
     """Take an attribute away; one that is not there is no error.
 
     Raises:
-        OSError: as `removexattr` says.
+        OSError: as `attributes.remove` says.
     """
     try:
-        os.removexattr(fd, key)
+        attributes.remove(fd, key)
     except OSError as error:
-        if error.errno not in _ABSENT:
+        if error.errno not in attributes.ABSENT:
             raise

@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Self
 
 from hashtagd.core.place import Stamp
+from hashtagd.system.flags import FOLDER, NO_FOLLOW, NON_BLOCKING
 from hashtagd.watch.filters import UNFINISHED_PREFIX, Kind, Names
 from hashtagd.watch.roots import MARKER_NAME, RootFolder
 
 #: name, size, mtime_ns, inode
 Row = tuple[str, int, int, int]
 
-_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
+_LIST = os.O_RDONLY | FOLDER | NON_BLOCKING
 _BY_NAME = itemgetter(0)
 #: the kind of file stands in the upper bits of `st_mode`; shifted it is a small number, which costs no memory
 _TYPE_SHIFT = 12
@@ -162,7 +163,7 @@ class Walk:
     def _open(self, step: _Step) -> int:
         if not step.relpath:
             return os.dup(self._root_fd)
-        flags = _LIST if step.is_link else _LIST | os.O_NOFOLLOW
+        flags = _LIST if step.is_link else _LIST | NO_FOLLOW
         return os.open(step.relpath, flags, dir_fd=self._root_fd)
 
     def _is_first_visit(self, step: _Step, fd: int) -> bool:

@@ -16,6 +16,7 @@ from watchdog.observers.api import ObservedWatch
 
 from hashtagd.core.ports import Clock
 from hashtagd.core.troubles import Trouble
+from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.folders import Walk
 from hashtagd.watch.hints import Handler, HintBox, Hints, Target
 from hashtagd.watch.mounts import MOUNTINFO, mount_of, read_mounts
@@ -259,6 +260,8 @@ class Observer:
 
 def wanted_mode(folder: RootFolder) -> Mode:
     """Decide how a root is to be watched, by its setting and its file system."""
+    if not TELLS_OF_CHANGES and folder.watch != "off":
+        return "poll"
     if folder.watch != "auto":
         return folder.watch
     try:

@@ -25,9 +25,9 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers.api import ObservedWatch
-from watchdog.observers.inotify import InotifyObserver
 
 from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.system.disks import device_number
 
 #: opening, reading and attributes are left out: our own reading would wake us, and watchdog's own walk would
 #: overflow the queue it reads from
@@ -64,6 +64,9 @@ class Watcher:
         warnings.filterwarnings(
             "ignore", message="Callback with id", category=RuntimeWarning, module=r"watchdog\."
         )
+        # only here: other systems cannot even import it, and never get here
+        from watchdog.observers.inotify import InotifyObserver  # noqa: PLC0415
+
         self._observer = InotifyObserver()
         self._reader = self._observer._inotify_fd  # noqa: SLF001 - watchdog has no public way to ask its reader
         self._loss_handler = _LossHandler(lost)
@@ -187,4 +190,4 @@ def _read_limit(name: str) -> int:
 
 def _device(kernel_number: int) -> int:
     # the kernel prints its own packing of major and minor, `stat` gives another one
-    return os.makedev(kernel_number >> _MINOR_BITS, kernel_number & ((1 << _MINOR_BITS) - 1))
+    return device_number(kernel_number >> _MINOR_BITS, kernel_number & ((1 << _MINOR_BITS) - 1))
