@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from hashtagd.cli.output import print_json_lines, print_trouble, safe
 from hashtagd.core.picking import Choice
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.service.bringing import Hands, bring
+from hashtagd.service.lookup import sha256_of
 from hashtagd.service.placing import Ground
 from hashtagd.service.providers import asked_now
 from hashtagd.service.roots import RootPlan
+from hashtagd.service.vacancies import Vacancies
 from hashtagd.service.wishing import Resolved, Resolver
 
 
@@ -55,13 +58,14 @@ def get(
 
     Each file goes into the ComfyUI folder of its type, is verified by its SHA-256, and is published at once.
     """
-    wanted = [*names, *(() if list_file is None else _listed(list_file))]
-    if not wanted:
+    named = [*names, *(() if list_file is None else _listed(list_file))]
+    if not named:
         raise click.UsageError("name a model, or a file with names with --list")
     choice = Choice(file_id=file_id, fp=fp, format=form)
     with hands(context, _plan(context, to)) as held:
-        found = _resolved(context, held, to, wanted, choice)
-        ids = held.catalog.transfers.want([item.wanted for item in found if item.wanted is not None])
+        found = _resolved(context, held, to, named, choice)
+        wanted = {item.wanted.place: item.wanted for item in found if item.wanted is not None}
+        ids = held.catalog.transfers.want(list(wanted.values()))
         with watching(as_json=as_json) if not detach else nullcontext(_see_nothing) as watch:
             rows = bring(held, ids, watch, detach=detach)
     return _told(found, rows, as_json=as_json, detached=detach)
@@ -113,7 +117,8 @@ def _resolved(
     with asked_now(
         context.loaded, context.environ, context.clock, held.outside.pause, held.catalog
     ) as providers:
-        resolver = Resolver(providers, held.catalog, ground)
+        hash_file = partial(sha256_of, clock=context.clock, pause=held.outside.pause)
+        resolver = Resolver(providers, Vacancies(held.catalog, held.plan, hash_file), ground)
         return [resolver.resolve(name, choice) for name in wanted]
 
 

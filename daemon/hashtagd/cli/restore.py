@@ -19,13 +19,12 @@ from hashtagd.cli.restored import Report
 from hashtagd.core.place import Place
 from hashtagd.core.ports import Pause, Provider, Stopping
 from hashtagd.core.troubles import AskOperator
-from hashtagd.core.work import Subject
 from hashtagd.service.clock import StopPause
 from hashtagd.service.disks import Disks
 from hashtagd.service.feeding import Feeding
 from hashtagd.service.heeding import heeding
 from hashtagd.service.lists import ReadList, read_list
-from hashtagd.service.lookup import subject_of
+from hashtagd.service.lookup import sha256_of
 from hashtagd.service.placing import Ground
 from hashtagd.service.providers import asked_now
 from hashtagd.service.resolving import resolve
@@ -126,7 +125,9 @@ def _restoring(
 ) -> Restoring:
     return Restoring(
         disks=Disks(
-            Roots(task.plan.folders), Whereabouts(catalog.database), partial(_sha256, context, pause)
+            Roots(task.plan.folders),
+            Whereabouts(catalog.database),
+            partial(sha256_of, clock=context.clock, pause=pause),
         ),
         targets=Targets(
             task.plan.folders,
@@ -172,11 +173,3 @@ def _beside(plan: RootPlan, source: Path) -> Destination | None:
     if not path.is_dir():
         path = path.parent
     return destination_at(plan, path)
-
-
-def _sha256(context: Context, pause: Pause, path: Path) -> str | None:
-    try:
-        found = subject_of(path, clock=context.clock, pause=pause)
-    except OSError:
-        return None
-    return found.hash if isinstance(found, Subject) else None
