@@ -30,6 +30,9 @@ _WORTH_BYTES: Final = 256 * 1024
 _BREATH_S: Final = 1.0
 #: sites state sizes in fractions of KiB
 _ROUNDED_BYTES: Final = 1024
+#: a size that a site states may be wrong, and then the hash decides; but nobody's word fills the disk
+_TIMES_STATED: Final = 2
+_BEYOND_STATED_BYTES: Final = 64 << 20
 
 #: whoever shows how far it is is told that often, and after each block
 _TELL_S: Final = 1.0
@@ -190,10 +193,15 @@ class Bringing:
         return None if stated is None else stated + _ROUNDED_BYTES
 
     def _check_room(self, incoming: Incoming) -> None:
-        size = incoming.total_bytes or self._wanted.size_bytes or 0
-        missing = size - self._part.length_bytes
-        if self._part.free_bytes() < missing + self._means.min_free_bytes:
-            raise troubles.no_room(missing)
+        """Look whether the file fits, by the word of the site and of the server, which ends nothing else."""
+        stated, total = self._wanted.size_bytes or 0, incoming.total_bytes or 0
+        if stated and total > _TIMES_STATED * stated + _BEYOND_STATED_BYTES:
+            raise troubles.too_long()
+        room = self._part.free_bytes() - self._means.min_free_bytes
+        missing = max(stated, total) - self._part.length_bytes
+        if room < missing:
+            is_sure = not stated or room < stated - self._part.length_bytes
+            raise troubles.no_room(missing, scope=Scope.ROOT if is_sure else Scope.FILE)
 
     def _check_end(self, incoming: Incoming) -> None:
         """Judge an end that the server called the end."""

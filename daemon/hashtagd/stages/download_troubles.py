@@ -94,11 +94,12 @@ def outside_root() -> AskOperator:
     )
 
 
-def no_room(missing_bytes: int | None) -> TryLater:
+def no_room(missing_bytes: int | None, *, scope: Scope = Scope.ROOT) -> TryLater:
     """Say that the file does not fit; a disk may be emptied at any time, so it is looked at again.
 
     Args:
         missing_bytes: what is to come; None: nobody knows, the disk itself said that it is full.
+        scope: `file` where only one source says that it is so much.
     """
     what = "is full" if missing_bytes is None else f"has no room for {missing_bytes / _MIB:,.0f} MiB more"
     return TryLater(
@@ -106,7 +107,7 @@ def no_room(missing_bytes: int | None) -> TryLater:
         does="hashtagd keeps what came, leaves `downloads.min_free_bytes` free, and looks again every ten "
         "minutes",
         you="free some space, or lower `downloads.min_free_bytes`",
-        scope=Scope.ROOT,
+        scope=scope,
         kind="disk_full",
         after_s=_DISK_WAIT_S,
     )
