@@ -402,3 +402,29 @@ def test_a_file_that_another_process_notes_while_it_lands_is_one_row(
     assert other.catalog.apply([(settling, Forget())]) == [False]
     rows = library.catalog.database.read(lambda it, _now: it.execute(select(file.c.stage)).scalars().all())
     assert rows == [Stage.PUBLISH.value]
+
+
+# ---- landed, and nobody came to publish
+
+
+def test_what_landed_is_listed_until_somebody_publishes_it(library: Library) -> None:
+    transfers = library.catalog.transfers
+    bring(library, wish(card=card()), fetched())
+    assert transfers.unpublished([ROOT]) == [place("x")]
+    assert transfers.unpublished(["other"]) == []
+    claim = library.claim_one(Stage.PUBLISH)
+    assert transfers.unpublished([ROOT]) == [], "somebody is at it"
+    library.catalog.apply([(claim, Advance(facts=Published(publications=())))])
+    assert transfers.unpublished([ROOT]) == []
+
+
+def test_what_waits_for_an_answer_or_kills_whoever_publishes_it_is_left_alone(library: Library) -> None:
+    transfers = library.catalog.transfers
+    bring(library, wish(), fetched())
+    assert transfers.unpublished([ROOT]) == [], "it waits for its first answer"
+    library.clock.advance(PATIENCE_S)
+    assert transfers.unpublished([ROOT]) == [place("x")]
+    for _ in range(schedule.MAX_ATTEMPTS):
+        library.claim_one(Stage.PUBLISH)
+        library.catalog.release_own([library.catalog.owner])
+    assert transfers.unpublished([ROOT]) == []

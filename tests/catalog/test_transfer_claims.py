@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text, update
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.transfer_claims import planned
 from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core import schedule
 from hashtagd.core.card import Card, Update
@@ -165,21 +166,56 @@ def test_transfers_of_the_dead_are_free_at_once_and_their_attempts_count(
     assert taken == {"a": 2, "b": 1}
 
 
+def die(library: Library) -> None:
+    """Let whoever holds claims be killed."""
+    library.catalog.release_own([library.catalog.owner])
+
+
 def test_a_transfer_whose_claims_came_to_no_end_waits_for_the_others_and_is_taken_alone(
     library: Library,
 ) -> None:
-    """F83: what kills the process must not be what every start begins with."""
+    """F83: what kills the process must not be what every start begins with, nor take others along."""
     transfers = library.catalog.transfers
     transfers.want([wish("a"), wish("b")])
     for _ in range(2):
         assert len(transfers.claim([ROOT], 9)) == 2
-        library.catalog.release_own([library.catalog.owner])
+        die(library)
     transfers.want([wish("c"), wish("d")])
-    assert names(transfers.claim([ROOT], 9)) == ["c", "d"]
+    others = transfers.claim([ROOT], 9)
+    assert names(others) == ["c", "d"]
+    assert transfers.claim([ROOT], 9) == [], "nobody is beside it"
+    transfers.apply([(claim, fetched(claim.wanted.place.relpath)) for claim in others])
     (first,) = transfers.claim([ROOT], 9)
-    (second,) = transfers.claim([ROOT], 9)
-    assert names([first, second]) == ["a", "b"]
-    assert (first.attempts, second.attempts) == (3, 3)
+    assert (names([first]), first.attempts, first.unended) == (["a"], 3, 3)
+    transfers.want([wish("e")])
+    token = library.catalog.change_token()
+    assert transfers.claim([ROOT], 9) == [], "nobody comes beside it"
+    assert library.catalog.change_token() == token
+    transfers.apply([(first, Defer(trouble=BUSY, wait_s=0.0))])
+    assert sorted(names(transfers.claim([ROOT], 9))) == ["a", "e"], (
+        "what came to an outcome is suspected no more"
+    )
+
+
+def test_who_was_outrun_between_the_look_and_the_claim_gets_nothing(library: Library) -> None:
+    transfers = library.catalog.transfers
+    transfers.want([wish()])
+    take(library)
+    assert transfers._take(planned([ROOT], None), 9) == []
+
+
+def test_deaths_are_counted_until_the_next_outcome_or_the_next_wish(library: Library) -> None:
+    transfers = library.catalog.transfers
+    transfers.want([wish()])
+    ways = (
+        lambda: transfers.apply([(take(library), Release())]),
+        lambda: transfers.want([wish()]),
+        lambda: (transfers.apply([(take(library), Park(trouble=BROKEN))]), transfers.retry()),
+    )
+    for forget in ways:
+        assert [(take(library).unended, die(library))[0] for _ in range(3)] == [1, 2, 3]
+        forget()
+    assert take(library).unended == 1
 
 
 # ---- what another machine wrote (F98)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select
 
 from hashtagd.catalog.answers import volunteer
+from hashtagd.catalog.claims import is_free
 from hashtagd.catalog.folders import distrust_folders
 from hashtagd.catalog.notes import is_same
 from hashtagd.catalog.outcomes import answered_hashes, patience_s, question_row
@@ -17,12 +18,14 @@ from hashtagd.catalog.rows import (
     Record,
     digests_values,
     insert_absent,
+    place_of,
     stamp_of,
     stamp_values,
     write_rows,
 )
 from hashtagd.catalog.stories import Story, write_stories
 from hashtagd.catalog.tables import file, question
+from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core import schedule
 from hashtagd.core.place import Place
 from hashtagd.core.transfer import Fetched, TransferClaim
@@ -49,6 +52,31 @@ def land(connection: Connection, now: datetime, landed: Sequence[tuple[TransferC
             # last: it makes the file due at once
             said = Answered(answer=Found(card=card), again_in_s=_AGAIN_S)
             volunteer(connection, now, Put(key=key), said)
+
+
+def unpublished(connection: Connection, now: datetime, roots: Sequence[str]) -> list[Place]:
+    """List where fetched files lie that could be published now and never were, by root and path.
+
+    Whoever fetched them was killed before. What may be what kills is not among them.
+    """
+    same = and_(file.c.root == transfer.c.root, file.c.relpath == transfer.c.relpath)
+    waits = and_(
+        file.c.root.in_(roots),
+        file.c.gone_at.is_(None),
+        file.c.stage == Stage.PUBLISH.value,
+        file.c.published_at.is_(None),
+        file.c.due_at <= now,
+        file.c.attempts < schedule.MAX_ATTEMPTS,
+        is_free(file, now),
+    )
+    rows = connection.execute(
+        select(file.c.root, file.c.relpath)
+        .join(transfer, same)
+        .where(waits, transfer.c.done_at.is_not(None))
+        .distinct()
+        .order_by(file.c.root, file.c.relpath)
+    )
+    return [place_of(row) for row in rows]
 
 
 def _enter(connection: Connection, now: datetime, place: Place, fetched: Fetched) -> bool:

@@ -75,6 +75,7 @@ def claim_of(row: Record, now: datetime) -> TransferClaim:
         transfer_id=row.id,
         fence=row.fence,
         attempts=row.attempts,
+        unended=row.unended,
         wanted=Wanted(
             place=place_of(row),
             sha256=row.sha256,

@@ -55,7 +55,7 @@ def bring(
     Raises:
         Stopping: a stop was requested; what came is kept.
     """
-    if not coming() and not ids:  # in this order: asking may add the last ones
+    if not coming() and not ids and not _is_left_over(hands):  # in this order: asking may add the last ones
         return []
     following = Following(hands.catalog, ids)
     while running_pid(hands.folder) is not None:
@@ -71,3 +71,9 @@ def bring(
         hands.outside, catalog=hands.catalog, plan=hands.plan, only=ids, tell=hands.tell, coming=coming
     )
     return fetching.run(watch)
+
+
+def _is_left_over(hands: Hands) -> bool:
+    """Tell whether a killed call left something that is not published yet."""
+    roots = [folder.name for folder in hands.plan.folders]
+    return bool(hands.catalog.transfers.unpublished(roots))

@@ -40,7 +40,8 @@ class PublishingLanded:
             pause=outside.pause,
         ).publish()
         self._lock = threading.Lock()
-        self._landed: list[Place] = []
+        #: to begin with, what a killed call had fetched and not come to
+        self._landed = catalog.transfers.unpublished(self._roots)
 
     @property
     def ended(self) -> bool:
@@ -63,11 +64,15 @@ class PublishingLanded:
             some = self._landed[:_AT_ONCE]
         if not some:
             return float("inf")
+        ended = set(some)
         try:
-            self._publish(self._catalog.claim(Stage.PUBLISH, self._roots, len(some), only=some))
+            claims = self._catalog.claim(Stage.PUBLISH, self._roots, len(some), only=some)
+            # what may kill the process comes alone: then the others have another turn
+            ended = {claim.place for claim in claims} or ended
+            self._publish(claims)
         finally:
             with self._lock:
-                del self._landed[: len(some)]
+                self._landed = [place for place in self._landed if place not in ended]
         return 0.0
 
     def _publish(self, claims: Sequence[Claim]) -> None:

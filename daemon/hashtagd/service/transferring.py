@@ -8,8 +8,8 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.core import schedule
 from hashtagd.core.ports import Clock, Stopping
 from hashtagd.core.transfer import Begun, TransferClaim, TransferOutcome
-from hashtagd.core.troubles import Trouble
-from hashtagd.core.work import Defer, Release
+from hashtagd.core.troubles import AskOperator, Scope, Trouble
+from hashtagd.core.work import Defer, Park, Release
 from hashtagd.service.lanes import bug_trouble, run_guarded
 from hashtagd.service.leases import Leases
 from hashtagd.service.works import NAP_S, seconds_until
@@ -108,9 +108,7 @@ class TransferWork:
         self._note.forget(claim)
         with self._leases.hold_transfer(claim):
             try:
-                outcomes = run_guarded(
-                    lambda some: [self._stage.run(it) for it in some], [claim], self._met_bug
-                )
+                outcomes = run_guarded(lambda some: [self._run(it) for it in some], [claim], self._met_bug)
             except LostError:
                 return
             except (Trouble, Stopping):
@@ -121,9 +119,24 @@ class TransferWork:
             self._ended(claim, outcomes[0])
         self._onward()
 
+    def _run(self, claim: TransferClaim) -> TransferOutcome:
+        if claim.unended > schedule.MAX_ATTEMPTS:
+            return Park(trouble=_worn_out())
+        return self._stage.run(claim)
+
     def _met_bug(self, claim: TransferClaim, error: Exception) -> TransferOutcome:
         if isinstance(error, LostError):
             raise error
         self._bug(self.name, error)
         wait_s = schedule.file_retry_wait_s(claim.attempts, self._chance())
         return Defer(trouble=bug_trouble(error), wait_s=wait_s)
+
+
+def _worn_out() -> AskOperator:
+    return AskOperator(
+        f"the process died {schedule.MAX_ATTEMPTS} times while this file was fetched",
+        does="hashtagd leaves this download alone and goes on with the others; what came is kept",
+        you="look into the system's log for what killed it (no memory left?), then `hashtagd retry`",
+        scope=Scope.FILE,
+        kind="worn_out",
+    )
