@@ -17,7 +17,7 @@ from hashtagd.core.card import Card, Update
 from hashtagd.core.transfer import Begun, TransferClaim
 from hashtagd.core.work import Defer, Park, Release, Stage
 from support.clock import FakeClock
-from support.library import BROKEN, BUSY, ROOT, Library, card, place
+from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, place
 from support.wishing import SOURCE, end, fetched, take, wish
 
 
@@ -216,6 +216,41 @@ def test_deaths_are_counted_until_the_next_outcome_or_the_next_wish(library: Lib
         assert [(take(library).unended, die(library))[0] for _ in range(3)] == [1, 2, 3]
         forget()
     assert take(library).unended == 1
+
+
+# ---- many at once
+
+
+def test_what_is_due_is_put_off_in_one_commit_unless_it_changed_meanwhile(library: Library) -> None:
+    transfers = library.catalog.transfers
+    transfers.want([wish("waits"), wish("wished again"), wish("claimed")])
+    listed = transfers.due([ROOT], None)
+    assert [it.sources for it in listed] == [(SOURCE,)] * 3
+    transfers.want([wish("wished again")])
+    (claimed,) = transfers.claim([ROOT], 1, only=[listed[2].transfer_id])
+    assert transfers.put_off([(it, 60.0, CLOSED) for it in listed]) == 1
+    assert transfers.put_off([]) == 0
+    row = transfers.rows([listed[0].transfer_id])[0]
+    assert (row.state, row.trouble) == ("waiting", CLOSED.to_json())
+    assert names(transfers.claim([ROOT], 9)) == ["wished again"]
+    assert transfers.apply([(claimed, Release())]) == [True]
+    library.clock.advance(60)
+    (waited,) = transfers.claim([ROOT], 1, only=[listed[0].transfer_id])
+    assert waited.attempts == 1, "nobody tried"
+
+
+def test_what_is_put_off_without_a_reason_only_waits(library: Library) -> None:
+    transfers = library.catalog.transfers
+    transfers.want([wish()])
+    assert transfers.put_off([(it, 60.0, None) for it in transfers.due([ROOT], None)]) == 1
+    assert [(it.state, it.trouble) for it in transfers.rows()] == [("waiting", None)]
+
+
+def test_what_nobody_could_read_is_not_listed_as_due(library: Library) -> None:
+    """F98: the claim parks it."""
+    library.catalog.transfers.want([wish("x"), wish("y")])
+    overwrite(library, sources=[5])
+    assert len(library.catalog.transfers.due([ROOT], None)) == 1
 
 
 # ---- what another machine wrote (F98)

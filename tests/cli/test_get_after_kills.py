@@ -1,35 +1,21 @@
 """What commands that fetch find after killed calls: files without a card, and what kills each time."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from hashtagd.cli.context import Context
-from hashtagd.cli.hands import hands
 from hashtagd.core import schedule
 from hashtagd.core.manifest import Entry, json_line
 from hashtagd.core.work import Stage
 from hashtagd.service import parts
-from hashtagd.service.bringing import Hands
 from hashtagd.service.downloads import Downloads, Listeners
 from hashtagd.service.leases import Leases
 from hashtagd.service.providers import Providers
 from hashtagd.watch.roots import Roots
 from support.commands import Home
-from support.getting import CONTENT, SHA256, fetched, offer
+from support.getting import CONTENT, SHA256, fetched, offer, process
 from support.safetensors import lora
 from support.serving import Ears
-
-
-@contextmanager
-def process(home: Home) -> Iterator[Hands]:
-    """Be another process that fetches, for the time of a block."""
-    context = Context(config=home.config, volume=None, environ=dict(os.environ))
-    with hands(context, context.known_roots()) as held:
-        yield held
 
 
 def wish(home: Home, *named: str) -> None:

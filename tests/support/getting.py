@@ -1,8 +1,14 @@
 """Models that a site on loopback has, for `hashtagd get`."""
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from hashtagd.cli.context import Context
+from hashtagd.cli.hands import hands
+from hashtagd.service.bringing import Hands
 from support.commands import Home
 from support.safetensors import lora
 
@@ -28,3 +34,11 @@ def offer(home: Home, content: bytes = CONTENT, **facts: Any) -> str:
 def fetched(home: Home) -> list[str]:
     """Give the paths of all downloads that the site was asked for."""
     return [it.path for it in home.site.requests if it.path.startswith(("/api/download", "/storage"))]
+
+
+@contextmanager
+def process(home: Home) -> Iterator[Hands]:
+    """Be another process that fetches, for the time of a block."""
+    context = Context(config=home.config, volume=None, environ=dict(os.environ))
+    with hands(context, context.known_roots()) as held:
+        yield held

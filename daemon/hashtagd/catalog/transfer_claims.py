@@ -1,16 +1,20 @@
 """Claiming transfers: the right to fetch one file until the lease ends."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, true, update
 
 from hashtagd.catalog.claims import ALONE_FROM, claimable_at, is_free, lease_values
 from hashtagd.catalog.failures import unreadable
 from hashtagd.catalog.rows import NO_LEASE, Record, chunks, write_rows
-from hashtagd.catalog.transfer_rows import claim_of
+from hashtagd.catalog.transfer_rows import claim_of, sources_of
 from hashtagd.catalog.transfer_table import transfer
+from hashtagd.core.card import DownloadUrl
 from hashtagd.core.transfer import TransferClaim
+from hashtagd.core.troubles import Trouble
 
 
 def parts(only: Collection[int] | None) -> Iterable[Collection[int] | None]:
@@ -33,6 +37,61 @@ def planned(roots: Sequence[str], only: Collection[int] | None) -> ColumnElement
     return and_(transfer.c.due_at.is_not(None), transfer.c.root.in_(roots), among)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueTransfer:
+    """One that could be claimed, and where it would come from."""
+
+    transfer_id: int
+    fence: int
+    sources: tuple[DownloadUrl, ...]
+
+
+def due(
+    connection: Connection, now: datetime, roots: Sequence[str], only: Collection[int] | None
+) -> list[DueTransfer]:
+    """List what could be claimed now; what another machine filled with nonsense is left to the claim."""
+    found = []
+    for some in parts(only):
+        which = _free(planned(roots, some), now)
+        columns = (transfer.c.id, transfer.c.fence, transfer.c.sources)
+        for row in connection.execute(select(*columns).where(which).order_by(transfer.c.id)):
+            with suppress(TypeError):
+                sources = sources_of(row.sources)
+                found.append(DueTransfer(transfer_id=row.id, fence=row.fence, sources=sources))
+    return found
+
+
+def put_off(
+    connection: Connection, now: datetime, waits: Sequence[tuple[DueTransfer, float, Trouble | None]]
+) -> int:
+    """Let rows wait that are as they were when they were listed; returns how many."""
+    fences = {row.transfer_id: row.fence for row, _, _ in waits}
+    same: set[int] = set()
+    for ids in chunks(sorted(fences)):
+        which = and_(transfer.c.id.in_(ids), transfer.c.due_at <= now, is_free(transfer, now))
+        rows = connection.execute(
+            select(transfer.c.id, transfer.c.fence).where(which).order_by(transfer.c.id).with_for_update()
+        )
+        same |= {row.id for row in rows if row.fence == fences[row.id]}
+    changes = [
+        (
+            row.transfer_id,
+            {
+                "due_at": now + timedelta(seconds=wait_s),
+                "trouble": None if trouble is None else trouble.to_json(),
+            },
+        )
+        for row, wait_s, trouble in waits
+        if row.transfer_id in same
+    ]
+    write_rows(connection, transfer, changes)
+    return len(changes)
+
+
+def _free(some: ColumnElement[bool], now: datetime) -> ColumnElement[bool]:
+    return and_(some, transfer.c.due_at <= now, is_free(transfer, now))
+
+
 def may_take(
     connection: Connection, now: datetime, owner: str, some: ColumnElement[bool]
 ) -> ColumnElement[bool] | None:
@@ -41,15 +100,15 @@ def may_take(
     What may kill the process waits for the others, and then is alone: else those that come beside it would be
     charged with its deaths again and again.
     """
-    due = and_(some, transfer.c.due_at <= now, is_free(transfer, now))
+    free = _free(some, now)
     suspect = transfer.c.unended >= ALONE_FROM
     mine = and_(transfer.c.lease_owner == owner, transfer.c.lease_until > now)
     held = connection.execute(select(func.max(transfer.c.unended)).where(mine)).scalar_one()
     if held is not None and held > ALONE_FROM:  # its own claim is counted
         return None
-    if _is_any(connection, and_(due, ~suspect)):
-        return and_(due, ~suspect)
-    alone = and_(due, suspect)
+    if _is_any(connection, and_(free, ~suspect)):
+        return and_(free, ~suspect)
+    alone = and_(free, suspect)
     return alone if held is None and _is_any(connection, alone) else None
 
 

@@ -19,7 +19,16 @@ from hashtagd.catalog.rows import (
     place_of,
     write_rows,
 )
-from hashtagd.catalog.transfer_claims import may_take, next_due, parts, planned, take
+from hashtagd.catalog.transfer_claims import (
+    DueTransfer,
+    due,
+    may_take,
+    next_due,
+    parts,
+    planned,
+    put_off,
+    take,
+)
 from hashtagd.catalog.transfer_rows import TransferRow, rows_of, wanted_values
 from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core.place import Place
@@ -27,7 +36,7 @@ from hashtagd.core.transfer import Begun, Fetched, TransferClaim, TransferOutcom
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Defer, Release
 
-__all__ = ["TransferRow", "Transfers"]
+__all__ = ["DueTransfer", "TransferRow", "Transfers"]
 
 #: how long a transfer that ended is listed, and how long it is kept
 _SHOWN: Final = timedelta(days=1)
@@ -83,6 +92,17 @@ class Transfers:
 
     def _take(self, some: ColumnElement[bool], limit: int) -> list[TransferClaim]:
         return self._database.write(lambda it, now: take(it, now, self._owner, some, limit))
+
+    def due(self, roots: Sequence[str], only: Collection[int] | None) -> list[DueTransfer]:
+        """List those that could be claimed now, with where they would come from; nothing is leased."""
+        return self._database.read(lambda it, now: due(it, now, roots, only))
+
+    def put_off(self, waits: Sequence[tuple[DueTransfer, float, Trouble | None]]) -> int:
+        """Let transfers wait so many seconds, and say why, in one transaction; returns how many.
+
+        One that somebody claimed, or wished for anew, since it was listed is left alone.
+        """
+        return self._database.write(lambda it, now: put_off(it, now, waits)) if waits else 0
 
     def progress(self, claim: TransferClaim, bytes_done: int, begun: Begun | None) -> bool:
         """Keep how far a transfer is; returns whether its claim still holds."""

@@ -12,6 +12,7 @@ from hashtagd.core.troubles import AskOperator, Scope, Trouble
 from hashtagd.core.work import Defer, Park, Release
 from hashtagd.service.lanes import bug_trouble, run_guarded
 from hashtagd.service.leases import Leases
+from hashtagd.service.putting_off import PuttingOff
 from hashtagd.service.works import NAP_S, seconds_until
 from hashtagd.stages.download import DownloadStage, LostError
 
@@ -60,6 +61,7 @@ class TransferWork:
         only: none but the transfers of these numbers; None: all.
         ended: told of each outcome that was committed.
         onward: called after a commit, so that the next stage looks for work.
+        putting_off: asked after each outcome who fares no better.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class TransferWork:
         ended: Callable[[TransferClaim, TransferOutcome], None],
         bug: Callable[[str, Exception], None],
         onward: Callable[[], None],
+        putting_off: PuttingOff,
         only: Collection[int] | None = None,
     ) -> None:
         self.name = name
@@ -89,6 +92,7 @@ class TransferWork:
         self._ended = ended
         self._bug = bug
         self._onward = onward
+        self._putting_off = putting_off
         self._only = only
 
     def turn(self) -> float:
@@ -97,14 +101,14 @@ class TransferWork:
             only = None if self._only is None else list(self._only)  # it may grow
             claims = self._catalog.transfers.claim(self._roots, 1, only=only)
             for claim in claims:
-                self._bring(claim)
+                self._bring(claim, only)
         if claims:
             return 0.0
         due_at = self._catalog.transfers.next_due(self._roots, only=only)
         wait_s = seconds_until(due_at, self._clock)
         return float("inf") if wait_s is None else max(NAP_S, wait_s)
 
-    def _bring(self, claim: TransferClaim) -> None:
+    def _bring(self, claim: TransferClaim, only: Collection[int] | None) -> None:
         self._note.forget(claim)
         with self._leases.hold_transfer(claim):
             try:
@@ -117,6 +121,7 @@ class TransferWork:
             applied = self._catalog.transfers.apply([(claim, outcomes[0])])
         if all(applied):
             self._ended(claim, outcomes[0])
+            self._putting_off.after(claim, outcomes[0], only)
         self._onward()
 
     def _run(self, claim: TransferClaim) -> TransferOutcome:

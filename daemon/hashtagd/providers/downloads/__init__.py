@@ -89,6 +89,13 @@ class FileDownloader:
         self._guarded.close()
         self._trusted.close()
 
+    def gate_for(self, source: DownloadUrl) -> str | None:
+        """Name the gate that a source is asked through first; None where it is not asked at all."""
+        try:
+            return gate_of(check_url(self._first(source), self._allowed), self._site)
+        except Trouble:
+            return None
+
     @contextmanager
     def open(self, source: DownloadUrl, *, offset: int, begun: Begun | None) -> Iterator[Incoming]:
         """Ask for bytes, as `core.ports.Downloader` says; waits while too many come from there already."""
