@@ -18,6 +18,7 @@ from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.stages import download_troubles as troubles
 from hashtagd.stages.intake import BLOCK_BYTES, Intake
 from hashtagd.stages.part import Part
+from hashtagd.stages.passing_over import pass_over
 from hashtagd.stages.settle import read_verdict
 
 #: a source that gives less than this, averaged over the window, is left for the next one
@@ -152,13 +153,37 @@ class Bringing:
         offset = self._offset(source)
         with self._means.downloader.open(source, offset=offset, begun=self._begun) as incoming:
             self._check_room(incoming)
-            self._intake.begin_at(incoming.offset)
+            if incoming.offset == 0 and self._intake.length_bytes:
+                self._keep_what_is_equal(incoming)
+            else:
+                self._intake.begin_at(incoming.offset)
             self._is_of_one = incoming.offset == 0 and incoming.total_bytes is not None
             if incoming.offset == 0:
                 self._begun = Begun(url=source.url, etag=incoming.etag)
             self._tell()
             self._take(incoming)
             self._check_end(incoming)
+
+    def _keep_what_is_equal(self, incoming: Incoming) -> None:
+        """Compare what is here with an answer that brings all of the file, since its host knows no ranges."""
+        self._intake.begin_at(self._intake.length_bytes)
+        rate = _Rate(self._means.clock.monotonic_s(), 0)
+
+        def watch(passed: int) -> None:
+            if self._means.pause.stopping:
+                raise Stopping
+            if rate.is_too_low(self._means.clock.monotonic_s(), passed):
+                raise troubles.too_slow()
+            self._tell()
+
+        ended = pass_over(incoming, self._intake, watch)
+        if ended is None:
+            return
+        stated = self._wanted.size_bytes
+        least = incoming.total_bytes if stated is None else incoming.total_bytes or stated - _ROUNDED_BYTES
+        if least is not None and ended < least:
+            raise troubles.ended_early()
+        self._intake.cut_to(ended)
 
     def _offset(self, source: DownloadUrl) -> int:
         """Say from where on to ask: what no hash vouches for is gone on with only where it came from."""

@@ -96,10 +96,10 @@ class Part:
             self.length_bytes += count
             rest = rest[count:]
 
-    def begin_anew(self) -> None:
-        """Throw away what is there."""
-        os.ftruncate(self.fd, 0)
-        self.length_bytes = 0
+    def cut_to(self, length_bytes: int) -> None:
+        """Throw away what is there beyond a length."""
+        os.ftruncate(self.fd, length_bytes)
+        self.length_bytes = length_bytes
 
     def free_bytes(self) -> int:
         """Tell how much a writer without privileges may still write here."""
