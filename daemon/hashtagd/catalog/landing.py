@@ -16,7 +16,9 @@ from hashtagd.catalog.rows import (
     NO_LEASE,
     NO_TROUBLE,
     Record,
+    digests_of,
     digests_values,
+    header_of,
     insert_absent,
     place_of,
     stamp_of,
@@ -27,7 +29,7 @@ from hashtagd.catalog.stories import Story, write_stories
 from hashtagd.catalog.tables import file, question
 from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core import schedule
-from hashtagd.core.place import Place
+from hashtagd.core.place import Place, Stamp
 from hashtagd.core.transfer import Fetched, TransferClaim
 from hashtagd.core.work import Answered, Found, HashKind, Put, QuestionKey, Stage
 
@@ -52,6 +54,21 @@ def land(connection: Connection, now: datetime, landed: Sequence[tuple[TransferC
             # last: it makes the file due at once
             said = Answered(answer=Found(card=card), again_in_s=_AGAIN_S)
             volunteer(connection, now, Put(key=key), said)
+
+
+def land_twin(connection: Connection, now: datetime, source: Place, twin: Place, stamp: Stamp) -> bool:
+    """Put a file into the catalog that was made out of one that is known: hashed already, due at once.
+
+    Returns whether it was: neither the source nor the twin may be another than whoever made it saw.
+    """
+    at_source = select(file).where(file.c.root == source.root, file.c.relpath == source.relpath)
+    row = connection.execute(at_source.where(file.c.gone_at.is_(None))).first()
+    digests = None if row is None else digests_of(row)
+    if row is None or digests is None or row.size_bytes != stamp.size_bytes:
+        return False
+    distrust_folders(connection, {(twin.root, twin.folder)})
+    fetched = Fetched(stamp=stamp, digests=digests, header=header_of(row))
+    return _enter(connection, now, twin, fetched, story="file_linked")
 
 
 def unpublished(connection: Connection, now: datetime, roots: Sequence[str]) -> list[Place]:
@@ -79,7 +96,9 @@ def unpublished(connection: Connection, now: datetime, roots: Sequence[str]) -> 
     return [place_of(row) for row in rows]
 
 
-def _enter(connection: Connection, now: datetime, place: Place, fetched: Fetched) -> bool:
+def _enter(
+    connection: Connection, now: datetime, place: Place, fetched: Fetched, *, story: str = "file_fetched"
+) -> bool:
     """Write the file's row; returns whether the fetched bytes still lie there, as far as anybody knows."""
     entry = _entry(connection, now, fetched)
     new = {
@@ -99,7 +118,7 @@ def _enter(connection: Connection, now: datetime, place: Place, fetched: Fetched
         return False
     if is_back or not _knows(row, fetched):
         write_rows(connection, file, [(row.id, {**entry, **_anew(row, fetched, now)})])
-    write_stories(connection, now, [Story(name="file_fetched", file_id=row.id)])
+    write_stories(connection, now, [Story(name=story, file_id=row.id)])
     return True
 
 

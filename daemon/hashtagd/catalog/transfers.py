@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, tup
 
 from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.landing import land, unpublished
+from hashtagd.catalog.landing import land, land_twin, unpublished
 from hashtagd.catalog.rows import (
     NO_LEASE,
     NO_TROUBLE,
@@ -31,7 +31,7 @@ from hashtagd.catalog.transfer_claims import (
 )
 from hashtagd.catalog.transfer_rows import TransferRow, rows_of, wanted_values
 from hashtagd.catalog.transfer_table import transfer
-from hashtagd.core.place import Place
+from hashtagd.core.place import Place, Stamp
 from hashtagd.core.transfer import Begun, Fetched, TransferClaim, TransferOutcome, Wanted
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Defer, Release
@@ -136,6 +136,13 @@ class Transfers:
         """Find when the next one can be claimed, by our clock; None when none is planned."""
         due_at = self._database.read(lambda it, _now: next_due(it, roots, only))
         return None if due_at is None else self._database.local(due_at)
+
+    def twin_made(self, source: Place, twin: Place, stamp: Stamp) -> bool:
+        """Take note of a file that was made out of a known one, link or copy; returns whether it could be.
+
+        Where it could not, the scan will find it.
+        """
+        return self._database.write(lambda it, now: land_twin(it, now, source, twin, stamp))
 
     def unpublished(self, roots: Sequence[str]) -> list[Place]:
         """List where fetched files of these roots lie that nobody has come to publish."""

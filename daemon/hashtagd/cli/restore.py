@@ -1,6 +1,6 @@
 """`hashtagd restore`: make the files of a list exist again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from hashtagd.cli.restored import Report
 from hashtagd.core.place import Place
 from hashtagd.core.ports import Pause, Provider, Stopping
 from hashtagd.core.troubles import AskOperator
+from hashtagd.service.bringing import bring
 from hashtagd.service.clock import StopPause
 from hashtagd.service.disks import Disks
 from hashtagd.service.feeding import Feeding
@@ -31,6 +32,7 @@ from hashtagd.service.resolving import resolve
 from hashtagd.service.restoring import Fetch, Restoring, fetch_nothing
 from hashtagd.service.roots import RootPlan, absolute_path
 from hashtagd.service.targets import Destination, Targets, destination_at, destination_of
+from hashtagd.service.twins import Twins
 from hashtagd.stages.ground import new_token
 from hashtagd.stages.linking import Linker
 from hashtagd.watch.roots import Roots
@@ -103,8 +105,11 @@ def _restore(context: Context, task: _Task, *, quiet: bool) -> Report:
     ):
         pause = held.outside.pause
         linker = Linker(hard_links=not task.copies, token=new_token, pause=pause)
-        restoring = _restoring(context, task, held.catalog, providers, pause, linker=linker)
-        return _reported(task, restoring, Feeding(held, watch), dry_run=False)
+        twins = Twins(held.catalog.transfers, Roots(task.plan.folders))
+        restoring = _restoring(context, task, held.catalog, providers, pause, linker=linker, made=twins.made)
+        report = _reported(task, restoring, Feeding(held, watch), dry_run=False)
+        bring(held, (), watch, made=twins.places)
+        return report
 
 
 def _reported(task: _Task, restoring: Restoring, fetch: Fetch, *, dry_run: bool) -> Report:
@@ -122,6 +127,7 @@ def _restoring(
     pause: Pause,
     *,
     linker: Linker | None,
+    made: Callable[[Place, Place], None] = lambda _source, _twin: None,
 ) -> Restoring:
     return Restoring(
         disks=Disks(
@@ -138,6 +144,7 @@ def _restoring(
         ask=lambda entries: heeding(resolve(entries, asked), pause),
         linker=linker,
         keep_free_bytes=context.loaded.settings.downloads.min_free_bytes,
+        made=made,
     )
 
 

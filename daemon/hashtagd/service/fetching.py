@@ -11,6 +11,7 @@ from typing import Final
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.transfers import TransferRow
 from hashtagd.core import schedule
+from hashtagd.core.place import Place
 from hashtagd.core.ports import Stopping
 from hashtagd.core.transfer import Fetched, TransferClaim, TransferOutcome
 from hashtagd.service import parts
@@ -88,6 +89,7 @@ class Fetching:
         plan: the roots.
         only: the numbers; more may be added while it runs.
         coming: tells whether more may be added.
+        made: files that are there already and shall be published.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Fetching:
         only: Collection[int],
         tell: Tell,
         coming: Callable[[], bool] = lambda: False,
+        made: Collection[Place] = (),
     ) -> None:
         self._outside = outside
         self._catalog = catalog
@@ -128,6 +131,8 @@ class Fetching:
             leases=self._leases,
             ended=self._nudger.take,
         )
+        for place in made:
+            self._publishing.landed(place)
         self._renewed_s = outside.clock.monotonic_s()
 
     def run(self, watch: Watch) -> list[TransferRow]:

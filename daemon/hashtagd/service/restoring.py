@@ -84,16 +84,25 @@ class Restoring:
         ask: asks the sites.
         linker: makes files out of what lies elsewhere; None: nothing is made.
         keep_free_bytes: so much of each disk stays free.
+        made: told of each file that was made, and out of which.
     """
 
     def __init__(
-        self, *, disks: Disks, targets: Targets, ask: Ask, linker: Linker | None, keep_free_bytes: int
+        self,
+        *,
+        disks: Disks,
+        targets: Targets,
+        ask: Ask,
+        linker: Linker | None,
+        keep_free_bytes: int,
+        made: Callable[[Place, Place], None] = lambda _source, _twin: None,
     ) -> None:
         self._disks = disks
         self._targets = targets
         self._ask = ask
         self._linker = linker
         self._keep_free_bytes = keep_free_bytes
+        self._made = made
         #: by the entry with everything filled in
         self._told: dict[Entry, Told] = {}
 
@@ -196,6 +205,8 @@ class Restoring:
                 if trouble.kind != "source_changed":
                     break
             else:
+                if step.target is not None:
+                    self._made(source, step.target)
                 return Result(step=step, ending=Ending(how.value))
         if failed is None or failed.kind == "source_changed":
             return None
