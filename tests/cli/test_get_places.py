@@ -83,3 +83,15 @@ def test_where_a_file_is_waited_for_it_is_waited_for_still(home: Home) -> None:
     home.cli("retry")
     assert home.cli("get", "22").code == 0
     assert hashes(home) == {"ink-22.safetensors": one}
+
+
+def test_a_download_address_fetches_the_file_that_it_names(home: Home) -> None:
+    offer(home)
+    other = offer(home, lora(8), file_id=34, file_name="ink-fp32.safetensors")
+    address = "https://civitai.com/api/download/models/22?type=Model&format=SafeTensor"
+    assert home.cli("get", f"{address}&fileId=34").out == "loras/ink-fp32.safetensors\n"
+    assert hashes(home) == {"ink-fp32.safetensors": other}
+    refused = home.cli("get", f"{address}&fileId=35")
+    assert refused.code == 1
+    assert "34 ink-fp32.safetensors" in refused.err
+    assert home.cli("get", f"{address}&fileId=34", "--file", "33").out == "loras/ink.safetensors\n"

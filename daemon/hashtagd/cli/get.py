@@ -97,7 +97,7 @@ def _plan(context: Context, to: Path | None) -> RootPlan:
         raise AskOperator(
             "there is no folder to put models into",
             does="nothing is fetched",
-            you="set `comfyui.path` or `roots` in the settings, or name a folder with `--to`",
+            you="let `hashtagd init` look for your ComfyUI (`--write` keeps what it finds), or name a folder with `--to`",
             scope=Scope.DAEMON,
             kind="no_roots",
         )

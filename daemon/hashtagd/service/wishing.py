@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashtagd.core.card import Card, Confidence, Download
 from hashtagd.core.filenames import numbered
 from hashtagd.core.naming import parse_model_name
-from hashtagd.core.picking import Choice, pick_file, with_first
+from hashtagd.core.picking import Choice, choice_in, pick_file, with_first
 from hashtagd.core.place import Place
 from hashtagd.core.ports import AsksByVersion, Provider, Versions
 from hashtagd.core.transfer import Wanted
@@ -63,7 +63,7 @@ class Resolver:
     def _resolved(self, named: str, choice: Choice) -> Resolved:
         version_id = self._version(named)
         card = self._card(version_id)
-        file = pick_file(card, choice)
+        file = pick_file(card, choice.or_else(choice_in(named)))
         known = Resolved(named=named, card=card, file=file)
         here = None if file.sha256 is None else self._vacancies.lying(file.sha256)
         if here is not None:
