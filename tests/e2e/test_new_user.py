@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from hashtagd.standin import Standin
 from hashtagd.standin.pictures import png
 from hashtagd.standin.routes import Asked, Reply, Routes
 from support.beside import Beside
-from support.daemon_process import PLENTY_RPM, Home, command
+from support.daemon_process import PLENTY_RPM, Home, command, until
 from support.depot import Depot
 from support.safetensors import make_safetensors
 from support.terminal import Shown, run_in_terminal
@@ -160,3 +162,26 @@ def test_several_have_a_line_each_and_one_for_all_on_a_narrow_terminal_too(machi
     assert len(begins) == 3, "what tells two long names apart is not cut away"
     assert all(len(line) <= 80 for screen in shown.screens for line in screen.splitlines())
     assert names == {path.name for path in (machine.models / "loras").glob("*.safetensors")}
+
+
+def test_a_get_that_is_stopped_says_so_and_goes_on_where_it_ended(machine: Machine) -> None:
+    content = machine.offer()
+    part = machine.models / "loras" / f".{NAME}.hashtagd-part"
+    call = subprocess.Popen(
+        [*command(machine.home), "get", PAGE],
+        env=machine.home.environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until(lambda: part.exists() and part.stat().st_size > 0)
+        call.send_signal(signal.SIGINT)
+        out, err = call.communicate(timeout=60)
+    finally:
+        call.kill()
+        call.wait()
+    assert (call.returncode, out) == (75, "")
+    assert "the same command goes on from there" in err
+    assert machine.get(PAGE).code == 0
+    assert (machine.models / "loras" / NAME).read_bytes() == content

@@ -43,10 +43,24 @@ from hashtagd.watch.roots import Roots
 @click.option("--to", metavar="ROOT", help="Put all of it there, a root or a folder; else where it lay.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 @click.option("--copy", "copies", is_flag=True, help="Copy what lies elsewhere in a root; else it is linked.")
+@click.option(
+    "--order",
+    type=click.Choice(("list", "size")),
+    default="list",
+    show_default=True,
+    help="In which order files are fetched; by size: the smallest first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @pass_context
 def restore(
-    context: Context, *, source: Path, to: str | None, dry_run: bool, copies: bool, as_json: bool
+    context: Context,
+    *,
+    source: Path,
+    to: str | None,
+    dry_run: bool,
+    copies: bool,
+    order: str,
+    as_json: bool,
 ) -> int:
     """Make the files of MANIFEST exist again. What lies at a place is never replaced.
 
@@ -59,7 +73,14 @@ def restore(
     """
     listed = read_list(source)
     plan, destination = _destination(context, to)
-    task = _Task(source=source, listed=listed, plan=plan, destination=destination, copies=copies)
+    task = _Task(
+        source=source,
+        listed=listed,
+        plan=plan,
+        destination=destination,
+        copies=copies,
+        smallest_first=order == "size",
+    )
     try:
         report = _rehearse(context, task) if dry_run else _restore(context, task, quiet=as_json)
     except Stopping:
@@ -81,6 +102,7 @@ class _Task:
     plan: RootPlan
     destination: Destination | None
     copies: bool
+    smallest_first: bool
 
 
 def _rehearse(context: Context, task: _Task) -> Report:
@@ -145,6 +167,7 @@ def _restoring(
         linker=linker,
         keep_free_bytes=context.loaded.settings.downloads.min_free_bytes,
         made=made,
+        smallest_first=task.smallest_first,
     )
 
 
