@@ -19,11 +19,9 @@ from hashtagd.stages import download_troubles as troubles
 from hashtagd.stages.intake import BLOCK_BYTES, Intake
 from hashtagd.stages.part import Part
 from hashtagd.stages.passing_over import pass_over
+from hashtagd.stages.rates import LEAST_BESIDE_OTHERS, LEAST_BYTES_PER_S, Rate
 from hashtagd.stages.settle import read_verdict
 
-#: a source that gives less than this, averaged over the window, is left for the next one
-LEAST_BYTES_PER_S: Final = 1024
-RATE_WINDOW_S: Final = 60.0
 #: so often in a row a connection may break without having brought anything worth mentioning
 _BLANKS: Final = 3
 _WORTH_BYTES: Final = 256 * 1024
@@ -96,6 +94,7 @@ class Bringing:
         self._begun = claim.begun
         #: all of what is here came in one answer that said how long it is
         self._is_of_one = part.length_bytes == 0
+        self._least_bytes_per_s = LEAST_BYTES_PER_S
 
     def bring(self) -> Brought:
         """Try all candidates.
@@ -110,7 +109,10 @@ class Bringing:
         if self._is_whole():
             return self._named(self._intake.digests())
         met: list[Trouble] = []
-        for source in self._wanted.sources:
+        sources = self._wanted.sources
+        for source in sources:
+            # whoever drips just fast enough must not keep those behind him from being asked
+            self._least_bytes_per_s = LEAST_BYTES_PER_S if source is sources[-1] else LEAST_BESIDE_OTHERS
             try:
                 return self._from(source)
             except Trouble as trouble:
@@ -167,7 +169,7 @@ class Bringing:
     def _keep_what_is_equal(self, incoming: Incoming) -> None:
         """Compare what is here with an answer that brings all of the file, since its host knows no ranges."""
         self._intake.begin_at(self._intake.length_bytes)
-        rate = _Rate(self._means.clock.monotonic_s(), 0)
+        rate = Rate(self._means.clock.monotonic_s(), 0, self._least_bytes_per_s)
 
         def watch(passed: int) -> None:
             if self._means.pause.stopping:
@@ -194,7 +196,7 @@ class Bringing:
     def _take(self, incoming: Incoming) -> None:
         clock, pause, intake = self._means.clock, self._means.pause, self._intake
         limit = self._limit(incoming)
-        rate = _Rate(clock.monotonic_s(), intake.length_bytes)
+        rate = Rate(clock.monotonic_s(), intake.length_bytes, self._least_bytes_per_s)
         told_s, told_bytes = clock.monotonic_s(), intake.length_bytes
         while count := incoming.read_into(intake.room()):
             intake.took(count)
@@ -280,19 +282,3 @@ class Bringing:
     def _tell(self) -> None:
         if not self._means.progress(self._claim, self._intake.length_bytes, self._begun):
             raise LostError
-
-
-class _Rate:
-    """Judges what a source gives, window after window."""
-
-    def __init__(self, since_s: float, since_bytes: int) -> None:
-        self._since_s = since_s
-        self._since_bytes = since_bytes
-
-    def is_too_low(self, now_s: float, length_bytes: int) -> bool:
-        """Tell whether a window has ended in which less came than the least."""
-        spent_s, came = now_s - self._since_s, length_bytes - self._since_bytes
-        if spent_s < RATE_WINDOW_S:
-            return False
-        self._since_s, self._since_bytes = now_s, length_bytes
-        return came < LEAST_BYTES_PER_S * spent_s
