@@ -95,3 +95,16 @@ def test_a_download_address_fetches_the_file_that_it_names(home: Home) -> None:
     assert refused.code == 1
     assert "34 ink-fp32.safetensors" in refused.err
     assert home.cli("get", f"{address}&fileId=34", "--file", "33").out == "loras/ink.safetensors\n"
+
+
+def test_of_a_file_that_no_scan_looks_at_that_is_said(home: Home) -> None:
+    content = b"\x80\x02}q\x00." * 100
+    offer(home, content, file_name="bad_hands.pt", kind="TextualInversion")
+    done = home.cli("get", "22", "--to", "loras")
+    assert (done.code, done.out) == (0, "loras/bad_hands.pt\n")
+    assert "add `.pt` to `extensions`" in done.err
+    assert (home.loras / "bad_hands.metadata.json").exists(), "it is named all the same"
+    settled = {"name": "loras", "path": str(home.loras), "extensions": [".safetensors", ".pt"], "quiet_s": 0}
+    home.settle(roots=[settled])
+    (home.loras / "bad_hands.pt").unlink()
+    assert "extensions" not in home.cli("get", "22", "--to", "loras").err

@@ -25,6 +25,7 @@ from hashtagd.service.providers import asked_now
 from hashtagd.service.roots import RootPlan
 from hashtagd.service.vacancies import Vacancies
 from hashtagd.service.wishing import Resolved, Resolver
+from hashtagd.watch.filters import Kind
 
 
 @click.command()
@@ -90,7 +91,10 @@ def get(
     except Stopping:
         click.echo("stopped: what came is kept, and the same command goes on from there", err=True)
         return EXIT_TRY_AGAIN
-    return _told(naming.found, rows, as_json=as_json, detached=detach)
+    code = _told(naming.found, rows, as_json=as_json, detached=detach)
+    if not as_json:
+        _tell_passed_over(held.plan, rows)
+    return code
 
 
 def _see_nothing(rows: Sequence[TransferRow], here: Any) -> None:  # noqa: ANN401 - not looked at
@@ -178,6 +182,21 @@ def _print(found: Sequence[Resolved], rows: Sequence[TransferRow], *, detached: 
             click.echo(f"{safe(where)}: left to the daemon; `hashtagd status` shows how far it is")
         elif row.trouble is not None:
             print_trouble({"where": where, **row.trouble}, err=True)
+
+
+def _tell_passed_over(plan: RootPlan, rows: Sequence[TransferRow]) -> None:
+    """Say what no scan will see: it is there and named, but no list will show it."""
+    names = {folder.name: folder.names for folder in plan.folders}
+    for row in rows:
+        known = names.get(row.place.root)
+        if row.state == "done" and known is not None and known.kind_of(row.place.relpath) is not Kind.OURS:
+            where = safe(f"{row.place.root}/{row.place.relpath}")
+            ending = safe(Path(row.place.name).suffix)
+            click.echo(
+                f"{where}: no scan looks at it, so `hashtagd list` will not show it; add `{ending}` to "
+                "`extensions` of its root to have it looked after",
+                err=True,
+            )
 
 
 def _there(item: Resolved) -> dict[str, Any]:
