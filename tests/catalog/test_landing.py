@@ -402,3 +402,63 @@ def test_a_file_that_another_process_notes_while_it_lands_is_one_row(
     assert other.catalog.apply([(settling, Forget())]) == [False]
     rows = library.catalog.database.read(lambda it, _now: it.execute(select(file.c.stage)).scalars().all())
     assert rows == [Stage.PUBLISH.value]
+
+
+# ---- landed, and nobody came to publish
+
+
+def test_what_landed_is_listed_until_somebody_publishes_it(library: Library) -> None:
+    transfers = library.catalog.transfers
+    bring(library, wish(card=card()), fetched())
+    assert transfers.unpublished([ROOT]) == [place("x")]
+    assert transfers.unpublished(["other"]) == []
+    claim = library.claim_one(Stage.PUBLISH)
+    assert transfers.unpublished([ROOT]) == [], "somebody is at it"
+    library.catalog.apply([(claim, Advance(facts=Published(publications=())))])
+    assert transfers.unpublished([ROOT]) == []
+
+
+def test_what_waits_for_an_answer_or_kills_whoever_publishes_it_is_left_alone(library: Library) -> None:
+    transfers = library.catalog.transfers
+    bring(library, wish(), fetched())
+    assert transfers.unpublished([ROOT]) == [], "it waits for its first answer"
+    library.clock.advance(PATIENCE_S)
+    assert transfers.unpublished([ROOT]) == [place("x")]
+    for _ in range(schedule.MAX_ATTEMPTS):
+        library.claim_one(Stage.PUBLISH)
+        library.catalog.release_own([library.catalog.owner])
+    assert transfers.unpublished([ROOT]) == []
+
+
+# ---- made out of a file that is known
+
+
+def test_a_twin_is_hashed_and_known_already_and_due_at_once(library: Library) -> None:
+    transfers = library.catalog.transfers
+    bring(library, wish("x", card=card()), fetched())
+    assert transfers.twin_made(place("x"), place("d/twin"), stamp_of("x"))
+    assert (library.state("d/twin"), "file_linked" in told(library, "d/twin")) == ("asking", True)
+    claims = {it.place.relpath: it for it in library.claim(Stage.PUBLISH)}
+    twin, first = claims["d/twin"], claims["x"]
+    assert (twin.digests, twin.header, twin.card) == (first.digests, first.header, first.card)
+
+
+@pytest.mark.parametrize("other", ["size", "unread", "unknown", "gone", "occupied"])
+def test_a_twin_of_which_something_is_not_as_it_was_seen_is_left_to_the_scan(
+    library: Library, other: str
+) -> None:
+    transfers, stamp = library.catalog.transfers, stamp_of("x")
+    if other == "unread":
+        library.note("x")
+    elif other != "unknown":
+        bring(library, wish(), fetched())
+    if other == "size":
+        stamp = replace(stamp, size_bytes=stamp.size_bytes + 1)
+    if other == "gone":
+        library.lose("x")
+    if other == "occupied":
+        library.note("twin")
+    assert not transfers.twin_made(place("x"), place("twin"), stamp)
+    assert [it.state for it in library.catalog.reports.show(place("twin"))] == (
+        ["waiting"] if other == "occupied" else []
+    )

@@ -14,6 +14,7 @@ from hashtagd.core.troubles import AskOperator
 from hashtagd.core.work import Advance, Answered, Found
 from support.clock import FakeClock
 from support.library import Library, card
+from support.wishing import take, wish
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def versions(database: Database) -> list[int]:
 def test_every_step_is_taken_once_and_remembered(database: Database) -> None:
     migrate(database)
     migrate(database)
-    assert versions(database) == [1, 2, 3, 4, 5]
+    assert versions(database) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("done", [1, 2])
@@ -48,10 +49,10 @@ def test_later_steps_are_added_to_an_old_store_one_by_one(database: Database, do
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2, 3, 4, 5], "each is kept that could be taken"
+    assert versions(database) == [1, 2, 3, 4, 5, 6], "each is kept that could be taken"
     assert database.read(lambda it, _now: inspect(it).has_table("transfer"))
     migrate(database, [*STEPS, lambda _connection: None])
-    assert versions(database) == [1, 2, 3, 4, 5, 6]
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
@@ -91,7 +92,7 @@ def test_of_a_new_store_that_cannot_be_made_nothing_is_left(database: Database) 
     assert database.read(lambda it, _now: inspect(it).get_table_names()) == []
     assert not is_made(database)
     migrate(database)
-    assert versions(database) == [1, 2, 3, 4, 5]
+    assert versions(database) == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_store_that_told_of_newer_versions_before_tells_of_them_no_second_time(
@@ -112,6 +113,19 @@ def test_a_store_that_told_of_newer_versions_before_tells_of_them_no_second_time
     assert [kept.newer for kept in catalog.apply_answers([(claim, found)])] == [None]
 
 
+def test_transfers_of_an_old_store_begin_without_a_death(catalog: Catalog, library: Library) -> None:
+    """A store from before they were counted has no column for them."""
+    library.catalog.transfers.want([wish()])
+
+    def grow_young(connection: Connection, _now: object) -> None:
+        connection.execute(text("alter table transfer drop column unended"))
+        connection.execute(text("delete from schema_version where version > 5"))
+
+    catalog.database.write(grow_young)
+    migrate(catalog.database)
+    assert take(library).unended == 1
+
+
 def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, database: Database) -> None:
     """F67."""
     migrate(database)
@@ -123,7 +137,7 @@ def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, datab
     with pytest.raises(AskOperator) as caught:
         Catalog.open(catalog_url, clock=FakeClock(), owner="old", chance=lambda: 0.0)
     assert caught.value.kind == "catalog_newer"
-    assert versions(database) == [1, 2, 3, 4, 5, 99]
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 99]
 
 
 def test_a_step_that_another_process_took_meanwhile_is_not_taken_twice(database: Database) -> None:
@@ -157,9 +171,9 @@ def test_a_failed_step_leaves_no_trace(database: Database) -> None:
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2, 3, 4, 5]
-    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
     assert versions(database) == [1, 2, 3, 4, 5, 6]
+    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_an_older_store_gets_the_index_of_intentions(database: Database) -> None:

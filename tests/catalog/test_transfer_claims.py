@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import text, update
 
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.catalog.transfer_claims import planned
 from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core import schedule
 from hashtagd.core.card import Card, Update
 from hashtagd.core.transfer import Begun, TransferClaim
 from hashtagd.core.work import Defer, Park, Release, Stage
 from support.clock import FakeClock
-from support.library import BROKEN, BUSY, ROOT, Library, card, place
+from support.library import BROKEN, BUSY, CLOSED, ROOT, Library, card, place
 from support.wishing import SOURCE, end, fetched, take, wish
 
 
@@ -165,21 +166,91 @@ def test_transfers_of_the_dead_are_free_at_once_and_their_attempts_count(
     assert taken == {"a": 2, "b": 1}
 
 
+def die(library: Library) -> None:
+    """Let whoever holds claims be killed."""
+    library.catalog.release_own([library.catalog.owner])
+
+
 def test_a_transfer_whose_claims_came_to_no_end_waits_for_the_others_and_is_taken_alone(
     library: Library,
 ) -> None:
-    """F83: what kills the process must not be what every start begins with."""
+    """F83: what kills the process must not be what every start begins with, nor take others along."""
     transfers = library.catalog.transfers
     transfers.want([wish("a"), wish("b")])
     for _ in range(2):
         assert len(transfers.claim([ROOT], 9)) == 2
-        library.catalog.release_own([library.catalog.owner])
+        die(library)
     transfers.want([wish("c"), wish("d")])
-    assert names(transfers.claim([ROOT], 9)) == ["c", "d"]
+    others = transfers.claim([ROOT], 9)
+    assert names(others) == ["c", "d"]
+    assert transfers.claim([ROOT], 9) == [], "nobody is beside it"
+    transfers.apply([(claim, fetched(claim.wanted.place.relpath)) for claim in others])
     (first,) = transfers.claim([ROOT], 9)
-    (second,) = transfers.claim([ROOT], 9)
-    assert names([first, second]) == ["a", "b"]
-    assert (first.attempts, second.attempts) == (3, 3)
+    assert (names([first]), first.attempts, first.unended) == (["a"], 3, 3)
+    transfers.want([wish("e")])
+    token = library.catalog.change_token()
+    assert transfers.claim([ROOT], 9) == [], "nobody comes beside it"
+    assert library.catalog.change_token() == token
+    transfers.apply([(first, Defer(trouble=BUSY, wait_s=0.0))])
+    assert sorted(names(transfers.claim([ROOT], 9))) == ["a", "e"], (
+        "what came to an outcome is suspected no more"
+    )
+
+
+def test_who_was_outrun_between_the_look_and_the_claim_gets_nothing(library: Library) -> None:
+    transfers = library.catalog.transfers
+    transfers.want([wish()])
+    take(library)
+    assert transfers._take(planned([ROOT], None), 9) == []
+
+
+def test_deaths_are_counted_until_the_next_outcome_or_the_next_wish(library: Library) -> None:
+    transfers = library.catalog.transfers
+    transfers.want([wish()])
+    ways = (
+        lambda: transfers.apply([(take(library), Release())]),
+        lambda: transfers.want([wish()]),
+        lambda: (transfers.apply([(take(library), Park(trouble=BROKEN))]), transfers.retry()),
+    )
+    for forget in ways:
+        assert [(take(library).unended, die(library))[0] for _ in range(3)] == [1, 2, 3]
+        forget()
+    assert take(library).unended == 1
+
+
+# ---- many at once
+
+
+def test_what_is_due_is_put_off_in_one_commit_unless_it_changed_meanwhile(library: Library) -> None:
+    transfers = library.catalog.transfers
+    transfers.want([wish("waits"), wish("wished again"), wish("claimed")])
+    listed = transfers.due([ROOT], None)
+    assert [it.sources for it in listed] == [(SOURCE,)] * 3
+    transfers.want([wish("wished again")])
+    (claimed,) = transfers.claim([ROOT], 1, only=[listed[2].transfer_id])
+    assert transfers.put_off([(it, 60.0, CLOSED) for it in listed]) == 1
+    assert transfers.put_off([]) == 0
+    row = transfers.rows([listed[0].transfer_id])[0]
+    assert (row.state, row.trouble) == ("waiting", CLOSED.to_json())
+    assert names(transfers.claim([ROOT], 9)) == ["wished again"]
+    assert transfers.apply([(claimed, Release())]) == [True]
+    library.clock.advance(60)
+    (waited,) = transfers.claim([ROOT], 1, only=[listed[0].transfer_id])
+    assert waited.attempts == 1, "nobody tried"
+
+
+def test_what_is_put_off_without_a_reason_only_waits(library: Library) -> None:
+    transfers = library.catalog.transfers
+    transfers.want([wish()])
+    assert transfers.put_off([(it, 60.0, None) for it in transfers.due([ROOT], None)]) == 1
+    assert [(it.state, it.trouble) for it in transfers.rows()] == [("waiting", None)]
+
+
+def test_what_nobody_could_read_is_not_listed_as_due(library: Library) -> None:
+    """F98: the claim parks it."""
+    library.catalog.transfers.want([wish("x"), wish("y")])
+    overwrite(library, sources=[5])
+    assert len(library.catalog.transfers.due([ROOT], None)) == 1
 
 
 # ---- what another machine wrote (F98)

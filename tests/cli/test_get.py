@@ -1,6 +1,5 @@
 """`hashtagd get` against the stand-in, with real files; the daemon has its part in whole runs."""
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -9,35 +8,13 @@ from typing import Any
 import pytest
 
 from support.commands import Done, Home
+from support.getting import CONTENT, FACTS, SHA256, fetched, offer
 from support.safetensors import lora
-
-CONTENT = lora(7)
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-FACTS = {
-    "name": "Ink wash",
-    "model_id": 11,
-    "version_id": 22,
-    "file_id": 33,
-    "file_name": "ink.safetensors",
-    "trained_words": ("inkwash",),
-}
 
 
 @pytest.fixture(autouse=True)
 def _room(home: Home) -> None:
     home.settle(downloads={"min_free_bytes": 0})
-
-
-def offer(home: Home, content: bytes = CONTENT, **facts: Any) -> str:
-    """Let the site have a file; returns its SHA-256."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    home.site.add(sha256=sha256, size_bytes=len(content), content=content, **{**FACTS, **facts})
-    return sha256
-
-
-def fetched(home: Home) -> list[str]:
-    """Give the paths of all downloads that the site was asked for."""
-    return [it.path for it in home.site.requests if it.path.startswith(("/api/download", "/storage"))]
 
 
 def shown(home: Home, name: str = "loras/ink.safetensors") -> dict[str, Any]:

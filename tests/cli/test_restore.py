@@ -135,6 +135,7 @@ def test_an_owner_may_want_bytes_of_their_own(library: Home, manifest: Path) -> 
     assert done.code == 0
     assert "copied\tloras/styles/ink.safetensors" in done.out
     assert (library.loras / INK).read_bytes() == (nas / "moved.safetensors").read_bytes()
+    assert (library.loras / INK).with_suffix(".metadata.json").exists()
     assert not (library.loras / INK).samefile(nas / "moved.safetensors")
 
 

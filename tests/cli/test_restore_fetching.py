@@ -120,6 +120,11 @@ def test_twins_of_what_was_fetched_are_linked(home: Home) -> None:
     assert (done.code, sorted(endings(done))) == (0, ["fetched", "linked", "linked"])
     assert home.site.counts["storage"] == 1
     assert len({(home.loras / f"{name}.safetensors").stat().st_ino for name in "abc"}) == 1
+    # and published, without a daemon that would have to find them first
+    assert {it.name for it in home.loras.glob("*.metadata.json")} == {f"{it}.metadata.json" for it in "abc"}
+    assert "file_linked" in "".join(home.cli("show", f"loras/{it}.safetensors").out for it in "abc")
+    summary = home.cli("run", "--once", "--json").json
+    assert (summary["bytes_hashed"], summary["written"], summary["named"]) == (0, 0, 3)
 
 
 def test_a_file_behind_a_login_is_told_apart(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,7 @@
 
 import errno
 import os
-import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from support.downloads import (
     kind_of,
     mirror,
     offsets,
+    run,
     trouble_of,
     with_part,
 )
@@ -30,23 +29,6 @@ from support.fault_server import FaultServer, reply
 from support.safetensors import noise
 
 MIB = 1 << 20
-
-
-def run(*command: str) -> bool:
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of 2 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or not run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)):
-        pytest.skip("SKIPPED ALOUD: needs the right to mount a small tmpfs")
-    try:
-        yield folder
-    finally:
-        run("umount", "-l", str(folder))
 
 
 def failing(code: int, *, after_bytes: int = 0, calls: list[int] | None = None) -> Calls:

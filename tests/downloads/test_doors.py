@@ -186,6 +186,37 @@ def test_a_quota_of_the_site_leaves_mirrors_alone(tmp_path: Path) -> None:
         fetched(job.run(from_site(server.url), mirror(other.url)))
 
 
+def test_a_storage_that_is_away_costs_the_site_no_question_for_each_file(tmp_path: Path) -> None:
+    """P9: each would count as a download, and none could come."""
+    with (
+        FaultServer(refusal(503, error="no"), gives()) as storage,
+        FaultServer(redirect(f"{storage.url}/signed")) as server,
+        errand(tmp_path, site=server.url, origins=[storage.url]) as job,
+    ):
+        source = from_site(server.url)
+        for _ in range(3):
+            outcome = job.run(source)
+            assert isinstance(outcome, Defer)
+            assert kind_of(outcome) == "unreachable"
+        assert (len(server.requests), len(storage.requests)) == (1, 1)
+        assert job.downloader.gate_for(source) == storage.url
+        job.world.clock.elapsed_s += 60.0
+        assert job.downloader.gate_for(source) == f"{server.url}/api/download"
+        fetched(job.run(source))
+
+
+def test_where_the_site_has_more_storages_than_the_one_that_is_away_it_is_asked(tmp_path: Path) -> None:
+    with (
+        FaultServer(refusal(503, error="no")) as one,
+        FaultServer(gives()) as two,
+        FaultServer(*(redirect(f"{it.url}/signed") for it in (two, one, two))) as server,
+        errand(tmp_path, site=server.url, origins=[one.url, two.url]) as job,
+    ):
+        fetched(job.run(from_site(server.url), name="a.ckpt"))
+        job.run(from_site(server.url), name="b.ckpt")
+        fetched(job.run(from_site(server.url), name="c.ckpt"))
+
+
 def test_a_region_that_is_not_served_closes_downloads_for_a_day(tmp_path: Path) -> None:
     """F45: 451."""
     blocked = refusal(451, error="no", code="REGION_BLOCKED")

@@ -227,7 +227,7 @@ def test_whoever_comes_when_the_other_ends_never_writes_into_the_finished_file(t
     with Part.open(path, place, Calls(lock=other_ends_first)) as part:
         assert part.length_bytes == 0
         part.append(memoryview(b"another file"))
-        part.begin_anew()
+        part.cut_to(0)
     assert path.read_bytes() == CONTENT
     assert [found.name for found in tmp_path.iterdir()] == ["x.ckpt"]
 

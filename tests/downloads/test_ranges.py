@@ -2,11 +2,12 @@
 
 import pytest
 
-from hashtagd.core.work import Park
+from hashtagd.core.work import Defer, Park, Release
 from support.downloads import (
     CONTENT,
     HALF,
     KIND,
+    OTHER,
     Serve,
     fetched,
     gives,
@@ -16,7 +17,8 @@ from support.downloads import (
     offsets,
     with_part,
 )
-from support.fault_server import Line, reply
+from support.fault_server import FaultServer, Line, reply
+from support.surroundings import World
 
 
 @pytest.mark.parametrize("etag", ['"v1"', None])
@@ -27,6 +29,75 @@ def test_a_server_that_knows_no_ranges_begins_at_0(serve: Serve, etag: str | Non
     fetched(job.run(mirror(server.url)))
     assert offsets(server.requests) == [HALF]
     assert is_there(job)
+
+
+# ---- hosts that know no ranges, where others brought a part
+
+
+@pytest.mark.parametrize("etag", ['"v1"', None])
+def test_what_is_here_outlives_a_host_without_ranges_that_breaks_off(serve: Serve, etag: str | None) -> None:
+    """F51: its answer begins at 0, and ends before it has brought what was here already."""
+    job, server = serve(gives(ranges=False, etag=etag, cut_after=HALF // 2))
+    with_part(job, CONTENT[:HALF])
+    outcome = job.run(mirror(server.url))
+    assert isinstance(outcome, Defer)
+    assert job.part().read_bytes() == CONTENT[:HALF]
+
+
+def test_what_one_host_brought_is_gone_on_with_by_another_without_ranges(serve: Serve) -> None:
+    """And where that one breaks off behind our end, what it brought is here, too."""
+    job, server = serve(gives(ranges=False, cut_after=HALF + HALF // 2))
+    with_part(job, CONTENT[:HALF])
+    with FaultServer(gives()) as other:
+        assert isinstance(job.run(mirror(server.url)), Defer)
+        assert job.part().read_bytes() == CONTENT[: HALF + HALF // 2]
+        job, _ = serve(gives(), origins=[other.url])
+        fetched(job.run(mirror(other.url)))
+        assert offsets(other.requests) == [HALF + HALF // 2]
+    assert is_there(job)
+
+
+@pytest.mark.parametrize("at", [0, 1, 1 << 20, HALF - 1])
+def test_from_the_first_byte_on_that_differs_the_new_host_is_believed(serve: Serve, at: int) -> None:
+    """F51: what is here is wrong from somewhere on, and all of it came in one answer after that."""
+    spoiled = bytearray(CONTENT[:HALF])
+    spoiled[at] ^= 1
+    job, server = serve(gives(ranges=False))
+    with_part(job, bytes(spoiled))
+    fetched(job.run(mirror(server.url)))
+    assert len(server.requests) == 1, "nothing is asked for twice"
+    assert is_there(job)
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_part_that_is_longer_than_what_a_host_without_ranges_has_is_cut(serve: Serve, length: bool) -> None:  # noqa: FBT001
+    job, server = serve(gives(ranges=False, length=length))
+    with_part(job, CONTENT + b"more")
+    fetched(job.run(mirror(server.url), size_bytes=len(CONTENT)))
+    assert len(server.requests) == 1
+    assert is_there(job)
+
+
+def test_a_stop_while_what_is_here_comes_again_keeps_it(serve: Serve) -> None:
+    world = World(running=True)
+
+    def stopping(line: Line) -> None:
+        line.send(reply(CONTENT[: HALF // 2], kind=KIND, length=len(CONTENT)))
+        world.pause.stop_after = 0
+        line.hang()
+
+    job, server = serve(stopping, world=world)
+    with_part(job, CONTENT[:HALF])
+    assert isinstance(job.run(mirror(server.url)), Release)
+    assert job.part().read_bytes() == CONTENT[:HALF]
+
+
+def test_bytes_that_nobody_vouches_for_are_all_of_the_last_host(serve: Serve) -> None:
+    """F51: without a hash, what is equal stays and the rest is the second's; nothing is mixed."""
+    with FaultServer(gives(OTHER, ranges=False)) as other:
+        job, server = serve(gives(cut_after=HALF), reply(b"", status="503 Busy"), origins=[other.url])
+        fetched(job.run(mirror(server.url), mirror(other.url), content=None, size_bytes=len(OTHER)))
+    assert is_there(job, OTHER)
 
 
 @pytest.mark.parametrize(

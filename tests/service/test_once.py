@@ -23,6 +23,7 @@ from hashtagd.service.once import ARRIVING_S, GATE_PATIENCE_S, OnceJudge
 from support.clock import FakeClock
 from support.library import BUSY, ROOT, Library, card, put, question
 from support.serving import later
+from support.wishing import end, wish
 
 SITE = "https://site.example"
 ARCHIVE = "https://archive.example"
@@ -52,6 +53,7 @@ class Court:
     clock: FakeClock
     quiet: bool = True
     background: bool = False
+    fetches: bool = True
     resting: dict[Stage, set[str]] = field(default_factory=dict)
     asked: int = 0
 
@@ -75,6 +77,7 @@ class Court:
             clock=self.clock,
             resting=lambda stage: self.resting.get(stage, set()),
             quiet=self.is_quiet,
+            fetches=self.fetches,
         )
 
     def is_quiet(self) -> bool:
@@ -250,3 +253,16 @@ def test_questions_about_tensors_are_waited_for_only_on_request(
     unknown(library, "a", ("civitai", HashKind.TENSORS))
     court.background = background
     assert court.judge.finished() is not background
+
+
+def test_a_download_that_is_due_is_waited_for_where_it_is_fetched(court: Court, library: Library) -> None:
+    library.catalog.transfers.want([wish()])
+    assert not court.judge.finished()
+    court.fetches = False
+    assert court.judge.finished(), "a rehearsal fetches nothing"
+
+
+def test_a_download_that_waits_is_left_for_later(court: Court, library: Library) -> None:
+    library.catalog.transfers.want([wish()])
+    end(library, Defer(trouble=OUTAGE, wait_s=60.0))
+    assert court.judge.finished()

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -230,6 +231,11 @@ def with_part(job: Errand, content: bytes) -> Errand:
 def is_there(job: Errand, content: bytes = CONTENT) -> bool:
     """Tell whether the file, and nothing else, is there."""
     return job.names == ["x.ckpt"] and job.path().read_bytes() == content
+
+
+def run(*command: str) -> bool:
+    """Run a command of the system; tells whether it went well."""
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 @dataclass

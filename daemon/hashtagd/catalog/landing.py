@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select
 
 from hashtagd.catalog.answers import volunteer
+from hashtagd.catalog.claims import is_free
 from hashtagd.catalog.folders import distrust_folders
 from hashtagd.catalog.notes import is_same
 from hashtagd.catalog.outcomes import answered_hashes, patience_s, question_row
@@ -15,16 +16,20 @@ from hashtagd.catalog.rows import (
     NO_LEASE,
     NO_TROUBLE,
     Record,
+    digests_of,
     digests_values,
+    header_of,
     insert_absent,
+    place_of,
     stamp_of,
     stamp_values,
     write_rows,
 )
 from hashtagd.catalog.stories import Story, write_stories
 from hashtagd.catalog.tables import file, question
+from hashtagd.catalog.transfer_table import transfer
 from hashtagd.core import schedule
-from hashtagd.core.place import Place
+from hashtagd.core.place import Place, Stamp
 from hashtagd.core.transfer import Fetched, TransferClaim
 from hashtagd.core.work import Answered, Found, HashKind, Put, QuestionKey, Stage
 
@@ -51,7 +56,49 @@ def land(connection: Connection, now: datetime, landed: Sequence[tuple[TransferC
             volunteer(connection, now, Put(key=key), said)
 
 
-def _enter(connection: Connection, now: datetime, place: Place, fetched: Fetched) -> bool:
+def land_twin(connection: Connection, now: datetime, source: Place, twin: Place, stamp: Stamp) -> bool:
+    """Put a file into the catalog that was made out of one that is known: hashed already, due at once.
+
+    Returns whether it was: neither the source nor the twin may be another than whoever made it saw.
+    """
+    at_source = select(file).where(file.c.root == source.root, file.c.relpath == source.relpath)
+    row = connection.execute(at_source.where(file.c.gone_at.is_(None))).first()
+    digests = None if row is None else digests_of(row)
+    if row is None or digests is None or row.size_bytes != stamp.size_bytes:
+        return False
+    distrust_folders(connection, {(twin.root, twin.folder)})
+    fetched = Fetched(stamp=stamp, digests=digests, header=header_of(row))
+    return _enter(connection, now, twin, fetched, story="file_linked")
+
+
+def unpublished(connection: Connection, now: datetime, roots: Sequence[str]) -> list[Place]:
+    """List where fetched files lie that could be published now and never were, by root and path.
+
+    Whoever fetched them was killed before. What may be what kills is not among them.
+    """
+    same = and_(file.c.root == transfer.c.root, file.c.relpath == transfer.c.relpath)
+    waits = and_(
+        file.c.root.in_(roots),
+        file.c.gone_at.is_(None),
+        file.c.stage == Stage.PUBLISH.value,
+        file.c.published_at.is_(None),
+        file.c.due_at <= now,
+        file.c.attempts < schedule.MAX_ATTEMPTS,
+        is_free(file, now),
+    )
+    rows = connection.execute(
+        select(file.c.root, file.c.relpath)
+        .join(transfer, same)
+        .where(waits, transfer.c.done_at.is_not(None))
+        .distinct()
+        .order_by(file.c.root, file.c.relpath)
+    )
+    return [place_of(row) for row in rows]
+
+
+def _enter(
+    connection: Connection, now: datetime, place: Place, fetched: Fetched, *, story: str = "file_fetched"
+) -> bool:
     """Write the file's row; returns whether the fetched bytes still lie there, as far as anybody knows."""
     entry = _entry(connection, now, fetched)
     new = {
@@ -71,7 +118,7 @@ def _enter(connection: Connection, now: datetime, place: Place, fetched: Fetched
         return False
     if is_back or not _knows(row, fetched):
         write_rows(connection, file, [(row.id, {**entry, **_anew(row, fetched, now)})])
-    write_stories(connection, now, [Story(name="file_fetched", file_id=row.id)])
+    write_stories(connection, now, [Story(name=story, file_id=row.id)])
     return True
 
 

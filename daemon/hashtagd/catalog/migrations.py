@@ -95,7 +95,17 @@ def _told_updates(connection: Connection) -> None:
     connection.execute(insert(told_update).from_select(list(told_update.c), known))
 
 
-STEPS: Final[tuple[Step, ...]] = (_tables, _model_view, _transfers, _intended_for, _told_updates)
+def _unended(connection: Connection) -> None:
+    """Add a column; a store that was made since has it already."""
+    name = transfer.c.unended.name
+    if all(column["name"] != name for column in inspect(connection).get_columns(transfer.name)):
+        connection.execute(text(f"alter table {transfer.name} add column {name} integer not null default 0"))
+
+
+STEPS: Final[tuple[Step, ...]] = (
+    *(_tables, _model_view, _transfers, _intended_for, _told_updates),
+    _unended,
+)
 
 
 def migrate(database: Database, steps: Sequence[Step] = STEPS) -> None:

@@ -75,15 +75,25 @@ def claim_of(row: Record, now: datetime) -> TransferClaim:
         transfer_id=row.id,
         fence=row.fence,
         attempts=row.attempts,
+        unended=row.unended,
         wanted=Wanted(
             place=place_of(row),
             sha256=row.sha256,
             size_bytes=row.size_bytes,
-            sources=tuple(_source_of(data) for data in storable_json(row.sources)),
+            sources=sources_of(row.sources),
             card=_card_of(row, now),
         ),
         begun=_begun_of(row.begun),
     )
+
+
+def sources_of(stored: Any) -> tuple[DownloadUrl, ...]:  # noqa: ANN401 - JSON is any of its types
+    """Read where a file may come from.
+
+    Raises:
+        TypeError: another machine wrote nonsense.
+    """
+    return tuple(_source_of(data) for data in storable_json(stored))
 
 
 def _source_of(data: Any) -> DownloadUrl:  # noqa: ANN401 - JSON is any of its types

@@ -23,6 +23,8 @@ transfer: Final = Table(
     Column("raw", CleanJson),
     Column("due_at", UtcDateTime),
     Column("attempts", Integer, nullable=False, default=0),
+    #: claims since the last that came to an outcome: whoever held them died
+    Column("unended", Integer, nullable=False, default=0, server_default="0"),
     Column("fence", BigInteger, nullable=False, default=0),
     Column("lease_owner", Text),
     Column("lease_until", UtcDateTime),

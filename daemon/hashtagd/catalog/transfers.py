@@ -1,16 +1,15 @@
 """Transfers in the catalog: wanted, claimed, under way, ended. One transaction each, as everywhere here."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, tuple_, update
 
-from hashtagd.catalog.claims import ALONE_FROM, claimable_at, held_rows, is_free, lease_values
+from hashtagd.catalog.claims import held_rows
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.failures import unreadable
-from hashtagd.catalog.landing import land
+from hashtagd.catalog.landing import land, land_twin, unpublished
 from hashtagd.catalog.rows import (
     NO_LEASE,
     NO_TROUBLE,
@@ -20,14 +19,24 @@ from hashtagd.catalog.rows import (
     place_of,
     write_rows,
 )
-from hashtagd.catalog.transfer_rows import TransferRow, claim_of, rows_of, wanted_values
+from hashtagd.catalog.transfer_claims import (
+    DueTransfer,
+    due,
+    may_take,
+    next_due,
+    parts,
+    planned,
+    put_off,
+    take,
+)
+from hashtagd.catalog.transfer_rows import TransferRow, rows_of, wanted_values
 from hashtagd.catalog.transfer_table import transfer
-from hashtagd.core.place import Place
+from hashtagd.core.place import Place, Stamp
 from hashtagd.core.transfer import Begun, Fetched, TransferClaim, TransferOutcome, Wanted
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Defer, Release
 
-__all__ = ["TransferRow", "Transfers"]
+__all__ = ["DueTransfer", "TransferRow", "Transfers"]
 
 #: how long a transfer that ended is listed, and how long it is kept
 _SHOWN: Final = timedelta(days=1)
@@ -35,7 +44,7 @@ _KEPT: Final = timedelta(days=30)
 #: what is read for people: documents of sites, which are most of a row, are nothing that they are shown
 _SEEN: Final = [column for column in transfer.c if column.name not in ("card", "raw", "sources", "begun")]
 #: what a wish that is wished again starts with
-_ANEW: Final[Mapping[str, Any]] = {**NO_LEASE, **NO_TROUBLE, "bytes_done": 0}
+_ANEW: Final[Mapping[str, Any]] = {**NO_LEASE, **NO_TROUBLE, "unended": 0, "bytes_done": 0}
 
 
 class Transfers:
@@ -72,17 +81,28 @@ class Transfers:
             limit: at most so many.
             only: none but those of these numbers.
         """
-        for some in _parts(only):
-            planned = _planned(roots, some)
-            if self._is_free(planned):
-                return self._take(planned, limit)
+        for some in parts(only):
+            if self._may_take(planned(roots, some)):
+                return self._take(planned(roots, some), limit)
         return []
 
-    def _is_free(self, planned: ColumnElement[bool]) -> bool:
-        return self._database.read(lambda it, now: _is_any(it, _free(planned, now)))
+    def _may_take(self, some: ColumnElement[bool]) -> bool:
+        """Look without taking the lock of writers: an idle lane costs no write."""
+        return self._database.read(lambda it, now: may_take(it, now, self._owner, some) is not None)
 
-    def _take(self, planned: ColumnElement[bool], limit: int) -> list[TransferClaim]:
-        return self._database.write(lambda it, now: _take(it, now, self._owner, _free(planned, now), limit))
+    def _take(self, some: ColumnElement[bool], limit: int) -> list[TransferClaim]:
+        return self._database.write(lambda it, now: take(it, now, self._owner, some, limit))
+
+    def due(self, roots: Sequence[str], only: Collection[int] | None) -> list[DueTransfer]:
+        """List those that could be claimed now, with where they would come from; nothing is leased."""
+        return self._database.read(lambda it, now: due(it, now, roots, only))
+
+    def put_off(self, waits: Sequence[tuple[DueTransfer, float, Trouble | None]]) -> int:
+        """Let transfers wait so many seconds, and say why, in one transaction; returns how many.
+
+        One that somebody claimed, or wished for anew, since it was listed is left alone.
+        """
+        return self._database.write(lambda it, now: put_off(it, now, waits)) if waits else 0
 
     def progress(self, claim: TransferClaim, bytes_done: int, begun: Begun | None) -> bool:
         """Keep how far a transfer is; returns whether its claim still holds."""
@@ -114,8 +134,19 @@ class Transfers:
 
     def next_due(self, roots: Sequence[str], *, only: Collection[int] | None = None) -> datetime | None:
         """Find when the next one can be claimed, by our clock; None when none is planned."""
-        due_at = self._database.read(lambda it, _now: _next_due(it, roots, only))
+        due_at = self._database.read(lambda it, _now: next_due(it, roots, only))
         return None if due_at is None else self._database.local(due_at)
+
+    def twin_made(self, source: Place, twin: Place, stamp: Stamp) -> bool:
+        """Take note of a file that was made out of a known one, link or copy; returns whether it could be.
+
+        Where it could not, the scan will find it.
+        """
+        return self._database.write(lambda it, now: land_twin(it, now, source, twin, stamp))
+
+    def unpublished(self, roots: Sequence[str]) -> list[Place]:
+        """List where fetched files of these roots lie that nobody has come to publish."""
+        return self._database.read(lambda it, now: unpublished(it, now, roots))
 
     def retry(self, places: Collection[Place] | None = None) -> int:
         """Try again now what is parked or waits with a trouble; None: everything. Returns how many."""
@@ -123,7 +154,9 @@ class Transfers:
 
     def trim(self) -> int:
         """Forget transfers that ended long ago. Writes only if there are any."""
-        if not self._database.read(lambda it, now: _is_any(it, _old(now))):
+        if not self._database.read(
+            lambda it, now: it.execute(select(transfer.c.id).where(_old(now)).limit(1)).all()
+        ):
             return 0
         return self._database.write(lambda it, now: it.execute(delete(transfer).where(_old(now))).rowcount)
 
@@ -154,72 +187,6 @@ def _at(places: Collection[Place]) -> ColumnElement[bool]:
     return tuple_(transfer.c.root, transfer.c.relpath).in_([(it.root, it.relpath) for it in places])
 
 
-def _parts(only: Collection[int] | None) -> Iterable[Collection[int] | None]:
-    """Cut into what one statement can name, in the given order: those that come first are looked at first."""
-    return [None] if only is None else chunks(only)
-
-
-def _next_due(connection: Connection, roots: Sequence[str], only: Collection[int] | None) -> datetime | None:
-    found: list[datetime | None] = [
-        connection.execute(select(func.min(claimable_at(transfer))).where(_planned(roots, some))).scalar_one()
-        for some in _parts(only)
-    ]
-    return min((due_at for due_at in found if due_at is not None), default=None)
-
-
-def _planned(roots: Sequence[str], only: Collection[int] | None) -> ColumnElement[bool]:
-    among = true() if only is None else transfer.c.id.in_(only)
-    return and_(transfer.c.due_at.is_not(None), transfer.c.root.in_(roots), among)
-
-
-def _free(planned: ColumnElement[bool], now: datetime) -> ColumnElement[bool]:
-    return and_(planned, transfer.c.due_at <= now, is_free(transfer, now))
-
-
-def _is_any(connection: Connection, which: ColumnElement[bool]) -> bool:
-    return connection.execute(select(transfer.c.id).where(which).limit(1)).first() is not None
-
-
-def _take(
-    connection: Connection, now: datetime, owner: str, due: ColumnElement[bool], limit: int
-) -> list[TransferClaim]:
-    """Lease rows as files are: what may kill the process waits for the others and is taken alone."""
-    suspect = transfer.c.attempts >= ALONE_FROM
-    rows = _lease(connection, now, owner, and_(due, ~suspect), limit)
-    rows = rows or _lease(connection, now, owner, and_(due, suspect), 1)
-    ordered = sorted(rows, key=lambda row: (row.due_at, row.id))
-    return [claim for row in ordered if (claim := _read(connection, now, row)) is not None]
-
-
-def _lease(
-    connection: Connection, now: datetime, owner: str, which: ColumnElement[bool], limit: int
-) -> Sequence[Record]:
-    due = (
-        select(transfer.c.id)
-        .where(which)
-        .order_by(transfer.c.due_at, transfer.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    return connection.execute(
-        update(transfer)
-        .where(transfer.c.id.in_(select(due.c.id)))
-        .values(**lease_values(transfer, owner, now))
-        .returning(transfer)
-    ).all()
-
-
-def _read(connection: Connection, now: datetime, row: Record) -> TransferClaim | None:
-    """Read a claimed row; one that another machine filled with nonsense is parked, not obeyed."""
-    try:
-        return claim_of(row, now)
-    except (ValueError, TypeError):
-        values = {**NO_LEASE, **_parked(now, unreadable())}
-        write_rows(connection, transfer, [(row.id, values)])
-        return None
-
-
 def _apply(
     connection: Connection, now: datetime, results: Sequence[tuple[TransferClaim, TransferOutcome]]
 ) -> list[bool]:
@@ -231,7 +198,7 @@ def _apply(
         applied.append(row is not None)
         if row is None:
             continue
-        changes.append((row.id, {**NO_LEASE, **_ended(now, row, outcome)}))
+        changes.append((row.id, {**NO_LEASE, "unended": 0, **_ended(now, row, outcome)}))
         if isinstance(outcome, Fetched):
             landed.append((claim, outcome))
     write_rows(connection, transfer, changes)
@@ -263,7 +230,7 @@ def _records(connection: Connection, now: datetime, ids: Collection[int] | None)
     recent = or_(transfer.c.done_at.is_(None), transfer.c.done_at > now - _SHOWN)
     return [
         row
-        for some in _parts(ids)
+        for some in parts(ids)
         for row in connection.execute(
             select(*_SEEN).where(recent if some is None else transfer.c.id.in_(some)).order_by(transfer.c.id)
         )
@@ -274,7 +241,7 @@ def _retry(connection: Connection, now: datetime, places: Collection[Place] | No
     stuck = and_(
         transfer.c.trouble.is_not(None), transfer.c.done_at.is_(None), transfer.c.lease_owner.is_(None)
     )
-    again = update(transfer).where(stuck).values(**NO_TROUBLE, due_at=now)
+    again = update(transfer).where(stuck).values(**NO_TROUBLE, unended=0, due_at=now)
     if places is None:
         return connection.execute(again).rowcount
     return sum(connection.execute(again.where(_at(some))).rowcount for some in chunks(sorted(places)))

@@ -13,6 +13,9 @@ from hashtagd.cli.output import bytes_in_words, cut, print_json_lines, print_tro
 #: in a pipe, a file is told of at each tenth
 _STEPS: Final = 10
 _NAME_WIDTH: Final = 40
+_SHORTEST_NAME: Final = 12
+#: what stands on a line besides the name
+_REST_WIDTH: Final = 56
 #: the number of no download
 _ALL: Final = 0
 
@@ -112,6 +115,7 @@ def _bars() -> Iterator[Watcher]:
         BarColumn,
         DownloadColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
@@ -120,28 +124,33 @@ def _bars() -> Iterator[Watcher]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(binary_units=True),
+        TaskProgressColumn(),
+        DownloadColumn(),  # in the units of the rate, and of what is printed at the end
         TransferSpeedColumn(),
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    name_width = max(_SHORTEST_NAME, min(_NAME_WIDTH, console.width - _REST_WIDTH))
     with Progress(*columns, console=console) as bars:
         tasks: dict[int, Any] = {}
         ended: set[int] = set()
 
         def watch(rows: Sequence[TransferRow], here: Mapping[int, int]) -> None:
-            if len(rows) > 1 and _ALL not in tasks:
-                tasks[_ALL] = bars.add_task("all", total=None)
-            done_bytes = size_bytes = 0
+            there = {row.transfer_id: max(row.bytes_done, here.get(row.transfer_id, 0)) for row in rows}
+            if len(rows) > 1:
+                sizes = sum(row.size_bytes or there[row.transfer_id] for row in rows)
+                if _ALL not in tasks:
+                    tasks[_ALL] = bars.add_task("all", total=sizes, completed=sum(there.values()))
+                bars.update(tasks[_ALL], completed=sum(there.values()), total=sizes)
             for row in rows:
-                done = max(row.bytes_done, here.get(row.transfer_id, 0))
-                done_bytes, size_bytes = done_bytes + done, size_bytes + (row.size_bytes or done)
+                done = there[row.transfer_id]
                 if row.transfer_id in ended:
                     continue
                 if row.transfer_id not in tasks and row.state in ("fetching", "done"):
-                    name = cut(safe(row.place.name), _NAME_WIDTH)
-                    tasks[row.transfer_id] = bars.add_task(name, total=row.size_bytes)
+                    name = _short(safe(row.place.name), name_width)
+                    # what an earlier call brought did not come within the last second
+                    tasks[row.transfer_id] = bars.add_task(name, total=row.size_bytes, completed=done)
                 if row.transfer_id in tasks:
                     bars.update(tasks[row.transfer_id], completed=done, total=row.size_bytes)
                 if row.state in ("done", "parked") and row.transfer_id in tasks and len(rows) > _SHOWN:
@@ -149,10 +158,14 @@ def _bars() -> Iterator[Watcher]:
                     bars.remove_task(tasks.pop(row.transfer_id))
                     if row.state == "done":
                         ended.add(row.transfer_id)
-            if _ALL in tasks:
-                bars.update(tasks[_ALL], completed=done_bytes, total=size_bytes)
 
         yield watch
+
+
+def _short(name: str, width: int) -> str:
+    """Shorten a file's name; what it ends with is the first to go, as it is the same for all."""
+    short = cut(name, width)
+    return short if short == name else cut(name.rpartition(".")[0] or name, width)
 
 
 #: of more downloads than this, those that are done go from the screen

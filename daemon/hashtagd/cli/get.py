@@ -1,7 +1,8 @@
 """`hashtagd get`: download models, verified, into the folders that they belong to."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,17 @@ from hashtagd.cli.hands import hands
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
 from hashtagd.cli.output import print_json_lines, print_trouble, safe
 from hashtagd.core.picking import Choice
+from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.service.bringing import Hands, bring
+from hashtagd.service.lookup import sha256_of
+from hashtagd.service.naming import Naming
 from hashtagd.service.placing import Ground
 from hashtagd.service.providers import asked_now
 from hashtagd.service.roots import RootPlan
+from hashtagd.service.vacancies import Vacancies
 from hashtagd.service.wishing import Resolved, Resolver
+from hashtagd.watch.filters import Kind
 
 
 @click.command()
@@ -36,6 +42,13 @@ from hashtagd.service.wishing import Resolved, Resolver
 @click.option("--file", "file_id", type=int, help="The file of this number.")
 @click.option("--fp", help="The file of this precision, such as fp16.")
 @click.option("--format", "form", help="The file of this format, such as safetensors.")
+@click.option(
+    "--order",
+    type=click.Choice(("list", "size")),
+    default="list",
+    show_default=True,
+    help="In which order they come; by size: the smallest first, once all are known.",
+)
 @click.option("--detach", is_flag=True, help="Leave the work to the daemon that runs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @pass_context
@@ -48,6 +61,7 @@ def get(
     file_id: int | None,
     fp: str | None,
     form: str | None,
+    order: str,
     detach: bool,
     as_json: bool,
 ) -> int:
@@ -55,16 +69,32 @@ def get(
 
     Each file goes into the ComfyUI folder of its type, is verified by its SHA-256, and is published at once.
     """
-    wanted = [*names, *(() if list_file is None else _listed(list_file))]
-    if not wanted:
+    named = [*names, *(() if list_file is None else _listed(list_file))]
+    if not named:
         raise click.UsageError("name a model, or a file with names with --list")
     choice = Choice(file_id=file_id, fp=fp, format=form)
-    with hands(context, _plan(context, to)) as held:
-        found = _resolved(context, held, to, wanted, choice)
-        ids = held.catalog.transfers.want([item.wanted for item in found if item.wanted is not None])
-        with watching(as_json=as_json) if not detach else nullcontext(_see_nothing) as watch:
-            rows = bring(held, ids, watch, detach=detach)
-    return _told(found, rows, as_json=as_json, detached=detach)
+    try:
+        with hands(context, _plan(context, to)) as held, _resolver(context, held, to) as resolver:
+            naming = Naming(
+                held.catalog.transfers,
+                (resolver.resolve(name, choice) for name in named),
+                smallest_first=order == "size",
+            )
+            with watching(as_json=as_json) if not detach else nullcontext(_see_nothing) as watch:
+                naming.start()
+                try:
+                    rows = bring(held, naming.ids, watch, detach=detach, coming=naming.coming)
+                finally:
+                    naming.end()
+            if naming.broke is not None:
+                raise naming.broke
+    except Stopping:
+        click.echo("stopped: what came is kept, and the same command goes on from there", err=True)
+        return EXIT_TRY_AGAIN
+    code = _told(naming.found, rows, as_json=as_json, detached=detach)
+    if not as_json:
+        _tell_passed_over(held.plan, rows)
+    return code
 
 
 def _see_nothing(rows: Sequence[TransferRow], here: Any) -> None:  # noqa: ANN401 - not looked at
@@ -93,16 +123,16 @@ def _plan(context: Context, to: Path | None) -> RootPlan:
         raise AskOperator(
             "there is no folder to put models into",
             does="nothing is fetched",
-            you="set `comfyui.path` or `roots` in the settings, or name a folder with `--to`",
+            you="let `hashtagd init` look for ComfyUI (`--write` keeps what it finds), or name a folder with "
+            "`--to`",
             scope=Scope.DAEMON,
             kind="no_roots",
         )
     return plan
 
 
-def _resolved(
-    context: Context, held: Hands, to: Path | None, wanted: Sequence[str], choice: Choice
-) -> list[Resolved]:
+@contextmanager
+def _resolver(context: Context, held: Hands, to: Path | None) -> Iterator[Resolver]:
     settings = context.loaded.settings
     ground = Ground(
         plan=held.plan,
@@ -113,8 +143,8 @@ def _resolved(
     with asked_now(
         context.loaded, context.environ, context.clock, held.outside.pause, held.catalog
     ) as providers:
-        resolver = Resolver(providers, held.catalog, ground)
-        return [resolver.resolve(name, choice) for name in wanted]
+        hash_file = partial(sha256_of, clock=context.clock, pause=held.outside.pause)
+        yield Resolver(providers, Vacancies(held.catalog, held.plan, hash_file), ground)
 
 
 def _told(found: Sequence[Resolved], rows: Sequence[TransferRow], *, as_json: bool, detached: bool) -> int:
@@ -152,6 +182,21 @@ def _print(found: Sequence[Resolved], rows: Sequence[TransferRow], *, detached: 
             click.echo(f"{safe(where)}: left to the daemon; `hashtagd status` shows how far it is")
         elif row.trouble is not None:
             print_trouble({"where": where, **row.trouble}, err=True)
+
+
+def _tell_passed_over(plan: RootPlan, rows: Sequence[TransferRow]) -> None:
+    """Say what no scan will see: it is there and named, but no list will show it."""
+    names = {folder.name: folder.names for folder in plan.folders}
+    for row in rows:
+        known = names.get(row.place.root)
+        if row.state == "done" and known is not None and known.kind_of(row.place.relpath) is not Kind.OURS:
+            where = safe(f"{row.place.root}/{row.place.relpath}")
+            ending = safe(Path(row.place.name).suffix)
+            click.echo(
+                f"{where}: no scan looks at it, so `hashtagd list` will not show it; add `{ending}` to "
+                "`extensions` of its root to have it looked after",
+                err=True,
+            )
 
 
 def _there(item: Resolved) -> dict[str, Any]:

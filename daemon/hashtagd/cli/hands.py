@@ -9,6 +9,7 @@ from hashtagd.cli.working import heeding_signals, logging_to_stderr, tell
 from hashtagd.service import parts
 from hashtagd.service.bringing import Hands
 from hashtagd.service.clock import StopPause
+from hashtagd.service.leases import release_dead
 from hashtagd.service.lock import OwnerFile
 from hashtagd.service.roots import RootPlan
 
@@ -27,6 +28,8 @@ def hands(context: Context, plan: RootPlan) -> Iterator[Hands]:
         log = stack.enter_context(logging_to_stderr(context, terse=True, least="error"))
         catalog = stack.enter_context(context.own_catalog({}))
         stack.enter_context(OwnerFile(context.lock_folder, catalog.owner))
+        # before anything is wished for: what a killed call held is no longer being fetched
+        release_dead(catalog, context.lock_folder)
         outside = parts.Outside(
             loaded=context.loaded,
             environ=context.environ,

@@ -1,6 +1,6 @@
 """`hashtagd restore`: make the files of a list exist again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -19,19 +19,20 @@ from hashtagd.cli.restored import Report
 from hashtagd.core.place import Place
 from hashtagd.core.ports import Pause, Provider, Stopping
 from hashtagd.core.troubles import AskOperator
-from hashtagd.core.work import Subject
+from hashtagd.service.bringing import bring
 from hashtagd.service.clock import StopPause
 from hashtagd.service.disks import Disks
 from hashtagd.service.feeding import Feeding
 from hashtagd.service.heeding import heeding
 from hashtagd.service.lists import ReadList, read_list
-from hashtagd.service.lookup import subject_of
+from hashtagd.service.lookup import sha256_of
 from hashtagd.service.placing import Ground
 from hashtagd.service.providers import asked_now
 from hashtagd.service.resolving import resolve
 from hashtagd.service.restoring import Fetch, Restoring, fetch_nothing
 from hashtagd.service.roots import RootPlan, absolute_path
 from hashtagd.service.targets import Destination, Targets, destination_at, destination_of
+from hashtagd.service.twins import Twins
 from hashtagd.stages.ground import new_token
 from hashtagd.stages.linking import Linker
 from hashtagd.watch.roots import Roots
@@ -42,10 +43,24 @@ from hashtagd.watch.roots import Roots
 @click.option("--to", metavar="ROOT", help="Put all of it there, a root or a folder; else where it lay.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 @click.option("--copy", "copies", is_flag=True, help="Copy what lies elsewhere in a root; else it is linked.")
+@click.option(
+    "--order",
+    type=click.Choice(("list", "size")),
+    default="list",
+    show_default=True,
+    help="In which order files are fetched; by size: the smallest first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @pass_context
 def restore(
-    context: Context, *, source: Path, to: str | None, dry_run: bool, copies: bool, as_json: bool
+    context: Context,
+    *,
+    source: Path,
+    to: str | None,
+    dry_run: bool,
+    copies: bool,
+    order: str,
+    as_json: bool,
 ) -> int:
     """Make the files of MANIFEST exist again. What lies at a place is never replaced.
 
@@ -58,7 +73,14 @@ def restore(
     """
     listed = read_list(source)
     plan, destination = _destination(context, to)
-    task = _Task(source=source, listed=listed, plan=plan, destination=destination, copies=copies)
+    task = _Task(
+        source=source,
+        listed=listed,
+        plan=plan,
+        destination=destination,
+        copies=copies,
+        smallest_first=order == "size",
+    )
     try:
         report = _rehearse(context, task) if dry_run else _restore(context, task, quiet=as_json)
     except Stopping:
@@ -80,6 +102,7 @@ class _Task:
     plan: RootPlan
     destination: Destination | None
     copies: bool
+    smallest_first: bool
 
 
 def _rehearse(context: Context, task: _Task) -> Report:
@@ -104,8 +127,11 @@ def _restore(context: Context, task: _Task, *, quiet: bool) -> Report:
     ):
         pause = held.outside.pause
         linker = Linker(hard_links=not task.copies, token=new_token, pause=pause)
-        restoring = _restoring(context, task, held.catalog, providers, pause, linker=linker)
-        return _reported(task, restoring, Feeding(held, watch), dry_run=False)
+        twins = Twins(held.catalog.transfers, Roots(task.plan.folders))
+        restoring = _restoring(context, task, held.catalog, providers, pause, linker=linker, made=twins.made)
+        report = _reported(task, restoring, Feeding(held, watch), dry_run=False)
+        bring(held, (), watch, made=twins.places)
+        return report
 
 
 def _reported(task: _Task, restoring: Restoring, fetch: Fetch, *, dry_run: bool) -> Report:
@@ -123,10 +149,13 @@ def _restoring(
     pause: Pause,
     *,
     linker: Linker | None,
+    made: Callable[[Place, Place], None] = lambda _source, _twin: None,
 ) -> Restoring:
     return Restoring(
         disks=Disks(
-            Roots(task.plan.folders), Whereabouts(catalog.database), partial(_sha256, context, pause)
+            Roots(task.plan.folders),
+            Whereabouts(catalog.database),
+            partial(sha256_of, clock=context.clock, pause=pause),
         ),
         targets=Targets(
             task.plan.folders,
@@ -137,6 +166,8 @@ def _restoring(
         ask=lambda entries: heeding(resolve(entries, asked), pause),
         linker=linker,
         keep_free_bytes=context.loaded.settings.downloads.min_free_bytes,
+        made=made,
+        smallest_first=task.smallest_first,
     )
 
 
@@ -172,11 +203,3 @@ def _beside(plan: RootPlan, source: Path) -> Destination | None:
     if not path.is_dir():
         path = path.parent
     return destination_at(plan, path)
-
-
-def _sha256(context: Context, pause: Pause, path: Path) -> str | None:
-    try:
-        found = subject_of(path, clock=context.clock, pause=pause)
-    except OSError:
-        return None
-    return found.hash if isinstance(found, Subject) else None

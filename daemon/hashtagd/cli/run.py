@@ -143,7 +143,7 @@ def _tell_refused(log: BoundLogger, trouble: Trouble) -> None:
 
 
 def _exit_code(summary: Summary) -> int:
-    if summary.closed_gates or summary.growing:
+    if summary.closed_gates or summary.growing or summary.downloads_waiting:
         return EXIT_TRY_AGAIN
     return EXIT_FAILED if summary.for_a_person else 0
 
@@ -160,6 +160,11 @@ def _print(summary: Summary) -> None:
     )
     for origin, words in summary.closed_gates.items():
         click.echo(f"closed: {safe(origin)}: {safe(words)}")
+    if summary.downloads_waiting or summary.downloads_parked:
+        click.echo(
+            f"downloads: {summary.downloads_waiting} waiting, {summary.downloads_parked} parked; "
+            "`hashtagd status` says why"
+        )
     for trouble in summary.troubles:
         print_trouble(trouble)
     if summary.troubled_files:

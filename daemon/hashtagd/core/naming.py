@@ -29,6 +29,9 @@ _MODEL_PATHS: Final = re.compile(rf"(?:/api/v1)?/models/{_ID}(?:/[^/]*)?/?")
 _VERSION_PATHS: Final = re.compile(
     rf"(?:/api/download/models|/api/v1/model-versions|/model-versions)/{_ID}/?"
 )
+_DOWNLOAD_PATH: Final = "/api/download/models/"
+#: by which a download address tells the files of a version apart
+_FILE_WORDS: Final = frozenset({"fileId", "type", "format", "size", "fp"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,22 @@ def parse_model_name(text: str) -> ModelRef:
     if air:
         return ModelRef(model_id=_id(air[1]), version_id=_id(air[2]) if air[2] else None)
     return _of_address(_address(said))
+
+
+def file_words(text: str) -> dict[str, str]:
+    """Give what a download address says of the file (`fileId`, `type`, `fp`, ...); nothing for other names.
+
+    Of a word that is there twice nothing is known.
+    """
+    said = text.strip()
+    try:
+        address = _address(said) if len(said) <= _LONGEST_TEXT else None
+    except ValueError:
+        return {}
+    if address is None or not address.path.startswith(_DOWNLOAD_PATH):
+        return {}
+    words = parse_qs(address.query)
+    return {name: values[0] for name, values in words.items() if name in _FILE_WORDS and len(values) == 1}
 
 
 def _of_address(address: SplitResult) -> ModelRef:

@@ -1,14 +1,17 @@
 """Which file of a version is meant: the primary one, or the one that fits what the owner said of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from hashtagd.core.card import Card, Download
+from hashtagd.core.naming import file_words
 from hashtagd.core.troubles import GiveUp, Scope
 
 #: types of files that are no model of their own
-_BESIDE: Final = frozenset({"training data", "config", "archive"})
+_BESIDE: Final = frozenset({"training data", "config"})
+#: nor these, where there is something else
+_LAST: Final = frozenset({*_BESIDE, "archive"})
 #: so many are listed when none, or more than one, fits
 _LISTED: Final = 8
 
@@ -22,7 +25,28 @@ class Choice:
     fp: str | None = None
     #: `SafeTensor`, `PickleTensor`, ... or an extension
     format: str | None = None
+    #: `full`, `pruned`
+    size: str | None = None
+    #: `Model`, `VAE`, `Training Data`, ...
+    type: str | None = None
     sha256: str | None = None
+
+    def or_else(self, other: "Choice") -> "Choice":
+        """Give this choice; where it says nothing, the other one counts."""
+        names = [field.name for field in fields(self)]
+        mine = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return replace(other, **mine)
+
+
+def choice_in(text: str) -> Choice:
+    """Read which file a download address means; anything else means none in particular."""
+    words = file_words(text)
+    number = words.get("fileId", "")
+    if number.isdecimal() and number.isascii():
+        return Choice(file_id=int(number))  # as at the site, the number alone counts where there is one
+    return Choice(
+        type=words.get("type"), format=words.get("format"), size=words.get("size"), fp=words.get("fp")
+    )
 
 
 def pick_file(card: Card, choice: Choice) -> Download:
@@ -36,6 +60,8 @@ def pick_file(card: Card, choice: Choice) -> Download:
         raise _nothing(card)
     details = _details(card.raw)
     fitting = [item for item in files if _fits(item, choice, details)]
+    if choice == Choice():
+        fitting = [item for item in fitting if item.type.lower() not in _BESIDE]
     if not fitting:
         raise _none_fits(files, details)
     return min(fitting, key=_rank)
@@ -48,7 +74,7 @@ def with_first(card: Card, file: Download) -> Card:
 
 def _rank(item: Download) -> tuple[bool, bool, bool]:
     safe = item.name.lower().endswith((".safetensors", ".sft"))
-    return (item.type.lower() in _BESIDE, not item.primary, not safe)
+    return (item.type.lower() in _LAST, not item.primary, not safe)
 
 
 def _fits(item: Download, choice: Choice, details: Mapping[int | None, Mapping[str, Any]]) -> bool:
@@ -56,7 +82,9 @@ def _fits(item: Download, choice: Choice, details: Mapping[int | None, Mapping[s
     return (
         choice.file_id in (None, item.file_id)
         and choice.sha256 in (None, item.sha256)
+        and (choice.type is None or _same(item.type, choice.type))
         and (choice.fp is None or _same(known.get("fp"), choice.fp))
+        and (choice.size is None or _same(known.get("size"), choice.size))
         and (choice.format is None or _has_format(item, known, choice.format))
     )
 

@@ -59,6 +59,8 @@ class TransferClaim:
     attempts: int
     wanted: Wanted
     begun: Begun | None = None
+    #: claims in a row that came to no outcome, this one included: whoever held the others died
+    unended: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

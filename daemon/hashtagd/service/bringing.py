@@ -7,6 +7,7 @@ from typing import Final
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.transfers import TransferRow
+from hashtagd.core.place import Place
 from hashtagd.core.ports import Stopping
 from hashtagd.service import parts
 from hashtagd.service.fetching import TICK_S, Fetching, Following
@@ -40,6 +41,7 @@ def bring(
     *,
     detach: bool = False,
     coming: Callable[[], bool] = lambda: False,
+    made: Collection[Place] = (),
 ) -> list[TransferRow]:
     """Bring transfers to an end, or stand by while the daemon does.
 
@@ -49,13 +51,15 @@ def bring(
         watch: told several times a second how far they are.
         detach: leave them to the daemon, if one runs.
         coming: tells whether more numbers may be added.
+        made: files that are there already and shall be published.
 
     Returns the rows as they are then. A daemon that ends meanwhile is stood in for.
 
     Raises:
         Stopping: a stop was requested; what came is kept.
     """
-    if not coming() and not ids:  # in this order: asking may add the last ones
+    # in this order: asking may add the last ones
+    if not coming() and not ids and not made and not _is_left_over(hands):
         return []
     following = Following(hands.catalog, ids)
     while running_pid(hands.folder) is not None:
@@ -68,6 +72,18 @@ def bring(
             raise Stopping
     release_dead(hands.catalog, hands.folder)
     fetching = Fetching(
-        hands.outside, catalog=hands.catalog, plan=hands.plan, only=ids, tell=hands.tell, coming=coming
+        hands.outside,
+        catalog=hands.catalog,
+        plan=hands.plan,
+        only=ids,
+        tell=hands.tell,
+        coming=coming,
+        made=made,
     )
     return fetching.run(watch)
+
+
+def _is_left_over(hands: Hands) -> bool:
+    """Tell whether a killed call left something that is not published yet."""
+    roots = [folder.name for folder in hands.plan.folders]
+    return bool(hands.catalog.transfers.unpublished(roots))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from hashtagd.service.board import RootBoard
 from hashtagd.service.galleries import BehindOthers, GalleryWork
 from hashtagd.service.lanes import Tell, Work
 from hashtagd.service.leases import Leases
-from hashtagd.service.leftovers import Leftovers
+from hashtagd.service.leftovers import Leftovers, awaited_places
 from hashtagd.service.providers import Providers
 from hashtagd.service.randomness import chance
 from hashtagd.service.roots import by_device
@@ -118,7 +119,8 @@ def make_works(
     )
     if rehearsing:
         works.rehearse = writing.rehearse()
-    publish, leftovers = writing.publish(), writing.leftovers(rehearsing=rehearsing)
+    publish = writing.publish()
+    leftovers = writing.leftovers(partial(awaited_places, shared.catalog.transfers), rehearsing=rehearsing)
     for number, some in enumerate(by_device(folders), start=1):
         scout = _scout(number, some, shared, leftovers)
         works.scouts.append(scout)

@@ -98,6 +98,7 @@ class Service:
             clock=process.clock,
             resting=self._resting,
             quiet=self._quiet,
+            fetches=process.rehearsed is None,
         )
         wake_republished(catalog, loaded, self._names)
         # the settings may name another one first than when these files were hashed

@@ -8,6 +8,7 @@ from hashtagd.core.chain import Chain
 from hashtagd.core.transfer import TransferClaim, TransferOutcome
 from hashtagd.service import parts
 from hashtagd.service.leases import Leases
+from hashtagd.service.putting_off import PuttingOff
 from hashtagd.service.randomness import chance
 from hashtagd.service.transferring import ProgressNote, TransferWork
 from hashtagd.stages.download import DownloadOptions, DownloadStage
@@ -64,6 +65,9 @@ class Downloads:
             chance=chance,
             progress=note,
         )
+        putting_off = PuttingOff(
+            catalog, outside.gates, self._downloader.gate_for, roots=list(roots.folders), clock=outside.clock
+        )
         self.works: Sequence[TransferWork] = [
             TransferWork(
                 name=f"download-{number}",
@@ -77,6 +81,7 @@ class Downloads:
                 ended=listeners.ended,
                 bug=listeners.bug,
                 onward=listeners.onward,
+                putting_off=putting_off,
                 only=only,
             )
             for number in range(1, settings.downloads.max_parallel + 1)

@@ -84,6 +84,8 @@ class _Feed:
         self._hands = hands
         self._missing = missing
         self._came: deque[Missing] = deque()
+        #: what came was left for one look, so that more could come
+        self._waited = False
         self._ended = threading.Event()
         #: numbers of the transfers, and of each what is kept until its result; both only grow
         self.ids: list[int] = []
@@ -93,7 +95,16 @@ class _Feed:
     def is_coming(self) -> bool:
         """Wish for what came, and tell whether more may come."""
         more = not self._ended.is_set()  # looked at first: what came before the end is not left behind
-        while some := [self._came.popleft() for _ in range(min(len(self._came), _COMMIT_ROWS))]:
+        count = len(self._came)
+        if more and 0 < count < _COMMIT_ROWS and not self._waited:
+            # a site answers about many at once, in an order of its own: it may not be through yet
+            self._waited = True
+            return True
+        self._waited = False
+        # in the order that was planned, as far as it has come
+        came = sorted((self._came.popleft() for _ in range(count)), key=lambda it: it.position)
+        for start in range(0, len(came), _COMMIT_ROWS):
+            some = came[start : start + _COMMIT_ROWS]
             ids = self._hands.catalog.transfers.want([_wanted(it) for it in some])
             self.asked += map(_slim, some)
             self.ids += ids

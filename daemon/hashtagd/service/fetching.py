@@ -11,6 +11,7 @@ from typing import Final
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.catalog.transfers import TransferRow
 from hashtagd.core import schedule
+from hashtagd.core.place import Place
 from hashtagd.core.ports import Stopping
 from hashtagd.core.transfer import Fetched, TransferClaim, TransferOutcome
 from hashtagd.service import parts
@@ -18,6 +19,7 @@ from hashtagd.service.clock import StopPause
 from hashtagd.service.downloads import Downloads, Listeners
 from hashtagd.service.lanes import Lane, Tell, Work
 from hashtagd.service.leases import Leases
+from hashtagd.service.nudging import Nudger
 from hashtagd.service.providers import Providers
 from hashtagd.service.publishing_landed import PublishingLanded
 from hashtagd.service.roots import RootPlan
@@ -87,6 +89,7 @@ class Fetching:
         plan: the roots.
         only: the numbers; more may be added while it runs.
         coming: tells whether more may be added.
+        made: files that are there already and shall be published.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Fetching:
         only: Collection[int],
         tell: Tell,
         coming: Callable[[], bool] = lambda: False,
+        made: Collection[Place] = (),
     ) -> None:
         self._outside = outside
         self._catalog = catalog
@@ -108,11 +112,27 @@ class Fetching:
         self._leases = Leases()
         self._bytes: dict[int, int] = {}
         self._following = Following(catalog, only)
-        self._publishing = PublishingLanded(
-            outside, catalog=catalog, plan=plan, roots=self._roots, leases=self._leases
-        )
         #: ends the lanes, and nothing else of this process
         self._lanes_pause = StopPause()
+        self._nudger = Nudger(
+            programs=parts.make_programs(outside.loaded, outside.clock),
+            files=catalog.peeks,
+            roots=list(self._roots.folders),
+            locator=self._roots,
+            clock=outside.clock,
+            pause=self._lanes_pause,
+            tell=tell,
+        )
+        self._publishing = PublishingLanded(
+            outside,
+            catalog=catalog,
+            plan=plan,
+            roots=self._roots,
+            leases=self._leases,
+            ended=self._nudger.take,
+        )
+        for place in made:
+            self._publishing.landed(place)
         self._renewed_s = outside.clock.monotonic_s()
 
     def run(self, watch: Watch) -> list[TransferRow]:
@@ -128,7 +148,7 @@ class Fetching:
             stack.callback(providers.close)
             downloads = self._downloads(providers)
             stack.callback(downloads.close)
-            works: list[Work] = [*downloads.works, self._publishing]
+            works: list[Work] = [*downloads.works, self._publishing, *self._nudger.works]
             lanes = [self._lane(work) for work in works]
             stack.callback(self._end, lanes)
             for lane in lanes:
@@ -146,7 +166,7 @@ class Fetching:
             if not more and self._following.all_rest:
                 self._following.end()  # else there would always be something due again
                 # in this order: lanes that are not at work have told of all that landed
-                if self._leases.idle and self._publishing.ended:
+                if self._leases.idle and self._publishing.ended and self._nudger.idle:
                     return
             for lane in lanes:
                 lane.wake()

@@ -186,3 +186,12 @@ def subject_of(path: Path, *, clock: Clock, pause: Pause) -> Subject | Outcome:
             size_bytes=stamp.size_bytes,
         )
     return outcome
+
+
+def sha256_of(path: Path, *, clock: Clock, pause: Pause) -> str | None:
+    """Hash a file as `subject_of` does; None where that cannot be done."""
+    try:
+        found = subject_of(path, clock=clock, pause=pause)
+    except OSError:
+        return None
+    return found.hash if isinstance(found, Subject) else None

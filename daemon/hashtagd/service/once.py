@@ -44,6 +44,7 @@ class OnceJudge:
             slow providers as far as their budget allows at once.
         resting: gives the roots that nobody works on in a stage just now.
         quiet: tells whether scouts have nothing to look at and no lane holds a claim.
+        fetches: whether what is waited for is fetched by this run.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class OnceJudge:
         clock: Clock,
         resting: Callable[[Stage], Collection[str]],
         quiet: Callable[[], bool],
+        fetches: bool = True,
     ) -> None:
         self._catalog = catalog
         self._gates = gates
@@ -66,6 +68,7 @@ class OnceJudge:
         self._clock = clock
         self._resting = resting
         self._quiet = quiet
+        self._fetches = fetches
         #: since when only slow providers are waited for: they are given a moment, not hours
         self._rested_s: float | None = None
 
@@ -93,12 +96,16 @@ class OnceJudge:
         arriving = any(self._is_worth_waiting(file, now, blocked=hopeless) for file in workable)
         stalled = sum(self._is_stalled(file, now) for file in files)
         return Verdict(
-            finished=not (askable or soon or arriving or woken),
+            finished=not (askable or soon or arriving or woken or self._is_download_due(now)),
             gates=gates,
             growing=sum(not self._is_stalled(file, now) for file in workable),
             stalled=stalled,
             questions_waiting=sum(blocked.values()),
         )
+
+    def _is_download_due(self, now: datetime) -> bool:
+        due_at = self._catalog.transfers.next_due(self._roots) if self._fetches else None
+        return due_at is not None and due_at <= now
 
     def _awaited(self) -> Iterator[Line]:
         """Name the lines whose answers the end of the run waits for."""

@@ -59,6 +59,8 @@ class Missing:
 
     step: Step
     told: Told
+    #: among all that are
+    position: int = 0
 
 
 class Fetch(Protocol):
@@ -84,16 +86,28 @@ class Restoring:
         ask: asks the sites.
         linker: makes files out of what lies elsewhere; None: nothing is made.
         keep_free_bytes: so much of each disk stays free.
+        made: told of each file that was made, and out of which.
+        smallest_first: fetches in the order of the sizes that the list states; else in its own.
     """
 
     def __init__(
-        self, *, disks: Disks, targets: Targets, ask: Ask, linker: Linker | None, keep_free_bytes: int
+        self,
+        *,
+        disks: Disks,
+        targets: Targets,
+        ask: Ask,
+        linker: Linker | None,
+        keep_free_bytes: int,
+        made: Callable[[Place, Place], None] = lambda _source, _twin: None,
+        smallest_first: bool = False,
     ) -> None:
         self._disks = disks
         self._targets = targets
         self._ask = ask
         self._linker = linker
         self._keep_free_bytes = keep_free_bytes
+        self._made = made
+        self._smallest_first = smallest_first
         #: by the entry with everything filled in
         self._told: dict[Entry, Told] = {}
 
@@ -133,6 +147,8 @@ class Restoring:
                     yield result
             else:
                 yield self._decided(step)
+        if self._smallest_first:
+            missing.sort(key=_size_of)
         fetched: set[Place | None] = set()
         for result in self._fetched(missing, fetch):
             if result.ending is Ending.FETCHED:
@@ -160,13 +176,14 @@ class Restoring:
     def _missing(self, steps: Sequence[Step], hopeless: list[Result]) -> Iterator[Missing]:
         """Give what has an address, as soon as it is known; the rest is told of at the end."""
         by_entry = {step.entry: step for step in steps}
+        positions = {entry: number for number, entry in enumerate(by_entry)}
         known = ((by_entry[entry], self._told[entry]) for entry in by_entry if entry in self._told)
         unasked = [entry for entry in by_entry if entry not in self._told]
         asked = ((by_entry[told.listed], told) for told in self._ask(unasked))
         for step, told in chain(known, asked):
             filled = replace(step, entry=told.entry)
             if told.urls:
-                yield Missing(step=filled, told=told)
+                yield Missing(step=filled, told=told, position=positions[step.entry])
             else:
                 hopeless.append(_hopeless(filled, told))
 
@@ -196,11 +213,17 @@ class Restoring:
                 if trouble.kind != "source_changed":
                     break
             else:
+                if step.target is not None:
+                    self._made(source, step.target)
                 return Result(step=step, ending=Ending(how.value))
         if failed is None or failed.kind == "source_changed":
             return None
         ending = Ending.OCCUPIED if failed.kind == "occupied" else Ending.FAILED
         return Result(step=step, ending=ending, why=failed.what)
+
+
+def _size_of(step: Step) -> float:
+    return float("inf") if step.entry.size_bytes is None else step.entry.size_bytes
 
 
 def _hopeless(step: Step, told: Told) -> Result:

@@ -1,5 +1,6 @@
 """What a single run came to, for people and for programs."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -33,6 +34,10 @@ class Summary:
     closed_gates: Mapping[str, str]
     #: files that are still arriving
     growing: int
+    #: files that shall be fetched into these roots, and wait for time
+    downloads_waiting: int
+    #: those that wait for a person
+    downloads_parked: int
     #: something waits for a person: a parked file, a copy that died half-way, a root that needs a look
     for_a_person: bool
     #: what is wrong with roots and in them, with the keys that `status --json` has
@@ -80,6 +85,8 @@ def sum_up(
         )
     ]
     asks = any(isinstance(remark, AskOperator) for some in remarks.values() for remark in some)
+    downloads = Counter(row.state for row in catalog.transfers.rows() if row.place.root in roots)
+    parked = bool(states.get("parked") or downloads["parked"])
     return Summary(
         files=sum(states.values()) - states.get("gone", 0),
         named=states.get("published", 0),
@@ -92,7 +99,9 @@ def sum_up(
         took_s=took_s,
         closed_gates=gates,
         growing=verdict.growing,
-        for_a_person=bool(states.get("parked") or verdict.stalled or troubled_roots or asks),
+        downloads_waiting=downloads["waiting"],
+        downloads_parked=downloads["parked"],
+        for_a_person=bool(parked or verdict.stalled or troubled_roots or asks),
         troubles=troubles,
         troubled_files=any(
             catalog.reports.list_files(Filters(root=root, trouble=True, limit=1)) for root in roots

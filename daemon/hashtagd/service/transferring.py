@@ -8,10 +8,11 @@ from hashtagd.catalog.catalog import Catalog
 from hashtagd.core import schedule
 from hashtagd.core.ports import Clock, Stopping
 from hashtagd.core.transfer import Begun, TransferClaim, TransferOutcome
-from hashtagd.core.troubles import Trouble
-from hashtagd.core.work import Defer, Release
+from hashtagd.core.troubles import AskOperator, Scope, Trouble
+from hashtagd.core.work import Defer, Park, Release
 from hashtagd.service.lanes import bug_trouble, run_guarded
 from hashtagd.service.leases import Leases
+from hashtagd.service.putting_off import PuttingOff
 from hashtagd.service.works import NAP_S, seconds_until
 from hashtagd.stages.download import DownloadStage, LostError
 
@@ -60,6 +61,7 @@ class TransferWork:
         only: none but the transfers of these numbers; None: all.
         ended: told of each outcome that was committed.
         onward: called after a commit, so that the next stage looks for work.
+        putting_off: asked after each outcome who fares no better.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class TransferWork:
         ended: Callable[[TransferClaim, TransferOutcome], None],
         bug: Callable[[str, Exception], None],
         onward: Callable[[], None],
+        putting_off: PuttingOff,
         only: Collection[int] | None = None,
     ) -> None:
         self.name = name
@@ -89,6 +92,7 @@ class TransferWork:
         self._ended = ended
         self._bug = bug
         self._onward = onward
+        self._putting_off = putting_off
         self._only = only
 
     def turn(self) -> float:
@@ -97,20 +101,18 @@ class TransferWork:
             only = None if self._only is None else list(self._only)  # it may grow
             claims = self._catalog.transfers.claim(self._roots, 1, only=only)
             for claim in claims:
-                self._bring(claim)
+                self._bring(claim, only)
         if claims:
             return 0.0
         due_at = self._catalog.transfers.next_due(self._roots, only=only)
         wait_s = seconds_until(due_at, self._clock)
         return float("inf") if wait_s is None else max(NAP_S, wait_s)
 
-    def _bring(self, claim: TransferClaim) -> None:
+    def _bring(self, claim: TransferClaim, only: Collection[int] | None) -> None:
         self._note.forget(claim)
         with self._leases.hold_transfer(claim):
             try:
-                outcomes = run_guarded(
-                    lambda some: [self._stage.run(it) for it in some], [claim], self._met_bug
-                )
+                outcomes = run_guarded(lambda some: [self._run(it) for it in some], [claim], self._met_bug)
             except LostError:
                 return
             except (Trouble, Stopping):
@@ -119,7 +121,13 @@ class TransferWork:
             applied = self._catalog.transfers.apply([(claim, outcomes[0])])
         if all(applied):
             self._ended(claim, outcomes[0])
+            self._putting_off.after(claim, outcomes[0], only)
         self._onward()
+
+    def _run(self, claim: TransferClaim) -> TransferOutcome:
+        if claim.unended > schedule.MAX_ATTEMPTS:
+            return Park(trouble=_worn_out())
+        return self._stage.run(claim)
 
     def _met_bug(self, claim: TransferClaim, error: Exception) -> TransferOutcome:
         if isinstance(error, LostError):
@@ -127,3 +135,13 @@ class TransferWork:
         self._bug(self.name, error)
         wait_s = schedule.file_retry_wait_s(claim.attempts, self._chance())
         return Defer(trouble=bug_trouble(error), wait_s=wait_s)
+
+
+def _worn_out() -> AskOperator:
+    return AskOperator(
+        f"the process died {schedule.MAX_ATTEMPTS} times while this file was fetched",
+        does="hashtagd leaves this download alone and goes on with the others; what came is kept",
+        you="look into the system's log for what killed it (no memory left?), then `hashtagd retry`",
+        scope=Scope.FILE,
+        kind="worn_out",
+    )

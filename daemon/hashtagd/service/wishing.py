@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.card import Card, Confidence, Download
 from hashtagd.core.filenames import numbered
 from hashtagd.core.naming import parse_model_name
-from hashtagd.core.picking import Choice, pick_file, with_first
+from hashtagd.core.picking import Choice, choice_in, pick_file, with_first
 from hashtagd.core.place import Place
 from hashtagd.core.ports import AsksByVersion, Provider, Versions
 from hashtagd.core.transfer import Wanted
 from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble
 from hashtagd.core.work import Absent, Found, Subject
 from hashtagd.service.placing import Ground
+from hashtagd.service.vacancies import Vacancies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +36,18 @@ class Resolver:
 
     Args:
         providers: the first that can be asked for versions is.
-        catalog: what is here already.
+        vacancies: what is here already, or waited for.
         ground: where files may go.
     """
 
-    def __init__(self, providers: Sequence[Provider], catalog: Catalog, ground: Ground) -> None:
+    def __init__(self, providers: Sequence[Provider], vacancies: Vacancies, ground: Ground) -> None:
         self._asked: Versions | None = next(
             (it.by_version() for it in providers if isinstance(it, AsksByVersion)), None
         )
-        self._catalog = catalog
+        self._vacancies = vacancies
         self._ground = ground
-        #: places that names resolved before go to
-        self._taken: set[Place] = set()
+        #: what names resolved before made, by what tells files apart
+        self._wanted: dict[object, Wanted] = {}
 
     def resolve(self, named: str, choice: Choice) -> Resolved:
         """Resolve one name; troubles of this name stand in the result.
@@ -63,14 +63,16 @@ class Resolver:
     def _resolved(self, named: str, choice: Choice) -> Resolved:
         version_id = self._version(named)
         card = self._card(version_id)
-        file = pick_file(card, choice)
+        file = pick_file(card, choice.or_else(choice_in(named)))
         known = Resolved(named=named, card=card, file=file)
-        here = None if file.sha256 is None else self._here(file.sha256)
+        here = None if file.sha256 is None else self._vacancies.lying(file.sha256)
         if here is not None:
             return replace(known, there=here)
-        place = self._free_place(card, file)
-        self._taken.add(place)
-        return replace(known, wanted=wanted_of(place, card, file))
+        # the same bytes under two names are one file
+        key = file.sha256 or (version_id, file.file_id)
+        if key not in self._wanted:
+            self._wanted[key] = wanted_of(self._free_place(card, file), card, file)
+        return replace(known, wanted=self._wanted[key])
 
     def _version(self, named: str) -> int:
         try:
@@ -100,28 +102,21 @@ class Resolver:
             raise _unknown(f"the site does not know version {version_id}, or does not show it")
         return answer.card
 
-    def _here(self, sha256: str) -> Place | None:
-        rows = self._catalog.reports.show(sha256)
-        roots = {folder.name for folder in self._ground.plan.folders}
-        return next(
-            (
-                Place(root=row.root, relpath=row.relpath)
-                for row in rows
-                if row.sha256 == sha256 and row.root in roots and row.state != "gone"
-            ),
-            None,
-        )
-
     def _free_place(self, card: Card, file: Download) -> Place:
-        """Choose a place where nothing lies; a name that is taken gets the version's number behind it."""
+        """Choose a place for a file; a name that is taken gets the version's number behind it."""
         place = self._ground.place_for(card, file)
+        awaited = None if file.sha256 is None else self._vacancies.awaited(file.sha256)
+        if awaited is not None and self._ground.to is None:
+            return awaited
         marked = place.sibling(numbered(place.name, card.version_id or 0))
         apart = place.sibling(numbered(place.name, f"{card.version_id}-{file.file_id}"))
-        return next((it for it in (place, marked, apart) if not self._is_taken(it)), place)
+        free = next((it for it in (place, marked, apart) if self._is_free(it, file)), None)
+        if free is None:
+            raise _no_name_free(place)
+        return free
 
-    def _is_taken(self, place: Place) -> bool:
-        path = self._ground.plan.path_of(place.root, place.relpath)
-        return place in self._taken or (path is not None and (path.is_symlink() or path.exists()))
+    def _is_free(self, place: Place, file: Download) -> bool:
+        return all(it.place != place for it in self._wanted.values()) and self._vacancies.is_free(place, file)
 
 
 def wanted_of(place: Place, card: Card, file: Download) -> Wanted:
@@ -150,6 +145,16 @@ def _unknown(what: str) -> GiveUp:
         you="check the number on the model's page; `hashtagd restore` finds deleted models by their hash",
         scope=Scope.FILE,
         kind="unknown_version",
+    )
+
+
+def _no_name_free(place: Place) -> AskOperator:
+    return AskOperator(
+        f"other files lie, or are waited for, at {place.root}/{place.relpath} and at the names beside it",
+        does="nothing is fetched, and nothing is replaced",
+        you="move one of them away, or choose another folder with `--to`",
+        scope=Scope.FILE,
+        kind="place_taken",
     )
 
 

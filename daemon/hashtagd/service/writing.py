@@ -1,6 +1,6 @@
 """How publishing, or the rehearsal of it, is put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hashtagd.core.place import Place
@@ -51,13 +51,13 @@ class Writing:
         )
         return RehearseStage(planning)
 
-    def leftovers(self, *, rehearsing: bool) -> Leftovers | None:
+    def leftovers(self, awaited: Callable[[], Iterable[Place]], *, rehearsing: bool) -> Leftovers | None:
         """Make what sweeps after killed processes; None where nothing may change."""
         trees = {
             root: {it.tree for it in some if isinstance(it, WritesTree)}
             for root, some in self.writers.items()
         }
-        return None if rehearsing else Leftovers(trees, self.clock)
+        return None if rehearsing else Leftovers(trees, self.clock, awaited)
 
     def _is_model(self, place: Place) -> bool:
         names = next(folder.names for folder in self.folders if folder.name == place.root)

@@ -18,11 +18,10 @@ from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.stages import download_troubles as troubles
 from hashtagd.stages.intake import BLOCK_BYTES, Intake
 from hashtagd.stages.part import Part
+from hashtagd.stages.passing_over import pass_over
+from hashtagd.stages.rates import LEAST_BESIDE_OTHERS, LEAST_BYTES_PER_S, Rate
 from hashtagd.stages.settle import read_verdict
 
-#: a source that gives less than this, averaged over the window, is left for the next one
-LEAST_BYTES_PER_S: Final = 1024
-RATE_WINDOW_S: Final = 60.0
 #: so often in a row a connection may break without having brought anything worth mentioning
 _BLANKS: Final = 3
 _WORTH_BYTES: Final = 256 * 1024
@@ -30,6 +29,9 @@ _WORTH_BYTES: Final = 256 * 1024
 _BREATH_S: Final = 1.0
 #: sites state sizes in fractions of KiB
 _ROUNDED_BYTES: Final = 1024
+#: a size that a site states may be wrong, and then the hash decides; but nobody's word fills the disk
+_TIMES_STATED: Final = 2
+_BEYOND_STATED_BYTES: Final = 64 << 20
 
 #: whoever shows how far it is is told that often, and after each block
 _TELL_S: Final = 1.0
@@ -92,6 +94,7 @@ class Bringing:
         self._begun = claim.begun
         #: all of what is here came in one answer that said how long it is
         self._is_of_one = part.length_bytes == 0
+        self._least_bytes_per_s = LEAST_BYTES_PER_S
 
     def bring(self) -> Brought:
         """Try all candidates.
@@ -106,7 +109,10 @@ class Bringing:
         if self._is_whole():
             return self._named(self._intake.digests())
         met: list[Trouble] = []
-        for source in self._wanted.sources:
+        sources = self._wanted.sources
+        for source in sources:
+            # whoever drips just fast enough must not keep those behind him from being asked
+            self._least_bytes_per_s = LEAST_BYTES_PER_S if source is sources[-1] else LEAST_BESIDE_OTHERS
             try:
                 return self._from(source)
             except Trouble as trouble:
@@ -149,13 +155,37 @@ class Bringing:
         offset = self._offset(source)
         with self._means.downloader.open(source, offset=offset, begun=self._begun) as incoming:
             self._check_room(incoming)
-            self._intake.begin_at(incoming.offset)
+            if incoming.offset == 0 and self._intake.length_bytes:
+                self._keep_what_is_equal(incoming)
+            else:
+                self._intake.begin_at(incoming.offset)
             self._is_of_one = incoming.offset == 0 and incoming.total_bytes is not None
             if incoming.offset == 0:
                 self._begun = Begun(url=source.url, etag=incoming.etag)
             self._tell()
             self._take(incoming)
             self._check_end(incoming)
+
+    def _keep_what_is_equal(self, incoming: Incoming) -> None:
+        """Compare what is here with an answer that brings all of the file, since its host knows no ranges."""
+        self._intake.begin_at(self._intake.length_bytes)
+        rate = Rate(self._means.clock.monotonic_s(), 0, self._least_bytes_per_s)
+
+        def watch(passed: int) -> None:
+            if self._means.pause.stopping:
+                raise Stopping
+            if rate.is_too_low(self._means.clock.monotonic_s(), passed):
+                raise troubles.too_slow()
+            self._tell()
+
+        ended = pass_over(incoming, self._intake, watch)
+        if ended is None:
+            return
+        stated = self._wanted.size_bytes
+        least = incoming.total_bytes if stated is None else incoming.total_bytes or stated - _ROUNDED_BYTES
+        if least is not None and ended < least:
+            raise troubles.ended_early()
+        self._intake.cut_to(ended)
 
     def _offset(self, source: DownloadUrl) -> int:
         """Say from where on to ask: what no hash vouches for is gone on with only where it came from."""
@@ -166,7 +196,7 @@ class Bringing:
     def _take(self, incoming: Incoming) -> None:
         clock, pause, intake = self._means.clock, self._means.pause, self._intake
         limit = self._limit(incoming)
-        rate = _Rate(clock.monotonic_s(), intake.length_bytes)
+        rate = Rate(clock.monotonic_s(), intake.length_bytes, self._least_bytes_per_s)
         told_s, told_bytes = clock.monotonic_s(), intake.length_bytes
         while count := incoming.read_into(intake.room()):
             intake.took(count)
@@ -190,10 +220,15 @@ class Bringing:
         return None if stated is None else stated + _ROUNDED_BYTES
 
     def _check_room(self, incoming: Incoming) -> None:
-        size = incoming.total_bytes or self._wanted.size_bytes or 0
-        missing = size - self._part.length_bytes
-        if self._part.free_bytes() < missing + self._means.min_free_bytes:
-            raise troubles.no_room(missing)
+        """Look whether the file fits, by the word of the site and of the server, which ends nothing else."""
+        stated, total = self._wanted.size_bytes or 0, incoming.total_bytes or 0
+        if stated and total > _TIMES_STATED * stated + _BEYOND_STATED_BYTES:
+            raise troubles.too_long()
+        room = self._part.free_bytes() - self._means.min_free_bytes
+        missing = max(stated, total) - self._part.length_bytes
+        if room < missing:
+            is_sure = not stated or room < stated - self._part.length_bytes
+            raise troubles.no_room(missing, scope=Scope.ROOT if is_sure else Scope.FILE)
 
     def _check_end(self, incoming: Incoming) -> None:
         """Judge an end that the server called the end."""
@@ -247,19 +282,3 @@ class Bringing:
     def _tell(self) -> None:
         if not self._means.progress(self._claim, self._intake.length_bytes, self._begun):
             raise LostError
-
-
-class _Rate:
-    """Judges what a source gives, window after window."""
-
-    def __init__(self, since_s: float, since_bytes: int) -> None:
-        self._since_s = since_s
-        self._since_bytes = since_bytes
-
-    def is_too_low(self, now_s: float, length_bytes: int) -> bool:
-        """Tell whether a window has ended in which less came than the least."""
-        spent_s, came = now_s - self._since_s, length_bytes - self._since_bytes
-        if spent_s < RATE_WINDOW_S:
-            return False
-        self._since_s, self._since_bytes = now_s, length_bytes
-        return came < LEAST_BYTES_PER_S * spent_s

@@ -34,6 +34,15 @@ def open_below(top: Path, parts: Sequence[str]) -> int:
         return _step(parts[-1], parent, os.O_RDONLY)
 
 
+@contextmanager
+def closing_fd(fd: int) -> Iterator[int]:
+    """Close a descriptor after a block."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def make_below(top: Path, parts: Sequence[str], *, mode: int, made: Callable[[int], None]) -> int:
     """Open such a folder, and make what is missing, `top` included; what that lies in has to be there.
 

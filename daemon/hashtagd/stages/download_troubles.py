@@ -10,7 +10,7 @@ from hashtagd.core.troubles import AskOperator, GiveUp, Scope, Trouble, TryLater
 _CUT: Final = "cut"
 #: a second request may get what the first did not: the connection broke, or what the site signed is refused
 ASK_ANEW: Final = frozenset({_CUT, "proof_refused"})
-_TAKEN: Final = "place_taken"
+PLACE_TAKEN: Final = "place_taken"
 #: how soon a full or read-only disk is looked at again
 _DISK_WAIT_S: Final = 600.0
 _MIB: Final = 1 << 20
@@ -67,7 +67,7 @@ def place_taken() -> AskOperator:
         does="hashtagd never replaces a file, and leaves this download alone",
         you="move that file away, then `hashtagd retry`; or choose another folder with `--to`",
         scope=Scope.FILE,
-        kind=_TAKEN,
+        kind=PLACE_TAKEN,
     )
 
 
@@ -94,11 +94,12 @@ def outside_root() -> AskOperator:
     )
 
 
-def no_room(missing_bytes: int | None) -> TryLater:
+def no_room(missing_bytes: int | None, *, scope: Scope = Scope.ROOT) -> TryLater:
     """Say that the file does not fit; a disk may be emptied at any time, so it is looked at again.
 
     Args:
         missing_bytes: what is to come; None: nobody knows, the disk itself said that it is full.
+        scope: `file` where only one source says that it is so much.
     """
     what = "is full" if missing_bytes is None else f"has no room for {missing_bytes / _MIB:,.0f} MiB more"
     return TryLater(
@@ -106,7 +107,7 @@ def no_room(missing_bytes: int | None) -> TryLater:
         does="hashtagd keeps what came, leaves `downloads.min_free_bytes` free, and looks again every ten "
         "minutes",
         you="free some space, or lower `downloads.min_free_bytes`",
-        scope=Scope.ROOT,
+        scope=scope,
         kind="disk_full",
         after_s=_DISK_WAIT_S,
     )
@@ -154,7 +155,7 @@ def of_disk(error: OSError) -> Trouble:
 
 def ends_all(trouble: Trouble) -> bool:
     """Tell whether no other source would help."""
-    return trouble.scope is Scope.ROOT or trouble.kind == _TAKEN
+    return trouble.scope is Scope.ROOT or trouble.kind == PLACE_TAKEN
 
 
 def worst(met: Sequence[Trouble]) -> Trouble:

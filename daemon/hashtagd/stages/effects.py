@@ -23,6 +23,8 @@ from hashtagd.system.flags import NO_FOLLOW, PLAIN
 TEMPORARY_PREFIX: Final = ".hashtagd-"
 #: begins like them and is none: the file by which machines know a root; the watcher knows it too
 _ROOT_MARKER: Final = ".hashtagd-root"
+#: neither is the unfinished download of a model whose name begins so
+_PART_SUFFIX: Final = ".hashtagd-part"
 _CREATE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | PLAIN
 
 
@@ -252,7 +254,9 @@ def sweep_temporary(folder: Folder, names: frozenset[str], *, older_than_s: floa
     """
     removed = 0
     for name in sorted(names):
-        is_temporary = name.startswith(TEMPORARY_PREFIX) and name != _ROOT_MARKER
+        is_temporary = (
+            name.startswith(TEMPORARY_PREFIX) and name != _ROOT_MARKER and not name.endswith(_PART_SUFFIX)
+        )
         found = folder.here(name) if is_temporary else None
         if found is not None and found.mtime_ns < older_than_s * 1e9:
             with suppress(OSError):

@@ -5,6 +5,7 @@ is read once before more is added. What came is on the disk, as far as the kerne
 """
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Self
@@ -93,8 +94,41 @@ class Intake:
     def begin_anew(self) -> None:
         """Drop what is there."""
         self._end()
-        self._part.begin_anew()
+        self._part.cut_to(0)
         self._given_bytes = 0
+
+    def cut_to(self, length_bytes: int) -> None:
+        """Drop what is there beyond a length, and get ready for the bytes from there on.
+
+        Raises:
+            Stopping, OSError: as from `begin_at`.
+        """
+        self._end()
+        self._part.cut_to(length_bytes)
+        self._given_bytes = length_bytes
+        self._catch_up()
+
+    def equal_bytes(self, data: memoryview, offset: int) -> int:
+        """Tell how many bytes, from the first on, are those that are on the disk at an offset.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        here = os.pread(self._part.fd, len(data), offset)
+        if here == data:
+            return len(data)
+        return next(
+            (at for at, (one, two) in enumerate(zip(here, data, strict=False)) if one != two), len(here)
+        )
+
+    def put(self, data: memoryview) -> None:
+        """Take bytes in that stand elsewhere."""
+        while data:
+            room = self.room()
+            count = min(len(room), len(data))
+            room[:count] = data[:count]
+            self.took(count)
+            data = data[count:]
 
     def room(self) -> memoryview:
         """Give memory for the next bytes; waits while the disk or the hashes lag behind.

@@ -8,7 +8,7 @@ the process dies, so that the next one goes on there.
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -16,11 +16,20 @@ from typing import Final, Self
 
 from hashtagd.core.place import Place
 from hashtagd.stages.calls import Calls, if_supported, rename_if_absent, supports
+from hashtagd.stages.descent import closing_fd, open_below
 from hashtagd.stages.paths import LeavesRootError, folder_at
 from hashtagd.system.disks import free_bytes
 from hashtagd.system.flags import NO_FOLLOW, NO_TERMINAL, NON_BLOCKING, PLAIN
 
-__all__ = ["PART_SUFFIX", "BusyError", "LeavesRootError", "Part", "PartTakenError", "part_name"]
+__all__ = [
+    "PART_SUFFIX",
+    "BusyError",
+    "LeavesRootError",
+    "Part",
+    "PartTakenError",
+    "part_name",
+    "sweep_parts",
+]
 
 #: how the names of unfinished files end; the watcher takes them for hidden files
 PART_SUFFIX: Final = ".hashtagd-part"
@@ -89,10 +98,10 @@ class Part:
             self.length_bytes += count
             rest = rest[count:]
 
-    def begin_anew(self) -> None:
-        """Throw away what is there."""
-        os.ftruncate(self.fd, 0)
-        self.length_bytes = 0
+    def cut_to(self, length_bytes: int) -> None:
+        """Throw away what is there beyond a length."""
+        os.ftruncate(self.fd, length_bytes)
+        self.length_bytes = length_bytes
 
     def free_bytes(self) -> int:
         """Tell how much a writer without privileges may still write here."""
@@ -174,11 +183,48 @@ def part_name(name: str) -> str:
 
 def drop_left_over(path: Path, place: Place) -> None:
     """Remove the unfinished file of one that is there whole, unless somebody writes it."""
-    with suppress(OSError, LeavesRootError, PartTakenError, BusyError), folder_at(path, place) as folder_fd:
-        name = part_name(place.name)
+    with suppress(OSError, LeavesRootError), folder_at(path, place) as folder_fd:
+        _remove_idle(folder_fd, part_name(place.name))
+
+
+def sweep_parts(folder: Path, top: Path, *, kept: Callable[[], Collection[str]], older_than_s: float) -> int:
+    """Remove unfinished files that nobody goes on with; returns how many.
+
+    Args:
+        folder: where; a path without links.
+        top: the folder above it that is trusted.
+        kept: gives the names of those that are waited for; asked only where there is something to remove.
+        older_than_s: Unix time; what was written to since then stays.
+    """
+    with suppress(OSError), closing_fd(open_below(top, folder.relative_to(top).parts)) as folder_fd:
+        with os.scandir(folder_fd) as entries:
+            names = [entry.name for entry in entries if _is_part(entry.name)]
+        old = [name for name in sorted(names) if _is_old(folder_fd, name, older_than_s)]
+        left = set(old) - set(kept()) if old else set()
+        return sum(_remove_idle(folder_fd, name) for name in sorted(left))
+    return 0
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(".") and name.endswith(PART_SUFFIX)
+
+
+def _is_old(folder_fd: int, name: str, older_than_s: float) -> bool:
+    with suppress(FileNotFoundError):
+        found = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        return stat.S_ISREG(found.st_mode) and found.st_mtime < older_than_s
+    return False
+
+
+def _remove_idle(folder_fd: int, name: str) -> bool:
+    """Remove an unfinished file, unless somebody writes it; returns whether it went."""
+    with suppress(OSError, PartTakenError, BusyError):
         os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
-        os.close(_opened(folder_fd, name, Calls()))
-        os.unlink(name, dir_fd=folder_fd)
+        # held until it has gone: whoever opened it meanwhile finds that it is no longer at its name
+        with closing_fd(_opened(folder_fd, name, Calls())):
+            os.unlink(name, dir_fd=folder_fd)
+            return True
+    return False
 
 
 def is_at(fd: int, folder_fd: int, name: str) -> bool:

@@ -29,6 +29,8 @@ TEMPORARY_SUFFIXES = (
 
 #: how the names of files begin that we prepare ourselves; who writes them knows it too
 UNFINISHED_PREFIX = ".hashtagd-"
+#: and how those of unfinished downloads end
+PART_SUFFIX = ".hashtagd-part"
 
 #: what stands beside a model, under its full name, while it is being written
 _MODEL_COMPANIONS = tuple(suffix for suffix in TEMPORARY_SUFFIXES if suffix != ".smdownload")

@@ -17,7 +17,7 @@ from typing import Self
 
 from hashtagd.core.place import Stamp
 from hashtagd.system.flags import FOLDER, NO_FOLLOW, NON_BLOCKING
-from hashtagd.watch.filters import UNFINISHED_PREFIX, Kind, Names
+from hashtagd.watch.filters import PART_SUFFIX, UNFINISHED_PREFIX, Kind, Names
 from hashtagd.watch.roots import MARKER_NAME, RootFolder
 
 #: name, size, mtime_ns, inode
@@ -237,7 +237,7 @@ class Walk:
         relpath = f"{step.relpath}/{entry.name}" if step.relpath else entry.name
         try:
             if not entry.is_dir(follow_symlinks=False):
-                if entry.name.startswith(UNFINISHED_PREFIX) and entry.name != MARKER_NAME:
+                if _is_unfinished(entry.name):
                     self.unfinished.add(step.relpath)
                 if not (self._root.follow_symlinks and entry.is_symlink()):
                     return None
@@ -252,6 +252,10 @@ class Walk:
         if not self._names.enters_child(relpath):
             return None
         return _Step(relpath, is_link, step.under_link or is_link)
+
+
+def _is_unfinished(name: str) -> bool:
+    return name.endswith(PART_SUFFIX) or (name.startswith(UNFINISHED_PREFIX) and name != MARKER_NAME)
 
 
 def link_free(path: Path, relpath: str) -> bool:

@@ -34,6 +34,8 @@ class CivitaiVersions:
         self._api = api
         self._addresses = addresses
         self._now = now
+        #: the model that a page showed a moment ago: the next question is about one of its versions
+        self._shown: Mapping[str, Any] | None = None
 
     def ask(self, subjects: Sequence[Subject]) -> Iterator[tuple[str, Found | Absent | Trouble]]:
         """Answer for every subject with the version that the owner named, as `core.ports.Provider` says."""
@@ -80,6 +82,7 @@ class CivitaiVersions:
                 model = self._api.model(model_id)
             except Unanswered as unanswered:
                 raise unanswered.trouble from None
+        self._shown = model
         return None if model is None else first_shown(model)
 
     def _card(self, version_id: int, sha256: str | None) -> Card | None:
@@ -97,7 +100,11 @@ class CivitaiVersions:
 
     def _made(self, version: Mapping[str, Any], sha256: str | None) -> Card:
         model_id = identity(version.get("modelId"))
-        model = self._api.model(model_id) if model_id else None
+        shown, self._shown = self._shown, None
+        if shown is not None and identity(shown.get("id")) == model_id:
+            model: Mapping[str, Any] | None = shown
+        else:
+            model = self._api.model(model_id) if model_id else None
         try:
             return card_of(
                 version,

@@ -13,7 +13,7 @@ import httpx
 from httpcore import ReadError, RemoteProtocolError, UnsupportedProtocol, WriteError
 
 from hashtagd.core.card import DownloadUrl
-from hashtagd.core.ports import Incoming
+from hashtagd.core.ports import Admitted, Closed, Incoming
 from hashtagd.core.transfer import CIVITAI, Begun
 from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.providers import verdicts
@@ -81,6 +81,8 @@ class FileDownloader:
         self._allowed = frozenset(origin_of(origin) for origin in (*allowed_origins, base_url))
         self._limits = limits
         self._slots = Slots(MOST_AT_ONCE, surroundings.pause)
+        #: gates of the hosts that the site has sent us to
+        self._storages: set[str] = set()
         self._guarded = self._wire(resolve, guarded=True)
         self._trusted = self._wire(resolve, guarded=False)
 
@@ -89,11 +91,37 @@ class FileDownloader:
         self._guarded.close()
         self._trusted.close()
 
+    def gate_for(self, source: DownloadUrl) -> str | None:
+        """Name the gate that a source is asked through first; None where it is not asked at all."""
+        try:
+            first = check_url(self._first(source), self._allowed)
+        except Trouble:
+            return None
+        return self._closed_storage(source, first) or gate_of(first, self._site)
+
+    def _closed_storage(self, source: DownloadUrl, first: str) -> str | None:
+        """Name the gate of the site's storage while all of it is away: then the site need not be asked where.
+
+        Each question would cost one download of the quota, for thousands of files that cannot come.
+        """
+        if source.source != CIVITAI or origin_of(first) != self._site or not self._storages:
+            return None
+        looks = {name: self._outside.gatekeeper.look(name) for name in sorted(self._storages)}
+        closed = {
+            name: look.opens_at
+            for name, look in looks.items()
+            if isinstance(look, Closed) and look.trouble is not None
+        }
+        return min(closed, key=lambda name: closed[name]) if len(closed) == len(looks) else None
+
     @contextmanager
     def open(self, source: DownloadUrl, *, offset: int, begun: Begun | None) -> Iterator[Incoming]:
         """Ask for bytes, as `core.ports.Downloader` says; waits while too many come from there already."""
         etag = begun.etag if begun is not None and begun.url == source.url else None
         first = check_url(self._first(source), self._allowed)
+        away = self._closed_storage(source, first)
+        if away is not None:
+            self._enter(away)
         with self._slots.taken(origin_of(first)), ExitStack() as stack:
             body = self._asked(stack, source, offset, etag)
             if body is None:  # the server has another file now, or does not know ranges
@@ -106,8 +134,10 @@ class FileDownloader:
     def _asked(self, stack: ExitStack, source: DownloadUrl, offset: int, etag: str | None) -> Body | None:
         """Follow a source to its bytes; None: they do not go on where ours end."""
         url, key = self._first(source), ""
-        for _ in range(_HOPS + 1):
+        for hop in range(_HOPS + 1):
             checked = check_url(url, self._allowed)
+            if hop and source.source == CIVITAI:
+                self._storages.add(gate_of(checked, self._site))
             response = self._answer(stack, checked, {**asked_range(offset, etag), **bearer(key)})
             verdict = self._judge(source, checked, response, with_key=bool(key))
             if isinstance(verdict, Trouble) and verdict.scope is Scope.PROVIDER:
@@ -139,7 +169,7 @@ class FileDownloader:
         """Ask; a connection that breaks at once is tried once more, since it may have been an old one."""
         outside, gate = self._outside, gate_of(url, self._site)
         for last in (False, True):
-            entered = enter(gate, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
+            entered = self._enter(gate)
             exchange = self._wire_to(url).exchange("GET", url, {**_HEADERS, **headers})
             try:
                 return stack.enter_context(exchange)
@@ -150,6 +180,10 @@ class FileDownloader:
                 if last or entered.probe or not isinstance(error, _BROKE_AT_ONCE):
                     raise self._closed(url, trouble) from None
         raise AssertionError("the last try returns or raises")
+
+    def _enter(self, gate: str) -> Admitted:
+        outside = self._outside
+        return enter(gate, gatekeeper=outside.gatekeeper, clock=outside.clock, pause=outside.pause)
 
     def _judge(
         self, source: DownloadUrl, url: str, response: httpx.Response, *, with_key: bool
