@@ -1,6 +1,7 @@
 """Brings hints from the watchers to the scouts, on a thread of its own.
 
-To look after watches means to look at disks. A disk that hangs holds up this thread at most. Then nobody is hinted at anything, and the scans find it.
+To look after watches means to look at disks. One that hangs holds up this thread at most: then nobody is
+hinted at anything, and the scans find it.
 """
 
 from collections.abc import Callable, Sequence
