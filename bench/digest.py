@@ -6,7 +6,6 @@ at another; the median counts. The files lie in $TMPDIR and are removed at the e
 """
 
 import argparse
-import ctypes
 import hashlib
 import mmap
 import os
@@ -18,60 +17,26 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.cached import MIB, chill, resident_bytes, warm, write
 from bench.figures import Figure, at_most, finish
+from bench.hashing import claim_of, digests_of, hash_with, make_stage
 from hashtagd.core.header import Header
-from hashtagd.core.place import Place, Stamp
-from hashtagd.core.work import Advance, Claim, Digested, Stage
-from hashtagd.stages.digest import DigestOptions, DigestStage
-from hashtagd.stages.hashing import LargeFileHasher, Order
+from hashtagd.core.work import Claim
+from hashtagd.stages.digest import DigestStage
+from hashtagd.stages.hashing import LargeFileHasher
 
 _LARGE_MIB = 1024
-_MIB = 1 << 20
 _ROUNDS = 7
 _SMALL_FILES = 500
-_SMALL_BYTES = 2 * _MIB
+_SMALL_BYTES = 2 * MIB
 _WORKERS = 2
 #: how much faster two threads over memory must be than one, so that both cores count as free
 _FREE_CORES = 1.8
 _HEADER_BYTES = 4096
 #: one for all files of the reference; at a page's begin, where copying is not slowed by how addresses fall
-_BUFFER = memoryview(mmap.mmap(-1, 1 * _MIB))
-
-
-class _Wall:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Give the time of day."""
-        return datetime.now(UTC)
-
-    def monotonic_s(self) -> float:
-        """Give a steady clock."""
-        return time.monotonic()
-
-
-class _Never:
-    """A pause in which nobody asks to stop, and young files are taken as they are."""
-
-    stopping = False
-
-    def wait(self, seconds: float) -> bool:
-        """Do not wait: the files are old enough, or the figure is wrong and shows it."""
-        raise AssertionError(f"asked to wait {seconds} s")
-
-
-class _Folder:
-    """One root at one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def locate(self, place: Place) -> Path:
-        """Give the path."""
-        return self._folder / place.relpath
+_BUFFER = memoryview(mmap.mmap(-1, 1 * MIB))
 
 
 def measure(large_mib: int = _LARGE_MIB) -> list[Figure]:
@@ -79,7 +44,7 @@ def measure(large_mib: int = _LARGE_MIB) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="hashtagd-bench-") as name:
         folder = Path(name)
         large = folder / "large.safetensors"
-        _write(large, large_mib * _MIB, seed=1)
+        write(large, large_mib * MIB, seed=1)
         figures = [*_large_file(large), *_page_cache(large)]
         large.unlink()
         return [*figures, *_small_files(folder)]
@@ -88,14 +53,14 @@ def measure(large_mib: int = _LARGE_MIB) -> list[Figure]:
 def _large_file(path: Path) -> list[Figure]:
     size = path.stat().st_size
     hasher = LargeFileHasher()
-    piece = memoryview(_first(path, _MIB))
+    piece = memoryview(_first(path, MIB))
     openssl = shutil.which("openssl")
-    _warm(path)
+    warm(path)
     rounds = [
         (
             _timed(lambda: _hash_memory(piece, size)),
-            _timed(lambda: _hash(hasher, path)),
-            _timed(lambda: _hash(hasher, path, tensors_offset=_HEADER_BYTES)),
+            _timed(lambda: hash_with(hasher, path)),
+            _timed(lambda: hash_with(hasher, path, tensors_offset=_HEADER_BYTES)),
             _timed(lambda: _openssl(openssl, path)),
         )
         for _ in range(_ROUNDS)
@@ -104,7 +69,7 @@ def _large_file(path: Path) -> list[Figure]:
     hasher.release_buffers()
     memory, alone, both, reference = (statistics.median(column) for column in zip(*rounds, strict=True))
     figures = [
-        Figure(what=f"SHA-256 in memory, {size // _MIB} MiB", measured=_speed(size, memory), goal=""),
+        Figure(what=f"SHA-256 in memory, {size // MIB} MiB", measured=_speed(size, memory), goal=""),
         Figure(what="SHA-256 of a warm file of that size", measured=_speed(size, alone), goal=""),
         _at_least("  times hashlib in memory", _ratio(rounds, 0, 1), 0.95),
         _at_least("  SHA-256 and tensor part, times SHA-256 alone", _ratio(rounds, 1, 2), 0.85),
@@ -123,23 +88,23 @@ def _page_cache(path: Path) -> list[Figure]:
     """Look with mincore at what one read leaves behind, cold and half warm."""
     hasher = LargeFileHasher()
     size = path.stat().st_size
-    _chill(path)
-    cold_before = _resident_bytes(path)
+    chill(path)
+    cold_before = resident_bytes(path)
     started = time.perf_counter()
-    _hash(hasher, path)
+    hash_with(hasher, path)
     cold_s = time.perf_counter() - started
-    cold_after = _resident_bytes(path)
-    _chill(path)
-    _warm(path, size // 2)
-    half_before = _resident_bytes(path)
-    _hash(hasher, path)
-    half_after = _resident_bytes(path)
+    cold_after = resident_bytes(path)
+    chill(path)
+    warm(path, size // 2)
+    half_before = resident_bytes(path)
+    hash_with(hasher, path)
+    half_after = resident_bytes(path)
     hasher.close()
     kept = min(half_after, half_before) / half_before if half_before else 0.0
     return [
         Figure(what="the same file cold", measured=_speed(size, cold_s), goal=""),
-        at_most("  page cache grown by", round((cold_after - cold_before) / _MIB, 1), 1, " MiB"),
-        at_most("  half warm: grown by", round(max(half_after - half_before, 0) / _MIB, 1), 1, " MiB"),
+        at_most("  page cache grown by", round((cold_after - cold_before) / MIB, 1), 1, " MiB"),
+        at_most("  half warm: grown by", round(max(half_after - half_before, 0) / MIB, 1), 1, " MiB"),
         _at_least("  half warm: of others' pages kept", kept, 0.98),
     ]
 
@@ -153,20 +118,13 @@ def _small_files(folder: Path) -> list[Figure]:
     # without a header to tell the tensor part by, so that both sides do the same work
     paths = [folder / f"{number:03}.gguf" for number in range(_SMALL_FILES)]
     for number, path in enumerate(paths):
-        _write(path, _SMALL_BYTES, seed=number)
+        write(path, _SMALL_BYTES, seed=number)
         os.utime(path, (0, 0))
-    stage = DigestStage(
-        locator=_Folder(folder),
-        clock=_Wall(),
-        pause=_Never(),
-        first_provider=None,
-        options=DigestOptions(workers=_WORKERS),
-        chance=lambda: 0.0,
-    )
-    claims = [_claim(path, number) for number, path in enumerate(paths)]
+    stage = make_stage(folder, _WORKERS)
+    claims = [claim_of(path, number) for number, path in enumerate(paths)]
     # the same files with a header told of: the hash of the tensor part is made as well
     headered = [replace(claim, header=Header(length_bytes=_HEADER_BYTES, tensor_count=1)) for claim in claims]
-    if _digests(stage, claims) != [_hash_readinto(path) for path in paths]:
+    if digests_of(stage, claims) != [_hash_readinto(path) for path in paths]:
         raise AssertionError("the two ways to hash differ")
     rounds = [_small_round(stage, claims, headered, paths) for _ in range(_ROUNDS)]
     stage.close()
@@ -204,59 +162,20 @@ def _small_round(
     Last come the CPU times of the stage and of the reference, which a busy machine changes least.
     """
     for path in paths:  # the reference empties the cache
-        _warm(path)
+        warm(path)
     before_s = time.process_time()
-    stage_s = _timed(lambda: _digests(stage, claims))
+    stage_s = _timed(lambda: digests_of(stage, claims))
     stage_cpu_s = time.process_time() - before_s
-    both_s = _timed(lambda: _digests(stage, headered))
+    both_s = _timed(lambda: digests_of(stage, headered))
     buffer_s = _timed(lambda: [_hash_readinto(path) for path in paths])
     before_s = time.process_time()
     reference_s = _timed(lambda: [_hash_read(path) for path in paths])
     reference_cpu_s = time.process_time() - before_s
-    memory = memoryview(bytes(_MIB))
-    one_s = _timed(lambda: _hash_memory(memory, _SMALL_FILES * _MIB))
+    memory = memoryview(bytes(MIB))
+    one_s = _timed(lambda: _hash_memory(memory, _SMALL_FILES * MIB))
     with ThreadPoolExecutor(2) as threads:
-        two_s = _timed(lambda: list(threads.map(_hash_memory, [memory] * 2, [_SMALL_FILES * _MIB // 2] * 2)))
+        two_s = _timed(lambda: list(threads.map(_hash_memory, [memory] * 2, [_SMALL_FILES * MIB // 2] * 2)))
     return (stage_s, both_s, buffer_s, reference_s, one_s, two_s, stage_cpu_s, reference_cpu_s)
-
-
-def _claim(path: Path, number: int) -> Claim:
-    status = path.stat()
-    moment = datetime.fromtimestamp(status.st_mtime, UTC)
-    return Claim(
-        file_id=number,
-        fence=1,
-        stage=Stage.DIGEST,
-        place=Place(root="bench", relpath=path.name),
-        stamp=Stamp(size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino),
-        attempts=1,
-        still_since=moment,
-        first_seen_at=moment,
-    )
-
-
-def _digests(stage: DigestStage, claims: Sequence[Claim]) -> list[str]:
-    found = []
-    for outcome in stage.run(claims):
-        if not (isinstance(outcome, Advance) and isinstance(outcome.facts, Digested)):
-            raise TypeError(f"not hashed: {outcome}")
-        found.append(outcome.facts.digests.sha256)
-    return found
-
-
-def _hash(hasher: LargeFileHasher, path: Path, tensors_offset: int | None = None) -> str:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        order = Order(
-            fd=fd,
-            size_bytes=path.stat().st_size,
-            tensors_offset=tensors_offset,
-            progress=lambda _: None,
-            stopping=lambda: False,
-        )
-        return hasher.hash(order).sha256
-    finally:
-        os.close(fd)
 
 
 def _hash_memory(piece: memoryview, size: int) -> str:
@@ -270,7 +189,7 @@ def _hash_read(path: Path) -> str:
     """Hash as model managers do: buffered, piece after piece of 4 MiB, all pages dropped at the end."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(4 * _MIB):
+        while piece := file.read(4 * MIB):
             digest.update(piece)
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return digest.hexdigest()
@@ -290,47 +209,9 @@ def _openssl(openssl: str | None, path: Path) -> None:
         subprocess.run([openssl, "dgst", "-sha256", str(path)], check=True, stdout=subprocess.DEVNULL)
 
 
-def _write(path: Path, size: int, seed: int) -> None:
-    block = hashlib.shake_128(str(seed).encode()).digest(min(size, 4 * _MIB))
-    with path.open("wb") as file:
-        for _ in range(size // len(block)):
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _first(path: Path, count: int) -> bytes:
     with path.open("rb") as file:
         return file.read(count)
-
-
-def _warm(path: Path, size: int | None = None) -> None:
-    """Read the beginning of a file as another program would, so that it is in the page cache."""
-    left = path.stat().st_size if size is None else size
-    with path.open("rb", buffering=0) as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # no further than asked for
-        while left > 0 and (piece := file.read(min(left, 4 * _MIB))):
-            left -= len(piece)
-
-
-def _chill(path: Path) -> None:
-    """Take a file out of the page cache."""
-    with path.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _resident_bytes(path: Path) -> int:
-    """Count with mincore, which the product itself does not ask, what of a file is in the page cache."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
-        page = mmap.PAGESIZE
-        flags = (ctypes.c_ubyte * -(-len(mapped) // page))()
-        anchor = ctypes.c_char.from_buffer(mapped)
-        libc = ctypes.CDLL(None, use_errno=True)
-        address = ctypes.c_void_p(ctypes.addressof(anchor))
-        if libc.mincore(address, ctypes.c_size_t(len(mapped)), flags) != 0:
-            raise OSError(ctypes.get_errno(), "mincore failed")
-        del anchor
-        return sum(flag & 1 for flag in bytes(flags)) * page
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import again, archive, digest, download, idle, manifest, naming, requests, writers
+from bench import again, archive, digest, download, idle, manifest, naming, pagecache, requests, writers
 from bench.figures import Figure, at_most, exactly, finish
 
 _TOP = Path(__file__).resolve().parents[1]
@@ -50,6 +50,7 @@ def _last_line_of(module: str, *arguments: str) -> dict[str, Any]:
 PARTS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "requests": requests.measure,
     "digest": digest.measure,
+    "pagecache": pagecache.measure,
     "download": download.measure,
     "scan": rescan,
     "idle": idle.measure,

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,43 +10,17 @@ import pytest
 import yaml
 
 from hashtagd.standin import Standin
-from support.daemon_process import Daemon, Home, is_tagged, make_home, publish, running
+from support.daemon_process import Daemon, Home, is_tagged, make_home, publish, running, until
 from support.safetensors import lora
+from support.service_manager import Manager
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-class Manager:
-    """Listens as systemd does, and keeps what was said."""
-
-    def __init__(self, name: str) -> None:
-        self.address = f"@{name}"
-        self.said: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind("\0" + name)
-        self._socket.settimeout(0)
-
-    def hears(self) -> list[str]:
-        """Give all that was said so far."""
-        while True:
-            try:
-                self.said += self._socket.recv(4096).decode().splitlines()
-            except BlockingIOError:
-                return self.said
-
-    def forget(self) -> None:
-        self.hears()
-        self.said.clear()
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
-    made = Manager(f"hashtagd-test-{os.getpid()}-{tmp_path.name}")
-    yield made
-    made.close()
+    with Manager(f"hashtagd-life-{os.getpid()}-{tmp_path.name}") as made:
+        yield made
 
 
 @pytest.fixture
@@ -70,8 +43,8 @@ def test_the_manager_hears_of_the_whole_life(home: Home, site: Standin, manager:
         (home.loras / "ink.safetensors").write_bytes(content)
         daemon.until(lambda: is_tagged(home.loras / "ink.safetensors", "Ink", picture=False))
         assert daemon.terminate() == 0
-        assert manager.hears()[-1] == "STOPPING=1"
-    assert manager.said.count("READY=1") == 1
+        until(lambda: manager.hears()[-1] == "STOPPING=1", within_s=5)
+    assert manager.hears().count("READY=1") == 1
 
 
 def test_the_watchdog_starves_when_the_main_loop_hangs(home: Home, manager: Manager) -> None:
@@ -105,7 +78,7 @@ def test_a_hangup_takes_the_new_settings_and_the_same_process_goes_on(
         home.config.write_text(yaml.safe_dump(document), encoding="utf-8")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.until(lambda: manager.hears().count("READY=1") == 2)
-        assert manager.said.index("RELOADING=1") > manager.said.index("READY=1")
+        assert manager.hears().index("RELOADING=1") > manager.hears().index("READY=1")
         content = lora(2)
         publish(site, content, "Big")
         (other / "big.safetensors").write_bytes(content)
@@ -155,3 +128,19 @@ def test_settings_that_are_wrong_from_the_start_end_with_78(home: Home, manager:
     finally:
         daemon.kill()
     assert "READY=1" not in manager.hears()
+
+
+def test_a_catalog_that_was_taken_away_ends_with_75_so_that_a_new_start_makes_another(
+    home: Home, site: Standin, manager: Manager
+) -> None:
+    """The one trouble of the catalog that only a new process heals."""
+    with running(home, environ={"NOTIFY_SOCKET": manager.address}) as daemon:
+        home.catalog.unlink()
+        assert daemon.ended() == 75
+    until(lambda: manager.hears()[-1] == "STOPPING=1", within_s=5)
+    with running(home) as again:
+        content = lora(4)
+        publish(site, content, "Ink")
+        (home.loras / "ink.safetensors").write_bytes(content)
+        again.until(lambda: is_tagged(home.loras / "ink.safetensors", "Ink", picture=False))
+        assert again.terminate() == 0

@@ -2,6 +2,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,29 +10,19 @@ from typing import Any
 import pytest
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.core import schedule
 from hashtagd.core.troubles import Scope, TryLater
-from hashtagd.core.work import Stage
 from hashtagd.service.board import RootBoard
+from hashtagd.service.catalog_watch import SILENT_S, CatalogWatch
 from hashtagd.service.clock import StopPause
 from hashtagd.service.lanes import Lane
 from hashtagd.service.leases import Leases
 from hashtagd.service.presence import Presence, read_presence
-from hashtagd.service.scout import ScoutWork
-from hashtagd.service.supervisor import (
-    CATALOG_PATIENCE_S,
-    REST_S,
-    TIDY_FIRST_S,
-    TIDY_S,
-    Crew,
-    Supervisor,
-)
+from hashtagd.service.supervisor import CATALOG_PATIENCE_S, Crew, Supervisor
 from hashtagd.service.systemd import Notifier
 from hashtagd.watch.observer import Observer
 from hashtagd.watch.roots import RootFolder, Roots
 from support.clock import FakeClock
-from support.library import ROOT, Library
-from support.safetensors import write
+from support.library import ROOT
 from support.serving import Ears, later
 
 
@@ -76,30 +67,22 @@ class House:
     pause: StopPause = field(default_factory=StopPause)
     wake: threading.Event = field(default_factory=threading.Event)
     died: threading.Event = field(default_factory=threading.Event)
-    leases: Leases = field(default_factory=Leases)
     work: Any = field(default_factory=IdleWork)
-    #: when memory was given back
-    trimmed_s: list[float] = field(default_factory=list)
-    #: how often the catalog was tidied
-    tidied: int = 0
+    #: what happens once in each tick
+    each_tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         folders = [RootFolder(name=ROOT, path=self.folder / "loras")]
         roots = Roots(folders)
         self.board = RootBoard(clock=self.clock, changed=lambda _root, _trouble: None)
         self.observer = Observer(roots, self.clock, self.wake.set)
-        self.scout = ScoutWork(
-            name="scout-1",
-            folders=folders,
-            roots=roots,
+        self.watch = CatalogWatch(
             catalog=self.catalog,  # type: ignore[arg-type] # the same surface
-            board=self.board,
+            leases=Leases(),
             clock=self.clock,
-            pause=self.pause,
-            chance=lambda: 0.0,
-            tell=self.ears.tell,
-            noted=lambda: None,
-            rearm=self.observer.rearm,
+            wake=lambda: None,
+            trim=lambda: None,
+            tidy=lambda: None,
         )
         self.lane = Lane(
             work=self.work,
@@ -110,34 +93,36 @@ class House:
             died=self.died.set,
         )
 
-    def tidy(self) -> None:
-        self.tidied += 1
-
     def supervisor(self, finished: Callable[[], bool] | None = None) -> Supervisor:
         watchdog_s = 60.0 if self.address else None
         self.notifier = Notifier(self.address or None, watchdog_interval_s=watchdog_s)
         crew = Crew(
-            catalog=self.catalog,  # type: ignore[arg-type] # the same surface
+            catalog=self.watch,
             observer=self.observer,
-            scouts=[self.scout],
             lanes=[self.lane],
             board=self.board,
-            leases=self.leases,
             presence=Presence(self.folder, {"pid": 7}),
             notifier=self.notifier,
             clock=self.clock,
             pause=self.pause,
             tell=self.ears.tell,
+            paused=self._tick,
         )
         return Supervisor(
             crew,
             wake=self.wake,
             died=self.died,
             finished=finished,
-            tidy=self.tidy,
             status_line=lambda: "watching 1 roots",
-            trim=lambda: self.trimmed_s.append(self.clock.monotonic_s()),
         )
+
+    def _tick(self) -> None:
+        self.each_tick()
+
+    def tick(self, supervisor: Supervisor) -> None:
+        """Ask the catalog, as its own thread would, then tick."""
+        self.watch.turn()
+        supervisor.tick()
 
     def heard(self) -> list[str]:
         """Give all that the manager was told so far."""
@@ -160,6 +145,23 @@ class House:
             return False
 
         return finished
+
+
+#: what a hanging thread of a test waits for
+GONE = threading.Event()
+
+
+@contextmanager
+def hanging(work: Callable[[], object]) -> Iterator[None]:
+    """Let a thread be at some work for the time of the block."""
+    GONE.clear()
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        GONE.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -202,79 +204,6 @@ def test_a_lane_that_died_ends_the_run_and_asks_for_a_restart(house: House) -> N
     assert not house.supervisor().run()
 
 
-def test_what_a_hint_points_at_reaches_the_scout(house: House) -> None:
-    seen: list[bool] = []
-
-    def drop() -> None:
-        house.scout.turn()
-        assert house.scout.idle
-        write(house.folder / "loras" / "new.safetensors")
-        while not seen or seen[-1]:
-            house.wake.wait(1.0)
-            supervisor.tick()
-            seen.append(house.scout.idle)
-
-    supervisor = house.supervisor(house.ticking(drop))
-    assert supervisor.run()
-    assert not seen[-1]
-
-
-def test_a_commit_of_another_process_wakes_the_lanes(house: House, library: Library) -> None:
-    def note() -> None:
-        assert house.work.turned.acquire(timeout=5)
-        library.note("from the command line")
-
-    def woken() -> None:
-        assert house.work.turned.acquire(timeout=5)
-
-    # the first tick learns the token and wakes everybody once
-    steps = (woken, note, woken)
-    assert house.supervisor(house.ticking(*steps)).run()
-
-
-def test_leases_are_renewed_while_work_goes_on(house: House, library: Library, other: Catalog) -> None:
-    library.note("long")
-    claims = library.claim(Stage.SETTLE)
-    steps = [lambda: house.clock.advance(schedule.RENEW_S)] * 5
-    with house.leases.hold_files(claims):
-        house.supervisor(house.ticking(*steps)).run()
-        assert other.claim(Stage.SETTLE, [ROOT], 9) == []
-
-
-def test_memory_is_given_back_once_after_the_last_commit(house: House, library: Library) -> None:
-    def pass_by(seconds: float) -> Callable[[], None]:
-        return lambda: house.clock.advance(seconds)
-
-    started_s = house.clock.monotonic_s()
-    house.supervisor(
-        house.ticking(
-            pass_by(REST_S - 1),
-            lambda: library.note("while it was about to rest"),
-            pass_by(REST_S),
-            pass_by(10 * REST_S),
-            pass_by(10 * REST_S),
-        )
-    ).run()
-    assert house.trimmed_s == [started_s + 2 * REST_S - 1]
-
-
-def test_the_catalog_is_tidied_now_and_then(house: House) -> None:
-    def check() -> None:
-        assert house.tidied == 1
-
-    house.supervisor(
-        house.ticking(
-            lambda: house.clock.advance(TIDY_FIRST_S),
-            check,
-            lambda: house.clock.advance(TIDY_S - 1),
-            check,
-            lambda: house.clock.advance(1),
-            lambda: None,
-        )
-    ).run()
-    assert house.tidied == 2
-
-
 def test_a_catalog_that_is_away_is_told_once_and_the_watchdog_is_fed_all_the_same(house: House) -> None:
     """F75."""
 
@@ -285,22 +214,51 @@ def test_a_catalog_that_is_away_is_told_once_and_the_watchdog_is_fed_all_the_sam
         house.catalog.trouble = None
 
     supervisor = house.supervisor()
-    supervisor.tick()
+    house.tick(supervisor)
     go_away()
     for _ in range(3):
         house.clock.advance(20.0)
-        supervisor.tick()
+        house.tick(supervisor)
     assert house.heard().count("WATCHDOG=1") == 4
     assert len(house.ears.of("catalog_failed")) == 1
     assert read_presence(house.folder)["well"] is False
     come_back()
-    supervisor.tick()
+    house.tick(supervisor)
     assert "it is catalog_away" not in read_presence(house.folder)["reasons"]
+
+
+def test_a_database_that_is_silent_is_told_of_and_the_watchdog_is_fed_all_the_same(
+    house: House, catalog: Catalog
+) -> None:
+    supervisor = house.supervisor()
+    house.tick(supervisor)
+    house.heard()
+    with hanging(lambda: catalog.database.read(lambda _connection, _now: GONE.wait())):
+        house.clock.advance(SILENT_S + 20.0)
+        supervisor.tick()
+        assert [line for line in house.heard() if line.startswith("WATCHDOG")] == ["WATCHDOG=1"]
+        assert [it["kind"] for it in house.ears.of("catalog_failed")] == ["catalog_silent"]
+        assert "does not answer" in str(read_presence(house.folder)["reasons"])
+    house.tick(supervisor)
+    assert "does not answer" not in str(read_presence(house.folder)["reasons"])
+
+
+def test_the_watchdog_starves_when_the_thread_that_asks_the_catalog_hangs_elsewhere(house: House) -> None:
+    """Nobody waits for the database, and no answer comes: that is ours, and a restart heals it."""
+    supervisor = house.supervisor()
+    house.tick(supervisor)
+    house.heard()
+    house.clock.advance(SILENT_S + 20.0)
+    supervisor.tick()
+    assert "WATCHDOG=1" not in house.heard()
+    house.tick(supervisor)
+    assert "WATCHDOG=1" in house.heard()
 
 
 def test_a_catalog_that_was_replaced_asks_for_a_restart(house: House) -> None:
     """F66."""
     house.catalog.trouble = later("catalog_replaced", Scope.DAEMON)
+    house.watch.turn()
     assert not house.supervisor().run()
 
 
@@ -313,16 +271,15 @@ def test_a_run_that_ends_by_itself_waits_for_the_catalog_but_not_for_ever(house:
         if len(asked) == 1:
             raise later("catalog_busy", Scope.DAEMON)
         house.catalog.trouble = later("catalog_away", Scope.DAEMON)
+        house.watch.turn()
         return False
 
-    original = house.catalog.change_token
-
-    def passing() -> int:
+    def pass_by() -> None:
         house.wake.set()
         house.clock.advance(CATALOG_PATIENCE_S / 4)
-        return original()
+        house.watch.turn()
 
-    house.catalog.change_token = passing  # type: ignore[method-assign] # time goes by at each look
+    house.each_tick = pass_by
     with pytest.raises(TryLater, match="catalog_away"):
         house.supervisor(finished).run()
     assert len(asked) == 2

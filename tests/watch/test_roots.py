@@ -1,4 +1,6 @@
-from pathlib import Path
+import os
+import threading
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -159,3 +161,27 @@ def test_a_folder_outside_all_roots_is_told_apart_whatever_link_leads_there(tmp_
     roots = Roots([root])
     assert roots.holds(root.path / "inside")
     assert not roots.holds(root.path / "link")
+
+
+def test_a_root_whose_disk_hangs_does_not_hold_up_the_look_at_another(tmp_path: Path) -> None:
+    released, looking = threading.Event(), threading.Event()
+
+    class Hanging(PosixPath):
+        """A folder on a share whose server is gone."""
+
+        def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+            looking.set()
+            released.wait()
+            return super().stat(follow_symlinks=follow_symlinks)
+
+    (tmp_path / "nas").mkdir()
+    roots = Roots([RootFolder(name="nas", path=Hanging(tmp_path / "nas")), loras(tmp_path / "loras")])
+    thread = threading.Thread(target=roots.check, args=(["nas"],))
+    thread.start()
+    try:
+        assert looking.wait(30)
+        assert roots.check(["loras"]) == change(Change.BACK)
+        assert roots.trouble("loras") is None
+    finally:
+        released.set()
+        thread.join()

@@ -5,8 +5,8 @@ whatever its time-out.
 """
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
@@ -55,7 +55,14 @@ class Database:
         self._ahead = timedelta(0)
         # SQLite has one writer, and its own way of waiting is naps: inside one process a lock is fairer
         self._turn: AbstractContextManager[object] = nullcontext() if path is None else threading.Lock()
+        self._asked = 0
+        self._asked_lock = threading.Lock()
         self._watcher: Watcher = Listener(engine) if path is None else DataVersion(engine)
+
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether somebody waits for the database right now."""
+        return self._asked > 0
 
     def read(self, body: Callable[[Connection, datetime], T]) -> T:
         """Run a short reading transaction; the body fetches all it needs before it returns.
@@ -84,8 +91,9 @@ class Database:
         Raises:
             TryLater: kind `catalog_replaced` when the file at the path is not the one that was opened.
         """
-        self.check_path()
-        return self._attempt(self._watcher.token)
+        with self._asking():  # a disk that hangs lets nobody look at the path either
+            self.check_path()
+            return self._attempt(self._watcher.token)
 
     def check_path(self) -> None:
         """Raise TryLater (`catalog_replaced`) when commits would go into a file that nobody finds again."""
@@ -104,8 +112,9 @@ class Database:
 
         Both are made anew when needed, within milliseconds.
         """
-        self.engine.clear_compiled_cache()
-        self.engine.dispose()
+        with self._asking():
+            self.engine.clear_compiled_cache()
+            self.engine.dispose()
 
     def close(self) -> None:
         """Close every connection."""
@@ -129,7 +138,21 @@ class Database:
         self._ahead = now - self._clock.now()  # each time anew: either clock may be set
         return now
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        with self._asked_lock:
+            self._asked += 1
+        try:
+            yield
+        finally:
+            with self._asked_lock:
+                self._asked -= 1
+
     def _attempt(self, run: Callable[[], T]) -> T:
+        with self._asking():
+            return self._attempt_some_times(run)
+
+    def _attempt_some_times(self, run: Callable[[], T]) -> T:
         left = _RUNS
         while True:
             left -= 1

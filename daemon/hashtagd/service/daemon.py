@@ -12,9 +12,11 @@ from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Claim, Outcome, Stage
 from hashtagd.service import parts
 from hashtagd.service.board import RootBoard
+from hashtagd.service.catalog_watch import CatalogWatch
 from hashtagd.service.counting import CountingGates, Tally
 from hashtagd.service.crew import Shared, make_works
 from hashtagd.service.downloads import Downloads, Listeners
+from hashtagd.service.hinting import HintWork
 from hashtagd.service.lanes import Lane, Work, survived
 from hashtagd.service.leases import Leases
 from hashtagd.service.manners import PAUSED
@@ -61,7 +63,7 @@ class Service:
         self._names = [folder.name for folder in process.plan.folders]
         self._board = RootBoard(clock=process.clock, changed=self._root_changed)
         self._roots = Roots(process.plan.folders)
-        self._observer = Observer(self._roots, process.clock, self._wake.set)
+        self._observer = Observer(self._roots, process.clock, lambda: self._wake_some(HintWork.name))
         self._lanes: list[Lane] = []
         self._give_back = trimmer()
         self._providers = Providers(parts.make_providers(self._outside))
@@ -86,7 +88,19 @@ class Service:
         )
         self._rehearsal = make_rehearsal(catalog, self._works.rehearse, self._names, process.rehearsed)
         self._downloads = self._make_downloads()
-        self.works: Sequence[Work] = [*self._works.all, *self._nudger.works, *self._downloads.works]
+        self._hints = HintWork(self._observer, self._works.scouts, lambda: self._wake_some("scout"))
+        self._watch = CatalogWatch(
+            catalog=catalog,
+            leases=self._leases,
+            clock=process.clock,
+            wake=self._wake_lanes,
+            trim=self._trim,
+            tidy=self._tidy,
+        )
+        self.works: Sequence[Work] = [
+            *(*self._works.all, *self._nudger.works, *self._downloads.works),
+            *(self._hints, self._watch),
+        ]
         #: how everything was at the last tick
         self._supervisor: Supervisor | None = None
         self._judge = OnceJudge(
@@ -110,12 +124,10 @@ class Service:
         process = self._process
         self._lanes = [self._lane(work) for work in self.works]
         crew = Crew(
-            catalog=self._catalog,
+            catalog=self._watch,
             observer=self._observer,
-            scouts=self._works.scouts,
             lanes=self._lanes,
             board=self._board,
-            leases=self._leases,
             presence=Presence(process.folder, self._facts()),
             notifier=Notifier.from_environ(process.environ, os.getpid()),
             clock=process.clock,
@@ -130,8 +142,6 @@ class Service:
             finished=self._finished if process.once else None,
             handover=process.handover,
             status_line=self._status_line,
-            trim=self._trim,
-            tidy=self._tidy,
         )
         return survived(supervisor.run, lambda error: process.bug("supervisor", error))
 
@@ -221,9 +231,13 @@ class Service:
         self._nudger.take(claim, outcome)
 
     def _wake_lanes(self) -> None:
-        for lane in self._lanes:
-            lane.wake()
+        self._wake_some()
         self._wake.set()
+
+    def _wake_some(self, prefix: str = "") -> None:
+        for lane in self._lanes:
+            if lane.work.name.startswith(prefix):
+                lane.wake()
 
     def _trim(self) -> None:
         self._catalog.database.rest()
@@ -266,7 +280,7 @@ class Service:
         return self._board.closed_roots(stage)
 
     def _quiet(self) -> bool:
-        return self._leases.idle and self._works.idle and self._nudger.idle
+        return self._leases.idle and self._hints.idle and self._works.idle and self._nudger.idle
 
     def _facts(self) -> dict[str, Any]:
         folders = self._process.plan.folders

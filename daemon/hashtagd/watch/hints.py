@@ -82,6 +82,12 @@ class HintBox:
             self._scan_roots.update(roots)
         self._on_hint()
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to drain."""
+        with self._lock:
+            return not (self._places or self._folders or self._scan_roots)
+
     def drain(self) -> Hints:
         """Take everything out."""
         with self._lock:

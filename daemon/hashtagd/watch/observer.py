@@ -38,6 +38,8 @@ SHORT_FOR_S = 3.0
 RETRY_S = 60.0
 #: how soon the folder of a root is looked for again after it could not be watched
 AWAY_RETRY_S = 5.0
+#: how long an end waits for somebody who is looking at a disk
+STOP_S = 1.0
 #: so many deaths of the watcher ...
 DEATHS_BORNE = 3
 #: ... within this time, and the roots are polled
@@ -97,10 +99,11 @@ class Observer:
                 self._arm(post)
 
     def stop(self) -> None:
-        """End all threads; hints not drained are dropped."""
-        with self._lock:
-            self._is_running = False
+        """End all threads; hints not drained are dropped. What hangs on a disk is left to itself."""
+        self._is_running = False
+        if self._lock.acquire(timeout=STOP_S):
             self._dismiss_watcher()
+            self._lock.release()
 
     def modes(self) -> dict[str, Mode]:
         """Tell how each root is watched just now."""
@@ -110,11 +113,15 @@ class Observer:
         """Tell why roots are polled that should be watched."""
         return {name: post.trouble for name, post in self._posts.items() if post.trouble is not None}
 
+    @property
+    def has_hints(self) -> bool:
+        """Tell whether there is something to drain."""
+        return not self._box.is_empty
+
     def drain(self) -> Hints:
-        """Take the hints out; those of one place are one."""
+        """Take the hints out; those of one place are one. May hang where a disk hangs, as `check` may."""
         for name, relpath in self._box.take_maybe_links():
-            path = self._posts[name].folder.path / relpath
-            if _leads_to_folder(path):
+            if _leads_to_folder(self._posts[name].folder.path / relpath):
                 self._posts[name].must_rearm = True
                 self._box.ask_scan(name)
         return self._box.drain()
@@ -183,8 +190,8 @@ class Observer:
         elif error.errno in (errno.EMFILE, errno.ENFILE):
             post.trouble = instance_limit_trouble(name)
         else:
-            post.mode = "away"  # the root's own check says why
-            post.retry_at_s = self._clock.monotonic_s() + AWAY_RETRY_S
+            # the root's own check says why
+            post.mode, post.retry_at_s = "away", self._clock.monotonic_s() + AWAY_RETRY_S
             return
         post.retry_at_s = self._clock.monotonic_s() + RETRY_S
 
@@ -291,7 +298,6 @@ def _targets(folder: RootFolder) -> list[Target]:
     if not folder.follow_symlinks:
         return targets
     with Walk(folder, "", lambda _folder, _error: None, with_files=False) as walk:
-        for _ in walk:
-            pass
+        deque(walk, maxlen=0)
     links = sorted(walk.links.items())[:LINKS_WATCHED]
     return targets + [Target(root=folder, real_path=real, relpath=relpath) for relpath, real in links]

@@ -81,6 +81,8 @@ class _Standing:
     """What is remembered of one root."""
 
     def __init__(self) -> None:
+        #: of each root its own: to look at a disk that hangs must not hold up the look at another
+        self.lock = threading.Lock()
         self.identity: Identity | None = None
         self.former: tuple[Identity, ...] = ()
         self.trouble: Trouble | None = None
@@ -98,7 +100,6 @@ class Roots:
         self._roots = {root.name: root for root in roots}
         self._mountinfo = mountinfo
         self._standing = {name: _Standing() for name in self._roots}
-        self._lock = threading.Lock()
 
     @property
     def folders(self) -> Mapping[str, RootFolder]:
@@ -121,8 +122,9 @@ class Roots:
         """
         found = []
         for name in self._roots if names is None else names:
-            with self._lock:
-                change = self._check_one(self._roots[name], self._standing[name])
+            standing = self._standing[name]
+            with standing.lock:
+                change = self._check_one(self._roots[name], standing)
             if change is not None:
                 found.append(RootChange(root=name, change=change))
         return tuple(found)

@@ -1,0 +1,116 @@
+"""The one thread of supervision that asks the catalog, so that the main loop never waits for a database.
+
+A database that is locked, away, or takes requests and never answers holds this thread up for as long as it
+likes; meanwhile the main loop turns, says what is wrong, and stops when it is told to.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from hashtagd.catalog.catalog import Catalog
+from hashtagd.core import schedule
+from hashtagd.core.ports import Clock
+from hashtagd.core.troubles import Scope, Trouble, TryLater
+from hashtagd.service.leases import Leases
+
+#: how often it is asked whether anybody committed something
+ASK_S: Final = 1.0
+#: so long after the last commit the daemon is at rest
+REST_S: Final = 5.0
+#: how long after the start, and then how often, old events and long-gone files are dropped from the catalog
+TIDY_FIRST_S, TIDY_S = 60.0, 3600.0
+#: a database that said nothing for so long is told of; longer than SQLite waits for another program
+SILENT_S: Final = 15.0
+
+
+class CatalogWatch:
+    """Wakes the lanes after commits, renews leases, tidies; a lane's work like any other.
+
+    Args:
+        wake: called after anybody, in any process, has committed something.
+        trim: gives memory back to the system; called when there is nothing left to do.
+        tidy: drops from the catalog what is old; called a minute after the start, and then once an hour.
+    """
+
+    name = "catalog"
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        leases: Leases,
+        clock: Clock,
+        wake: Callable[[], None],
+        trim: Callable[[], None],
+        tidy: Callable[[], None],
+    ) -> None:
+        self._catalog = catalog
+        self._leases = leases
+        self._clock = clock
+        self._wake = wake
+        self._trim = trim
+        self._tidy = tidy
+        self._token: int | None = None
+        #: when the last commit was seen; None once the memory of that work was given back
+        self._changed_s: float | None = None
+        self._trouble: Trouble | None = None
+        self._renewed_s = self._answered_s = clock.monotonic_s()
+        self._tidy_at_s = self._renewed_s + TIDY_FIRST_S
+        #: when the catalog last said that all is well
+        self.well_s = self._answered_s
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Tell what is wrong with the catalog; silence is a trouble, too."""
+        silent_s = self._clock.monotonic_s() - self._answered_s
+        return self._trouble if silent_s <= SILENT_S else _silent()
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether a new process would be no better off.
+
+        True after an answer of any kind, and while the database is silent: it was asked, and a restart would
+        not make it speak. False when this thread hangs anywhere else.
+        """
+        return self._clock.monotonic_s() - self._answered_s <= SILENT_S or self._catalog.database.is_asked
+
+    def turn(self) -> float:
+        """Ask once, and do what is due."""
+        try:
+            self._heed()
+            self._trim_at_rest()
+        except Trouble as trouble:
+            self._trouble = trouble
+            self._answered_s = self._clock.monotonic_s()
+        else:
+            self._trouble = None
+            self._answered_s = self.well_s = self._clock.monotonic_s()
+        return ASK_S
+
+    def _heed(self) -> None:
+        token = self._catalog.change_token()
+        if token != self._token:
+            self._token = token
+            self._changed_s = self._clock.monotonic_s()
+            self._wake()
+        if self._clock.monotonic_s() - self._renewed_s >= schedule.RENEW_S:
+            self._renewed_s = self._clock.monotonic_s()
+            self._leases.renew(self._catalog)
+        if self._clock.monotonic_s() >= self._tidy_at_s:
+            self._tidy_at_s = self._clock.monotonic_s() + TIDY_S
+            self._tidy()
+
+    def _trim_at_rest(self) -> None:
+        if self._changed_s is not None and self._clock.monotonic_s() - self._changed_s >= REST_S:
+            self._changed_s = None
+            self._trim()
+
+
+def _silent() -> TryLater:
+    return TryLater(
+        "the catalog's database does not answer",
+        does="hashtagd waits for it; a new start would not help",
+        you="see whether another program holds the file, or whether the server or its disk hangs",
+        scope=Scope.DAEMON,
+        kind="catalog_silent",
+    )

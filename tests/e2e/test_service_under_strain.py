@@ -1,0 +1,198 @@
+"""What hangs elsewhere gets nobody killed: a restart would heal neither a database nor a disk.
+
+The manager's patience is far shorter here than the thing that hangs; real locks, real signals, real calls.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hashtagd.standin import Standin
+from support.daemon_process import (
+    Daemon,
+    Home,
+    is_tagged,
+    make_home,
+    publish,
+    running,
+    status_of,
+    until,
+)
+from support.safetensors import lora
+from support.service_manager import Manager
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+#: of the manager; signs come three times as often
+WATCHDOG_S = 6.0
+#: SIGTERM ends the daemon in so long, whatever hangs; its unit kills it after 30 s
+ENDS_WITHIN_S = 25.0
+
+#: holds the whole file, readers out, as a backup or a tool that somebody left open does
+_HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+connection.execute("begin exclusive")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with Manager(f"hashtagd-strain-{os.getpid()}-{tmp_path.name}") as made:
+        yield made
+
+
+@pytest.fixture
+def home(tmp_path: Path, site: Standin) -> Home:
+    return make_home(tmp_path / "home", site=site.url)
+
+
+def watched(manager: Manager) -> dict[str, str]:
+    return {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
+
+
+@contextmanager
+def held(catalog: Path) -> Iterator[None]:
+    """Lock the catalog from another process."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, catalog], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        try:
+            assert holder.stdout.readline() == "held\n"
+            yield
+        finally:
+            holder.stdin.close()
+
+
+def add(home: Home, site: Standin, seed: int, name: str) -> Path:
+    content = lora(seed)
+    publish(site, content, name)
+    model = home.loras / f"{name}.safetensors"
+    model.write_bytes(content)
+    return model
+
+
+def test_a_catalog_that_another_program_locks_starves_nobody(
+    home: Home, site: Standin, manager: Manager
+) -> None:
+    with running(home, environ=watched(manager)) as daemon:
+        daemon.until(lambda: "WATCHDOG=1" in manager.hears())
+        with held(home.catalog):
+            began_s = time.monotonic()
+            # work that wants the catalog, in several lanes
+            model = add(home, site, 1, "Ink")
+            daemon.until(lambda: any("catalog" in line for line in manager.hears() if "STATUS=" in line))
+            daemon.rest(WATCHDOG_S)
+            assert time.monotonic() - began_s > WATCHDOG_S
+            assert manager.longest_silence_s(began_s) < WATCHDOG_S
+        daemon.until(lambda: is_tagged(model, "Ink", picture=False))
+        daemon.until(lambda: manager.hears().count("STATUS=watching 1 roots") == 2)
+        assert daemon.terminate() == 0
+    assert daemon.events("catalog_failed")
+
+
+def test_a_locked_catalog_does_not_hold_up_the_end(home: Home, site: Standin, manager: Manager) -> None:
+    """F84."""
+    with running(home, environ=watched(manager)) as daemon:
+        with held(home.catalog):
+            add(home, site, 2, "Ink")
+            daemon.until(lambda: daemon.events("catalog_failed"))
+            assert daemon.terminate(ENDS_WITHIN_S) == 0
+        assert "STOPPING=1" in manager.hears()
+
+
+def test_a_server_that_stopped_answering_starves_nobody(
+    tmp_path: Path, site: Standin, manager: Manager, postgres_url: str
+) -> None:
+    """Stopped, not ended: its kernel goes on to take what is sent, so no time-out of the link helps."""
+    url = postgres_url.replace(":@", "@", 1)
+    home = make_home(tmp_path / "home", site=site.url, catalog={"url": url})
+    with running(home, environ=watched(manager)) as daemon:
+        daemon.until(lambda: "WATCHDOG=1" in manager.hears())
+        with stopped(url):
+            began_s = time.monotonic()
+            model = add(home, site, 3, "Ink")
+            daemon.until(lambda: any("catalog" in line for line in manager.hears() if "STATUS=" in line))
+            assert time.monotonic() - began_s > WATCHDOG_S
+            assert manager.longest_silence_s(began_s) < WATCHDOG_S
+        daemon.until(lambda: is_tagged(model, "Ink", picture=False))
+        with stopped(url):
+            assert daemon.terminate(ENDS_WITHIN_S) == 0
+
+
+@contextmanager
+def stopped(url: str) -> Iterator[None]:
+    """Stop the server's processes that work for daemons, as a hung disk or a suspended machine does."""
+    backends = backends_of(url)
+    assert backends
+    for pid in backends:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
+
+
+def backends_of(url: str) -> list[int]:
+    """List the server's processes that work for daemons."""
+    import psycopg  # noqa: PLC0415 - an optional dependency
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        rows = connection.execute(
+            "select pid from pg_stat_activity where application_name = 'hashtagd'"
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def test_a_disk_that_hangs_stops_its_lane_alone(tmp_path: Path, site: Standin, manager: Manager) -> None:
+    """A read that does not come back is what a dead network disk is; the kernel holds the thread, not we."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    other = Path("/dev/shm") / f"hashtagd-{os.getpid()}-{tmp_path.name}"  # noqa: S108 - another device
+    other.mkdir()
+    home = make_home(tmp_path / "home", site=site.url)
+    text = home.config.read_text(encoding="utf-8").replace(
+        "providers:", f"- name: other\n  path: {other}\n  quiet_s: 1\nproviders:", 1
+    )
+    home.config.write_text(text, encoding="utf-8")
+    stuck = add(home, site, 4, "Stuck")
+    hangs = [
+        *(strace, "-f", "-qq", "-o", "/dev/null", "-P", str(stuck)),
+        *("-e", "trace=preadv,preadv2,pread64,read"),
+        *("-e", "inject=preadv,preadv2,pread64,read:delay_enter=600s"),
+    ]
+    try:
+        with Daemon(home, before=hangs, environ=watched(manager)) as daemon:
+            daemon.until(lambda: "WATCHDOG=1" in manager.hears())
+            began_s = time.monotonic()
+            content = lora(5)
+            publish(site, content, "Free")
+            (other / "free.safetensors").write_bytes(content)
+            daemon.until(lambda: is_tagged(other / "free.safetensors", "Free", picture=False))
+            daemon.rest(WATCHDOG_S)
+            assert manager.longest_silence_s(began_s) < WATCHDOG_S
+            assert not is_tagged(stuck, "Stuck", picture=False), "nothing hung, so nothing was shown"
+            pid = status_of(home)["daemon"]["pid"]
+            os.kill(pid, signal.SIGTERM)
+            until(lambda: "STOPPING=1" in manager.hears(), within_s=5)
+            until(lambda: daemon.events("daemon_stopped"), within_s=ENDS_WITHIN_S)
+            (stopped,) = daemon.events("daemon_stopped")
+            assert stopped["stuck_lanes"]
+            # strace holds the thread that hangs beyond its death; the kernel would not
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        shutil.rmtree(other)
