@@ -5,7 +5,6 @@ is read once before more is added. What came is on the disk, as far as the kerne
 """
 
 import errno
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Self
@@ -19,6 +18,7 @@ from hashtagd.stages.part import Part
 from hashtagd.stages.reading import LARGE_FILE_WAYS, Buffers, QuietReader, ShortRead
 from hashtagd.stages.streamed import StreamedSums
 from hashtagd.stages.sums import Sum
+from hashtagd.system.positions import read_at
 
 BLOCK_BYTES: Final = 1 << 20
 #: a kill loses no more of what came than these; fewer would make whoever receives wait for the disk
@@ -114,7 +114,7 @@ class Intake:
         Raises:
             OSError: the disk refused.
         """
-        here = os.pread(self._part.fd, len(data), offset)
+        here = read_at(self._part.fd, len(data), offset)
         if here == data:
             return len(data)
         return next(
