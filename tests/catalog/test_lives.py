@@ -191,18 +191,19 @@ def test_a_record_goes_over_to_the_file_that_writes_at_its_place(library: Librar
 
 
 def test_a_claim_knows_what_was_written_for_the_same_bytes_where_it_may_be_read(library: Library) -> None:
-    """Another root may lie on a disk that hangs; what is gone from there is worth a look."""
+    """Another root may lie on a disk that hangs: copies are recognised there, what is gone looked at."""
     publish(library, "c", made("c.json", "c"))
     library.catalog.note([library.saw("d/c", stamp_of("c")), library.saw("c", stamp_of("c"), "other")])
     for root in (ROOT, "other"):
         library.settle(root)
     (near,) = library.claim(Stage.PUBLISH)
     (far,) = library.claim(Stage.PUBLISH, "other")
-    assert (near.twins, far.twins) == ((made("c.json", "c"),), ())
+    assert (near.twins, near.far_twins) == ((made("c.json", "c"),), ())
+    assert (far.twins, far.far_twins) == ((), (made("c.json", "c"),))
     library.catalog.apply([(far, Release())])
     library.lose("c")
     (far,) = library.claim(Stage.PUBLISH, "other")
-    assert far.twins == (made("c.json", "c"),)
+    assert (far.twins, far.far_twins) == ((made("c.json", "c"),), ())
 
 
 def test_an_intention_leaves_what_is_known_to_be_written(library: Library) -> None:

@@ -38,6 +38,33 @@ STEPS = st.lists(
 )
 
 
+#: lives that once went wrong, by what was the matter
+ONCE_WRONG: dict[str, list[Step]] = {
+    "a copy in another root, with all that lies beside it, is ours there, too": [
+        ("arrive", 0, 0, 82),
+        ("copy", 0, 81, 0),
+        ("arrive", 0, 6, 0),
+    ],
+    "so it is when the copy was made while the model was published": [
+        ("arrive", 0, 0, 0),
+        ("copy", 0, 21, 86),
+        ("arrive", 0, 6, 0),
+    ],
+    "what moves on under the name of another model is known by a model that lives in another root": [
+        ("arrive", 0, 0, 0),
+        ("arrive", 0, 0, 0),
+        ("arrive", 0, 1, 0),
+        ("rename_all", 0, 8, 0),
+        ("arrive", 0, 6, 0),
+    ],
+    "what was moved three times is ours, however much was written for the same bytes": [
+        ("rename_all", 0, 80, 96),
+        ("rename_all", 0, 1, 51),
+        ("rename_all", 0, 14, 42),
+    ],
+}
+
+
 @pytest.fixture(scope="module")
 def household() -> Iterator[Household]:
     with tempfile.TemporaryDirectory(dir=memory_folder()) as name:
@@ -113,6 +140,12 @@ def between(household: Household, strangers: Strangers, step: Step) -> None:
         household.unpublish(at, act)
     else:
         household.publish_all(at, act)
+
+
+@pytest.mark.parametrize("steps", ONCE_WRONG.values(), ids=ONCE_WRONG)
+def test_a_life_that_once_went_wrong_comes_to_rest(household: Household, steps: list[Step]) -> None:
+    """F83, P6."""
+    live(household, steps)
 
 
 @pytest.mark.slow

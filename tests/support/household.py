@@ -141,7 +141,7 @@ class Household:
 
     def begin(self) -> None:
         """Forget everything and clear the disk; what the site said stays where it is still true."""
-        self._leftovers = Leftovers({None: [self.top / "cards"]}, self.clock)
+        self._leftovers = Leftovers({None: [self.top / "cards"]}, self.clock, tuple)
         # what is prepared now is no leftover of a killed process
         self.clock.moment = datetime.now(UTC)
         for path in self.top.iterdir():

@@ -11,9 +11,6 @@ from hashtagd.catalog.tables import file, publication
 from hashtagd.core.place import Place
 from hashtagd.core.work import Claim, Publication, Stage
 
-#: a model that lies in a hundred places has its picture in the first few of them
-_MOST_TWINS: Final = 30
-
 _KEY: Final = (publication.c.root, publication.c.relpath, publication.c.writer)
 _MADE_FOR: Final = (publication.c.written_for, publication.c.intended_for)
 _Read = list[tuple[Record, Publication]]
@@ -83,14 +80,13 @@ def _filled(
         return filled
     name = (claim.place.root, path_without_extension(claim.place))
     sha256 = None if claim.digests is None else claim.digests.sha256
+    others = [(row, item) for row, item in twins.get((sha256,), ()) if row.file_id != claim.file_id]
     # into another root nobody looks for a copy: its disk may hang; what was moved from there is worth a look
-    others = [
-        item
-        for row, item in twins.get((sha256,), ())
-        if row.file_id != claim.file_id and (row.root == claim.place.root or row.gone_at is not None)
-    ]
+    near = [it for row, it in others if row.root == claim.place.root or row.gone_at is not None]
+    far = [it for row, it in others if row.root != claim.place.root and row.gone_at is None]
     return replace(
         filled,
         nearby=tuple(item for row, item in nearby.get(name, ()) if row.file_id != claim.file_id),
-        twins=tuple(others[:_MOST_TWINS]),
+        twins=tuple(near),
+        far_twins=tuple(far),
     )

@@ -100,8 +100,11 @@ class Claim:
     #: for publish: what we wrote beside this file for others that had or have its name up to the extension
     nearby: tuple[Publication, ...] = ()
     #: for publish: what we wrote elsewhere in the root, or for a file that is gone, for the same bytes, the
-    #: newest first; not necessarily all of it
+    #: newest first
     twins: tuple[Publication, ...] = ()
+    #: for publish: the same of files that live in other roots: copies of it are recognised, but nobody looks
+    #: there, where a disk may hang
+    far_twins: tuple[Publication, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ def decide_xattr(job: Job, writer: str, artifact: Xattr) -> None:
         return
     # attributes move along with their file, and some copies take them along, too
     mine = [item for item in job.claim.publications if item.place == place]
-    known = [item for item in (*mine, *job.claim.twins) if item.writer == name]
+    known = [it for it in (*mine, *job.claim.twins, *job.claim.far_twins) if it.writer == name]
     present_sha256 = sha256(present or b"").hexdigest()
     if present is None or any(item.recognises(present_sha256) for item in known):
         job.xattrs.append(PendingXattr(attribute=artifact, instead_of=present, record=record))

@@ -142,11 +142,13 @@ class Job:
     def known(self, place: Place, fingerprint: str) -> Publication | None:
         """Find the record by which bytes at a place are ours, whatever model they tell of.
 
-        What somebody moved along with the model is ours as well: it was written elsewhere for the same bytes.
+        What somebody moved or copied along with the model is ours as well: it was written elsewhere for the
+        same bytes.
         """
         here = (*self.claim.publications, *self.claim.nearby)
         at = [it for it in here if it.place == place and it.recognises(fingerprint)]
-        moved = [it for it in self.claim.twins if it.recognises(fingerprint)]
+        elsewhere = (*self.claim.twins, *self.claim.far_twins)
+        moved = [it for it in elsewhere if it.recognises(fingerprint)]
         mine = [it for it in (*at, *moved) if not self.is_others(it, fingerprint)]
         return next(iter([*mine, *at]), None)
 

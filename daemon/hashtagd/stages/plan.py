@@ -6,6 +6,7 @@ Nothing at a final name changes here. One artifact's trouble never blocks the ot
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import islice
 from typing import Final
 
 from hashtagd.core.artifacts import Artifact, PreviewFile, Target, TreeFile, Xattr
@@ -28,6 +29,8 @@ from hashtagd.stages.trees import Trees, decide_tree_file
 
 #: a picture is not asked for where it would hardly fit
 _PICTURE_ROOM_BYTES: Final = 2 * 1024 * 1024
+#: a model that lies in a hundred places has its picture in the first few of them
+_MOST_LOOKS: Final = 10
 
 
 class Planner:
@@ -114,12 +117,13 @@ class Planner:
 
     def _moved(self, job: Job, wish: PreviewFile) -> Picture | None:
         """Take the picture along from where it was put for the same bytes: nobody need be asked for it."""
-        for known in job.claim.twins:
-            # which ratings are wanted may have been set otherwise since
-            if known.nsfw_level in wish.nsfw_levels and known.place.name.endswith(PICTURE_SUFFIXES):
-                content = self._elsewhere(known)
-                if content is not None and len(content) <= wish.max_bytes:
-                    return Picture(content=content, nsfw_level=known.nsfw_level)
+        pictures = (it for it in job.claim.twins if it.place.name.endswith(PICTURE_SUFFIXES))
+        # which ratings are wanted may have been set otherwise since
+        wanted = (it for it in pictures if it.nsfw_level in wish.nsfw_levels)
+        for known in islice(wanted, _MOST_LOOKS):
+            content = self._elsewhere(known)
+            if content is not None and len(content) <= wish.max_bytes:
+                return Picture(content=content, nsfw_level=known.nsfw_level)
         return None
 
 

@@ -100,7 +100,8 @@ def _ours(job: Job, name: str) -> tuple[Publication, str, Here] | None:
     """Find the record of a picture, its fingerprint and what lies there; None where it is not ours."""
     place, claim = job.claim.place.sibling(name), job.claim
     recorded = any(known.place == place for known in (*claim.publications, *claim.nearby))
-    moved = any(known.place.name.endswith(PICTURE_SUFFIXES) for known in claim.twins)
+    elsewhere = (*claim.twins, *claim.far_twins)
+    moved = any(known.place.name.endswith(PICTURE_SUFFIXES) for known in elsewhere)
     content = read(job, place, limit_bytes=PICTURE_LIMIT_BYTES) if recorded or moved else None
     if not isinstance(content, Content) or content.data is None:
         return None
