@@ -68,3 +68,10 @@ def test_a_store_of_a_newer_hashtagd_is_refused(catalog_url: str, clock: FakeClo
 @pytest.mark.parametrize("url", ["no address", "postgresql://nobody@127.0.0.1/x", "sqlite://"])
 def test_what_opening_can_explain_better_counts_as_there(url: str) -> None:
     assert is_there(url)
+
+
+def test_it_is_known_whether_somebody_waits_for_the_database(library: Library) -> None:
+    """Who watches over the store waits for an answer to what was asked, and for nothing else."""
+    database = library.catalog.database
+    asked = [database.is_asked, database.read(lambda _connection, _now: database.is_asked), database.is_asked]
+    assert asked == [False, True, False]
