@@ -229,14 +229,31 @@ def test_a_row_that_somebody_else_wrote_wrongly_is_parked(library: Library, colu
     assert reported.trouble["kind"] == "row_unreadable"
 
 
-def test_a_card_that_somebody_else_wrote_wrongly_counts_as_none(library: Library) -> None:
-    """F98."""
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"confidence": "certain"},
+        {"license": ["no", "mapping"]},
+        {"model_name": ["a", "list"]},
+        {"trained_words": [1]},
+        {"downloads": "none"},
+        {"early_access_ends_at": "soon"},
+        {"early_access_ends_at": "2026-01-01T00:00:00"},
+        {"spell": "words"},
+    ],
+    ids=str,
+)
+def test_a_card_that_somebody_else_wrote_wrongly_counts_as_none(
+    library: Library, nonsense: dict[str, object]
+) -> None:
+    """F98. A moment without a time zone is none."""
     library.note("x")
     library.settle()
     library.digest()
     library.answer(card())
+    whole = {name: value for name, value in card().to_json().items() if name != "raw"}
     library.catalog.database.write(
-        lambda it, _now: it.execute(update(question).values(card={"confidence": "certain"}))
+        lambda it, _now: it.execute(update(question).values(card=whole | nonsense))
     )
     claim = library.claim_one(Stage.PUBLISH)
     assert (claim.card, claim.answered) == (None, True)

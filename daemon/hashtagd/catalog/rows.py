@@ -1,6 +1,7 @@
 """Rows and values: how a row reads as a value of `core`, and how changes are written in bulk."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -10,6 +11,7 @@ from sqlalchemy.dialects import sqlite
 from hashtagd.catalog.storable import storable_json
 from hashtagd.catalog.tables import file, question
 from hashtagd.core.card import Card
+from hashtagd.core.declared import is_as_declared
 from hashtagd.core.digests import Digests
 from hashtagd.core.header import Header
 from hashtagd.core.place import Place, Stamp
@@ -110,9 +112,17 @@ def card_of(card: Any, raw: Any) -> Card | None:  # noqa: ANN401 - JSON columns
     if card is None:
         return None
     try:
-        return Card.from_json({**card, "raw": raw or {}})
-    except (KeyError, TypeError, ValueError):
+        read = Card.from_json({**card, "raw": raw or {}})
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None  # another machine wrote it
+    return read if is_as_declared(read) and _is_moment(read.early_access_ends_at) else None
+
+
+def _is_moment(text: str | None) -> bool:
+    try:
+        return text is None or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def card_values(card: Card) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def _lease(
 def _read(connection: Connection, now: datetime, row: Record) -> TransferClaim | None:
     """Read a claimed row; one that another machine filled with nonsense is parked, not obeyed."""
     try:
-        return claim_of(row, now)
+        return claim_of(row)
     except (ValueError, TypeError):
         trouble = unreadable().to_json()
         values = {**NO_LEASE, "due_at": None, "parked_at": now, "trouble": trouble}

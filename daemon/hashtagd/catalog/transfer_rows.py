@@ -12,9 +12,8 @@ from typing import Any
 
 from hashtagd.catalog.rows import Record, card_of, place_of
 from hashtagd.catalog.storable import is_storable, storable_json
-from hashtagd.core.card import Card, DownloadUrl
+from hashtagd.core.card import DownloadUrl
 from hashtagd.core.declared import is_as_declared
-from hashtagd.core.joining import as_of
 from hashtagd.core.place import Place
 from hashtagd.core.transfer import Begun, TransferClaim, Wanted
 from hashtagd.core.troubles import AskOperator, Scope
@@ -65,7 +64,7 @@ def wanted_values(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def claim_of(row: Record, now: datetime) -> TransferClaim:
+def claim_of(row: Record) -> TransferClaim:
     """Read a row as a claim.
 
     Raises:
@@ -81,7 +80,7 @@ def claim_of(row: Record, now: datetime) -> TransferClaim:
             sha256=row.sha256,
             size_bytes=row.size_bytes,
             sources=sources_of(row.sources),
-            card=_card_of(row, now),
+            card=card_of(storable_json(row.card), storable_json(row.raw)),
         ),
         begun=_begun_of(row.begun),
     )
@@ -110,17 +109,6 @@ def _begun_of(data: Any) -> Begun | None:  # noqa: ANN401 - same
     except TypeError:
         return None
     return begun if is_as_declared(begun) else None
-
-
-def _card_of(row: Record, now: datetime) -> Card | None:
-    card = card_of(storable_json(row.card), storable_json(row.raw))
-    if card is None or not is_as_declared(card):
-        return None
-    try:
-        as_of(card, now)
-    except (TypeError, ValueError):
-        return None  # its early access ends at no time
-    return card
 
 
 def rows_of(

@@ -1,9 +1,12 @@
 """Does a value hold what its class declares? Asked of what somebody else may have written into the store."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+_Check = Callable[[Any], bool]
 
 
 def is_as_declared(value: object) -> bool:
@@ -12,18 +15,37 @@ def is_as_declared(value: object) -> bool:
     It knows the annotations of cards and addresses: classes, unions, tuples of one kind, literals, mappings
     whose items are left open.
     """
-    hints = get_type_hints(type(value))
-    return all(_fits(getattr(value, field.name), hints[field.name]) for field in fields(value))  # type: ignore[arg-type] # callers hand dataclasses
+    kind: Any = type(value)
+    for name, fits in _checks_of(kind):  # noqa: SIM110 - asked of every card, and twice as fast
+        if not fits(getattr(value, name)):
+            return False
+    return True
 
 
-def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - an annotation may be of any type
+@cache
+def _checks_of(kind: Any) -> tuple[tuple[str, _Check], ...]:  # noqa: ANN401 - any dataclass
+    """Read the annotations of a dataclass once: a list asks this of every card in the store."""
+    hints = get_type_hints(kind)
+    return tuple((field.name, _check_of(hints[field.name])) for field in fields(kind))
+
+
+def _check_of(hint: Any) -> _Check:  # noqa: ANN401 - an annotation may be of any type
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in args)
+        return _check_of_union(args)
     if origin is Literal:
-        return value in args
+        return lambda value: value in args
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, args[0]) for item in value)
-    if origin is Mapping:
-        return isinstance(value, Mapping)
-    return isinstance(value, hint) and (not is_dataclass(hint) or is_as_declared(value))
+        item_fits = _check_of(args[0])
+        return lambda value: isinstance(value, tuple) and all(map(item_fits, value))
+    kind = origin or hint
+    if is_dataclass(kind):
+        return lambda value: isinstance(value, hint) and is_as_declared(value)
+    return lambda value: isinstance(value, kind)
+
+
+def _check_of_union(kinds: tuple[Any, ...]) -> _Check:
+    if any(get_origin(kind) or is_dataclass(kind) for kind in kinds):
+        checks = tuple(map(_check_of, kinds))
+        return lambda value: any(check(value) for check in checks)
+    return lambda value: isinstance(value, kinds)
