@@ -300,6 +300,22 @@ def test_a_catalog_that_is_lost_while_open_is_noticed(path: Path, harm: str) -> 
             assert caught.value.kind == "catalog_replaced"
 
 
+@pytest.mark.parametrize("harm", ["deleted", "replaced"])
+def test_a_new_connection_makes_no_catalog_where_one_was_lost(path: Path, harm: str) -> None:
+    """F66: SQLite would make an empty file, in which no table is."""
+    with closing(opened(path)) as catalog:
+        catalog.change_token()  # who watches the file holds it open: no other one gets its number
+        catalog.database.rest()
+        path.unlink()
+        if harm == "replaced":
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("create table another (x)")
+        with pytest.raises(TryLater) as caught:
+            catalog.reports.roots()
+        assert caught.value.kind == "catalog_replaced"
+        assert path.exists() == (harm == "replaced")
+
+
 def test_a_closed_catalog_can_be_closed_again(path: Path) -> None:
     catalog = opened(path)
     catalog.change_token()

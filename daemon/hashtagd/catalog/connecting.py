@@ -81,8 +81,10 @@ def is_there(url: str) -> bool:
 
 
 def _sqlite(path: Path, orders: tuple[str, ...]) -> Engine:
+    # `rw`: a new connection makes no empty file where the catalog was taken away
+    as_it_is = {"mode": "rw", "uri": "true"}
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+        URL.create("sqlite", database=path.absolute().as_uri(), query=as_it_is),
         hide_parameters=True,
         json_serializer=_dumps,
         pool_size=4,

@@ -161,6 +161,7 @@ class Database:
             except (DBAPIError, self.engine.dialect.loaded_dbapi.Error) as error:
                 if left > 0 and failures.sqlstate(error) in failures.RETRIED_IN_PLACE:
                     continue
+                self.check_path()  # in a file that was put there meanwhile nothing is as it was left
                 trouble = failures.trouble_of(error)
                 if trouble is None:
                     raise
