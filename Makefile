@@ -35,7 +35,7 @@ else
 	$(BIN)/python -m pytest -n 3 $(ARGS)
 endif
 
-# Every kill point instead of every fifth, 200 random kills, 50 of a restore, a file of 2 GB that grows for a minute,
+# Every kill point instead of every tenth, 200 random kills, 50 of a restore, a file of 2 GB that grows for a minute,
 # 10,000 random interleavings with what others do, and links at every name for thousands of publishings.
 LONG := tests/crash tests/e2e/test_real_library.py tests/e2e/test_arrivals.py tests/e2e/test_restore_library.py tests/property/test_interleavings.py tests/stages/test_attacks.py
 long: $(VENV)/.ready-dev

@@ -15,8 +15,8 @@ from support.crash_driver import LIVED
 from support.crash_lives import LATER_S, MUTATING, Kill, Life, Mould, leftovers
 
 SIGKILLED = -9
-#: all kill points in the long run; else each fifth of the calls that come by the hundred
-_STEP = 1 if os.environ.get("HASHTAGD_LONG") == "1" else 5
+#: all kill points in the long run; else each tenth of the calls that come by the hundred
+_STEP = 1 if os.environ.get("HASHTAGD_LONG") == "1" else 10
 _FREQUENT = ("pwrite64", "fdatasync", "ftruncate")
 _RARE = tuple(call for call in MUTATING if call not in _FREQUENT)
 

@@ -13,7 +13,7 @@ from support.daemon_process import Daemon, is_tagged, make_home, publish, run_on
 from support.safetensors import lora
 
 _LONG = os.environ.get("HASHTAGD_LONG") == "1"
-_KILLS, _FILES = (200, 200) if _LONG else (30, 60)
+_KILLS, _FILES = (200, 200) if _LONG else (15, 40)
 #: each fifth kill may come before the daemon has begun, the others come so long after at most
 _EARLY, _LONGEST_S = 5, 1.5
 

@@ -12,7 +12,7 @@ from bench.requests import figures_of, per_thousand
 from bench.trial import try_library
 
 _LONG = os.environ.get("HASHTAGD_LONG") == "1"
-_COUNT, _OMITTED = (2000, 5) if _LONG else (500, 5)
+_COUNT, _OMITTED = (2000, 5) if _LONG else (300, 5)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

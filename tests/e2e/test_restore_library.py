@@ -21,7 +21,7 @@ from support.depot import SOCKET_BYTES, Depot
 from support.safetensors import make_safetensors
 
 _LONG = os.environ.get("HASHTAGD_LONG") == "1"
-_KILLS = 50 if _LONG else 8
+_KILLS = 50 if _LONG else 5
 _MODELS, _ONLY_ON_MIRRORS, _GONE = 200, 20, 5
 #: every twentieth model is large, so that kills land in the middle of a file
 _LARGE_EVERY = 20

@@ -133,12 +133,13 @@ class TurnedService:
     def turn(self) -> float:
         """Let every work do what is due now; returns the seconds until a row is due, a minute at most.
 
-        That scouts check their roots again in a moment is left out, or an hour would be a thousand turns.
+        That some look again in a moment, at roots and at what other processes wrote, is left out, or an hour
+        would be a thousand turns.
         """
         scanned = any(event == "root_scanned" for event, _ in self.told)
         waits_s = {work.name: self._turn(work) for work in self.service.works}
-        mine = [wait_s for name, wait_s in waits_s.items() if not (scanned and name.startswith("scout"))]
-        return min(*mine, IDLE_S)
+        looking = ("catalog", "watch", "scout") if scanned else ("catalog", "watch")
+        return min(IDLE_S, *(wait_s for name, wait_s in waits_s.items() if not name.startswith(looking)))
 
     def _turn(self, work: Work) -> float:
         try:
