@@ -25,12 +25,13 @@ run: $(VENV)/.ready
 	esac; \
 	exec $(BIN)/hashtagd run "$$FOLDER"
 
-# Every branch of core and catalog must be reached by their own tests; to trace all the others takes as long as they do.
+# Every branch of core and catalog must be reached by their own tests; to trace all the others takes as long as they do,
+# and half of what these do is waiting.
 COVERING := tests/core tests/catalog tests/property
 test: $(VENV)/.ready-dev
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -n 3 --cov --cov-report=term $(COVERING)
-	$(BIN)/python -m pytest -n 3 $(addprefix --ignore=,$(COVERING)) tests
+	$(BIN)/python -m pytest -n 4 $(addprefix --ignore=,$(COVERING)) tests
 else
 	$(BIN)/python -m pytest -n 3 $(ARGS)
 endif
