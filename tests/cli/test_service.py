@@ -25,6 +25,21 @@ def test_a_key_file_is_shown_to_the_service_alone(home: Home) -> None:
     assert "k" * 32 not in done.out
 
 
+def test_a_key_in_the_environment_is_put_where_the_service_finds_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No shell's environment reaches a service."""
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("CIVITAI_API_KEY", "planted0key1for2the3service4only")
+    place = home.folder / "user" / ".config" / "hashtagd" / "civitai-api-key"
+    said = [home.cli("service", word, "--user") for word in ("print", "install", "uninstall")]
+    assert f"LoadCredential=civitai-api-key:{place}" in said[0].out
+    assert f"{place} holds the key" in said[1].out
+    assert f"{place} was removed" in said[2].out
+    assert not any("planted0" in done.out + done.err for done in said)
+    assert not place.exists()
+
+
 def test_installing_for_oneself_and_taking_it_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     units = home.folder / "user" / ".config" / "systemd" / "user"

@@ -1,3 +1,5 @@
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from hashtagd.settings import (
     state_folder,
 )
 from hashtagd.settings.schema import Root, Settings
+from support.stage_fakes import as_nobody
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -159,6 +162,27 @@ def test_the_key_comes_from_the_environment_then_the_file_then_the_credential(tm
     assert (
         find_api_key(without, {"HOME": str(tmp_path), "CREDENTIALS_DIRECTORY": str(tmp_path / "x")}) is None
     )
+
+
+def test_a_key_file_of_root_is_what_the_credential_was_made_from() -> None:
+    """A unit of the machine runs as a user of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        key_file(folder, b"from-a-file-of-root\n", 0o600 if os.geteuid() == 0 else 0o000)
+        credentials = folder / "credentials"
+        credentials.mkdir()
+        credential = key_file(credentials, b"from-credential\n", 0o400)
+        if os.geteuid() == 0:
+            os.chown(credential, 65534, 65534)
+        environ = {"HOME": name, "CREDENTIALS_DIRECTORY": str(credentials)}
+        settings = made("providers: [{kind: civitai, api_key_file: ~/civitai-api-key}]", environ)
+        with as_nobody():
+            found = find_api_key(settings, environ)
+            with pytest.raises(SettingsMistakes, match="Permission denied"):
+                find_api_key(settings, {"HOME": name})
+    assert found is not None
+    assert found.get_secret_value() == "from-credential"
 
 
 @pytest.mark.parametrize(

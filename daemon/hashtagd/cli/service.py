@@ -10,6 +10,7 @@ from hashtagd.cli.main import EXIT_FAILED
 from hashtagd.cli.output import safe
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.installing import Installer, Step
+from hashtagd.service.key_file import KeyFile, choose, usual_place
 from hashtagd.service.units import (
     Machine,
     Manager,
@@ -19,6 +20,7 @@ from hashtagd.service.units import (
     written_folders,
 )
 from hashtagd.settings import find_config
+from hashtagd.settings.keys import KEY_VARIABLE, find_api_key, key_file
 from hashtagd.settings.places import SYSTEM_CONFIG
 from hashtagd.settings.values import home_folder
 from hashtagd.system.process import is_root
@@ -40,7 +42,10 @@ def show(context: Context, *, user: bool | None) -> int:
     """Print what `install` would write."""
     manager = _manager(user)
     folder = unit_folder(manager, context.environ, _home(context))
-    for name, text in rendered(manager, _machine(context, manager)).items():
+    key = _key(context, manager)
+    if key is not None and key.key is not None:
+        click.echo(f"# {safe(key.path)}\n# the key of $CIVITAI_API_KEY, for its owner alone (mode 600)\n")
+    for name, text in rendered(manager, _machine(context, manager, key)).items():
         click.echo(f"# {safe(folder / name)}\n{text}")
     return 0
 
@@ -51,9 +56,9 @@ def show(context: Context, *, user: bool | None) -> int:
 def install(context: Context, *, user: bool | None) -> int:
     """Write the unit for the configured folders, and start it where systemd runs."""
     manager = _manager(user)
-    files = rendered(manager, _machine(context, manager))
-    installer = Installer(manager, unit_folder(manager, context.environ, _home(context)))
-    return _tell(list(installer.install(files)))
+    key = _key(context, manager)
+    files = rendered(manager, _machine(context, manager, key))
+    return _tell(list(_installer(context, manager).install(files, key)))
 
 
 @service.command()
@@ -61,10 +66,17 @@ def install(context: Context, *, user: bool | None) -> int:
 @pass_context
 def uninstall(context: Context, *, user: bool | None) -> int:
     """Stop it and remove what `install` wrote. Models, settings and the catalog stay."""
-    manager = _manager(user)
-    installer = Installer(manager, unit_folder(manager, context.environ, _home(context)))
-    steps = list(installer.uninstall())
+    steps = list(_installer(context, _manager(user)).uninstall())
     return _tell(steps or [Step(did="nothing was installed")])
+
+
+def _installer(context: Context, manager: Manager) -> Installer:
+    home = _home(context)
+    return Installer(
+        manager,
+        unit_folder(manager, context.environ, home),
+        key_place=usual_place(manager, context.environ, home),
+    )
 
 
 def _manager(user: bool | None) -> Manager:  # noqa: FBT001 - click's flag
@@ -85,7 +97,7 @@ def _home(context: Context) -> Path:
     return home
 
 
-def _machine(context: Context, manager: Manager) -> Machine:
+def _machine(context: Context, manager: Manager, key: KeyFile | None) -> Machine:
     """Collect what the unit depends on; settings that are wrong are told before anything is written."""
     plan = context.roots()
     if not plan.folders:
@@ -100,7 +112,8 @@ def _machine(context: Context, manager: Manager) -> Machine:
         program=program_of(),
         config=_config(context, manager),
         folders=written_folders(folder.path for folder in plan.folders),
-        key_file=_key_file(context),
+        key_file=None if key is None else key.path,
+        key_mark=None if key is None else key.mark,
     )
 
 
@@ -122,13 +135,18 @@ def _config(context: Context, manager: Manager) -> Path | None:
     return found
 
 
-def _key_file(context: Context) -> Path | None:
-    """Name the file with the key, if the settings do."""
-    for entry in context.loaded.settings.providers:
-        named = entry.options.get("api_key_file")
-        if entry.kind == "civitai" and isinstance(named, str):
-            return Path(named).expanduser()
-    return None
+def _key(context: Context, manager: Manager) -> KeyFile | None:
+    """Find the key for the service: in the file that the settings name, else at the usual place.
+
+    A key in the environment is put there: no service would see it.
+    """
+    settings = context.loaded.settings
+    named = key_file(settings, context.environ)
+    if named is not None:
+        return KeyFile(path=named)
+    in_shell = context.environ.get(KEY_VARIABLE, "").strip()
+    given = find_api_key(settings, context.environ) if in_shell else None
+    return choose(manager, context.environ, _home(context), given)
 
 
 def _tell(steps: list[Step]) -> int:

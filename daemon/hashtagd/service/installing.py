@@ -9,7 +9,10 @@ from pathlib import Path
 from shutil import which
 from typing import Final
 
+from pydantic import SecretStr
+
 from hashtagd.core.troubles import AskOperator, Scope
+from hashtagd.service.key_file import KeyFile, mark_in, put, take_back
 from hashtagd.service.units import DROP_IN, MARK, UNIT, Manager, unit_folder
 from hashtagd.system.process import has_user
 
@@ -35,6 +38,7 @@ class Installer:
 
     Args:
         folder: where its units lie.
+        key_place: where a key lies that we put somewhere.
         runs: whether there is a manager to talk to.
         systemctl: how it is talked to.
     """
@@ -44,20 +48,24 @@ class Installer:
         manager: Manager,
         folder: Path,
         *,
+        key_place: Path | None = None,
         runs: bool | None = None,
         systemctl: Sequence[str] | None = None,
     ) -> None:
         self._manager = manager
         self._folder = folder
+        self._key_place = key_place
         self._systemctl = list(systemctl or _systemctl(manager))
         self._runs = _is_there(manager) if runs is None else runs
 
-    def install(self, files: Mapping[str, str]) -> Iterator[Step]:
+    def install(self, files: Mapping[str, str], key: KeyFile | None = None) -> Iterator[Step]:
         """Write the files, and start the service where systemd runs. Repeats: what is as it should be stays.
 
         Raises:
             AskOperator: scope `daemon`: a file could not be written, or one of somebody else's is in the way.
         """
+        if key is not None and key.key is not None:
+            yield self._put(key.path, key.key)
         for name, text in files.items():
             path = self._folder / name
             yield self._write(path, text)
@@ -77,6 +85,9 @@ class Installer:
         """
         if self._runs and (self._folder / UNIT).exists():
             yield self._tell("disable", "--now", UNIT)
+        mark = mark_in(self._folder / DROP_IN)
+        if self._key_place is not None and mark is not None:
+            yield self._take_back(self._key_place, mark)
         for name in (DROP_IN, UNIT):
             path = self._folder / name
             if path.exists() or path.is_symlink():
@@ -110,6 +121,22 @@ class Installer:
         except (OSError, UnicodeDecodeError) as error:
             raise _unwritable(path, error) from error
         return Step(did=f"{path} was removed")
+
+    def _put(self, path: Path, key: SecretStr) -> Step:
+        try:
+            put(path, key)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return Step(did=f"{path} holds the key of $CIVITAI_API_KEY now, for its owner alone (mode 600)")
+
+    def _take_back(self, path: Path, mark: str) -> Step:
+        try:
+            gone = take_back(path, mark)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        if gone:
+            return Step(did=f"{path} was removed")
+        return Step(did=f"{path} stays: it holds another key than hashtagd put there", well=False)
 
     def _tell(self, *words: str) -> Step:
         return self._run([*self._systemctl, *words])

@@ -17,6 +17,8 @@ UNIT: Final = "hashtagd.service"
 #: the first line of everything that is written by us, and only of that
 MARK: Final = "# written by `hashtagd service install`; changes are kept: what you edited is yours"
 CREDENTIAL: Final = "civitai-api-key"
+#: what stands in the drop-in before the mark of a key that was put somewhere by us
+KEY_MARK: Final = "# hashtagd put it there: "
 
 
 class Manager(StrEnum):
@@ -38,6 +40,8 @@ class Machine:
     folders: Sequence[Path]
     #: the file with the key; None: none
     key_file: Path | None = None
+    #: the mark of a key that we put there; None: somebody else did
+    key_mark: str | None = None
 
 
 def rendered(manager: Manager, machine: Machine) -> dict[str, str]:
@@ -92,6 +96,7 @@ def _drop_in(machine: Machine) -> str:
         lines += [f"ReadWritePaths={_path(folder)}" for folder in machine.folders]
     if machine.key_file is not None:
         lines.append("# read by systemd, and shown to this service alone")
+        lines += [] if machine.key_mark is None else [f"{KEY_MARK}{machine.key_mark}"]
         lines.append(f"LoadCredential={CREDENTIAL}:{_plain(machine.key_file)}")
     return "\n".join(lines) + "\n"
 

@@ -34,6 +34,7 @@ def find_api_key(
 ) -> SecretStr | None:
     """Find the key for Civitai: `$CIVITAI_API_KEY`, `api_key_file`, systemd's credential, in this order.
 
+    A file that only systemd may read (a service's own user may not) is what the credential was made from.
     Returns None when nobody gave one: most of the work needs none.
 
     Raises:
@@ -45,15 +46,20 @@ def find_api_key(
         if mistake is not None:
             raise SettingsMistakes(source, [mistake])
         return SecretStr(given)
-    named = _key_file(settings, environ)
-    if named is not None:
-        place, path = named
-        return _read(path, spell(place), source, (lines or Lines()).find(place))
     folder = environ.get("CREDENTIALS_DIRECTORY", "")
     credential = Path(folder) / CREDENTIAL
-    if folder and credential.exists():
-        return _read(credential, f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}", source, None)
-    return None
+    handed_on = bool(folder) and credential.exists()
+    named = _key_file(settings, environ)
+    if named is not None and not (handed_on and _is_for_others(named[1])):
+        place, path = named
+        return _read(path, spell(place), source, (lines or Lines()).find(place))
+    return _read(credential, f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}", source, None) if handed_on else None
+
+
+def key_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+    """Give the file that the settings name for the key; None: they name none."""
+    named = _key_file(settings, environ)
+    return None if named is None else named[1]
 
 
 def read_key_file(path: Path) -> SecretStr:
@@ -95,6 +101,16 @@ def _key_file(settings: Settings, environ: Mapping[str, str]) -> tuple[KeyPath, 
             expanded = expand_home(name, home) if home is not None else name
             return ("providers", index, KEY_FILE_OPTION), Path(expanded)
     return None
+
+
+def _is_for_others(path: Path) -> bool:
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _read(path: Path, spelled: str, source: str, line: int | None) -> SecretStr:
