@@ -98,11 +98,14 @@ def die() -> NoReturn:
 class TurnedService:
     """The real service, its works turned one after another by whoever calls."""
 
-    def __init__(self, config: Path, environ: dict[str, str], ahead_s: float = 0.0) -> None:
+    def __init__(
+        self, config: Path, environ: dict[str, str], ahead_s: float = 0.0, *, once: bool = True
+    ) -> None:
         self.clock = SkippingClock(ahead_s)
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.bugs: list[str] = []
         self._context = Context(config=config, volume=None, environ=environ)
+        self._once = once
         self.service: Service
 
     @contextlib.contextmanager
@@ -117,7 +120,7 @@ class TurnedService:
             pause=NeverStops(self.clock),
             tell=lambda event, **values: self.told.append((event, values)),
             bug=lambda lane, error: self.bugs.append(f"{lane}: {''.join(traceback.format_exception(error))}"),
-            once=True,
+            once=self._once,
         )
         with assemble(context.loaded, process) as self.service:
             yield self

@@ -73,6 +73,7 @@ class ScoutWork:
         self._at_work = False
         #: what the last scan of each root complained of, so that it is told once
         self._told: dict[str, set[tuple[str, str]]] = {}
+        self._counted: dict[str, dict[str, int]] = {}
 
     @property
     def idle(self) -> bool:
@@ -216,14 +217,16 @@ class ScoutWork:
                     does=trouble.does,
                     you=trouble.you,
                 )
-        self._tell(
-            "root_scanned",
-            root=name,
-            files=report.files,
-            folders=report.folders,
-            skipped=report.skipped + report.unspeakable,
-            took_s=round(took_s, 3),
-        )
+        counts = {
+            "files": report.files,
+            "folders": report.folders,
+            "skipped": report.skipped + report.unspeakable,
+        }
+        is_as_it_was, self._counted[name] = self._counted.get(name) == counts, counts
+        if is_as_it_was:  # every quarter of an hour the same line would be a hundred a day
+            self._tell("root_unchanged", root=name, **counts, took_s=round(took_s, 3))
+        else:
+            self._tell("root_scanned", root=name, **counts, took_s=round(took_s, 3))
 
     def _walk(self, folder: RootFolder, *, below: str) -> ScanReport:
         survey = survey_root(
