@@ -11,6 +11,7 @@ import pytest
 
 import hashtagd
 from hashtagd.catalog.catalog import Catalog
+from hashtagd.cli.status import watch_wait_s
 from hashtagd.core.troubles import Scope
 from hashtagd.service.clock import SystemClock
 from hashtagd.service.health import Health
@@ -325,3 +326,7 @@ def test_a_file_that_nobody_could_be_asked_about_yet_is_shown_by_its_own_word(ho
     assert (card["state"], card["model_name"]) == ("asking", "made_lora_0")
     assert (card["match"]["confidence"], card["match"]["checked_at"]) == ("claimed", None)
     assert "the file's own header says so" in home.cli("show", "nobody").out
+
+
+def test_watching_a_large_library_takes_a_fifth_of_a_processor_at_most() -> None:
+    assert [watch_wait_s(took_s) for took_s in (0.0, 0.2, 1.25)] == [1.0, 1.0, 5.0]

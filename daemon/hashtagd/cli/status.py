@@ -31,10 +31,12 @@ from hashtagd.service.roots import RootPlan
 #: how many troubles are printed; all are in the JSON
 _SHOWN = 20
 _EVERY_S = 1.0
+#: of the time that watching takes: of a library of 70,000 files one look takes more than a second
+_LOOKING_SHARE = 0.2
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Say it again every second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Say it again about every second, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; with --watch one a line.")
 @pass_context
 def status(context: Context, *, watch: bool, as_json: bool) -> int:
@@ -55,14 +57,21 @@ def _watch(context: Context, *, as_json: bool) -> int:
     pause = StopPause()
     with heeding_signals(pause):
         while not pause.stopping:
+            began_s = context.clock.monotonic_s()
             facts = _look(context)
+            took_s = context.clock.monotonic_s() - began_s
             if as_json:
                 print_json_lines([facts])
             else:
                 click.clear()  # does nothing in a pipe
                 _print(facts, context.clock.now())
-            pause.wait(_EVERY_S)
+            pause.wait(watch_wait_s(took_s))
     return 0
+
+
+def watch_wait_s(took_s: float) -> float:
+    """Say how long to rest after a look that took so long: a second, or longer where looking is work."""
+    return max(_EVERY_S, took_s * (1 / _LOOKING_SHARE - 1))
 
 
 def _look(context: Context) -> dict[str, Any]:
