@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from hashtagd.catalog.engine import READS
+from hashtagd.service.supervisor import Supervisor
 from hashtagd.standin import Standin
 from support.crash_driver import TurnedService
 from support.daemon_process import Home, is_tagged, make_home, publish
@@ -18,6 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 _DAY_S = 86_400.0
 _STEP_S = 0.05
+#: lanes look again after a minute; what they would write in one look they would in another
+_LOOK_EVERY_S = 300.0
 _FILES = 4
 
 
@@ -37,11 +40,13 @@ def counted() -> Iterator[list[Connection]]:
         event.remove(Engine, "commit", committing)
 
 
-def live(turned: TurnedService, seconds: float) -> None:
-    """Let time pass."""
+def live(turned: TurnedService, supervisor: Supervisor, seconds: float) -> None:
+    """Let time pass: all works look, and the supervisor tells how everything is."""
     ends_s = turned.clock.monotonic_s() + seconds
     while turned.clock.monotonic_s() < ends_s:
-        turned.clock.skip(max(turned.turn(), 0.0) + _STEP_S)
+        wait_s = turned.turn(_LOOK_EVERY_S)
+        supervisor.tick()
+        turned.clock.skip(max(wait_s, 0.0) + _STEP_S)
     assert turned.bugs == []
 
 
@@ -75,10 +80,11 @@ def _work(home: Home) -> None:
 def test_a_day_with_nothing_to_do_costs_no_request_and_writes_nothing(settled: Home, site: Standin) -> None:
     turned = TurnedService(settled.config, settled.environ(), once=False)
     with turned.running(), counted() as commits:
-        live(turned, 60)  # it has started, and sweeps what an earlier process may have left
+        supervisor = turned.service.supervisor()
+        live(turned, supervisor, 60)  # it has started, and sweeps what an earlier process may have left
         before, since = looks(settled), len(turned.told)
         commits.clear()
-        live(turned, _DAY_S)
+        live(turned, supervisor, _DAY_S)
         assert (list(site.requests), commits, looks(settled)) == ([], [], before)
     told = {name for name, _ in turned.told[since:]}
     assert told == {"root_unchanged"}, "which the log shows at debug level only"
@@ -92,10 +98,11 @@ def test_what_nobody_knows_is_asked_about_when_that_is_due_and_nothing_else_is_w
     site.forget_requests()
     turned = TurnedService(settled.config, settled.environ(), once=False)
     with turned.running(), counted() as commits:
-        live(turned, 60)
+        supervisor = turned.service.supervisor()
+        live(turned, supervisor, 60)
         before = looks(settled)
         commits.clear()
-        live(turned, _DAY_S / 6)
+        live(turned, supervisor, _DAY_S / 6)
         assert [name for name, _ in turned.told].count("model_absent") == 1, "first repeated within hours"
         assert len(site.requests) == 1
         assert len(commits) == 3, "to claim it, to pass the gate, to keep the answer"

@@ -133,7 +133,7 @@ class TurnedService:
     def finished(self) -> bool:
         return self.service._judge.finished()
 
-    def turn(self) -> float:
+    def turn(self, most_s: float = IDLE_S) -> float:
         """Let every work do what is due now; returns the seconds until a row is due, a minute at most.
 
         That some look again in a moment, at roots and at what other processes wrote, is left out, or an hour
@@ -142,7 +142,7 @@ class TurnedService:
         scanned = any(event == "root_scanned" for event, _ in self.told)
         waits_s = {work.name: self._turn(work) for work in self.service.works}
         looking = ("catalog", "watch", "scout") if scanned else ("catalog", "watch")
-        return min(IDLE_S, *(wait_s for name, wait_s in waits_s.items() if not name.startswith(looking)))
+        return min(most_s, *(wait_s for name, wait_s in waits_s.items() if not name.startswith(looking)))
 
     def _turn(self, work: Work) -> float:
         try:

@@ -121,6 +121,10 @@ class Service:
 
     def run(self) -> bool:
         """Run until stopped (or, once, until done); returns False when the process should be restarted."""
+        return survived(self.supervisor().run, lambda error: self._process.bug("supervisor", error))
+
+    def supervisor(self) -> Supervisor:
+        """Make who starts the lanes and looks after them; nothing runs yet."""
         process = self._process
         self._lanes = [self._lane(work) for work in self.works]
         crew = Crew(
@@ -135,7 +139,7 @@ class Service:
             tell=process.tell,
             paused=lambda: PAUSED if self._manners.paused else None,
         )
-        self._supervisor = supervisor = Supervisor(
+        self._supervisor = Supervisor(
             crew,
             wake=self._wake,
             died=self._died,
@@ -143,7 +147,7 @@ class Service:
             handover=process.handover,
             status_line=self._status_line,
         )
-        return survived(supervisor.run, lambda error: process.bug("supervisor", error))
+        return self._supervisor
 
     def close(self) -> None:
         """Let go of connections and threads; after `run`."""
@@ -198,7 +202,6 @@ class Service:
         )
 
     def _make_downloads(self) -> Downloads:
-        process = self._process
         return Downloads(
             self._outside,
             catalog=self._catalog,
@@ -206,12 +209,12 @@ class Service:
             chain=self._providers.chain,
             leases=self._leases,
             listeners=Listeners(
-                ended=lambda claim, outcome: tell_transfer(process.tell, claim, outcome),
-                bug=process.bug,
+                ended=lambda claim, outcome: tell_transfer(self._process.tell, claim, outcome),
+                bug=self._process.bug,
                 onward=self._wake_lanes,
             ),
             # nothing is fetched where nothing may be written
-            only=None if process.rehearsed is None else (),
+            only=None if self._process.rehearsed is None else (),
         )
 
     def _lane(self, work: Work) -> Lane:
@@ -283,18 +286,15 @@ class Service:
         return self._leases.idle and self._hints.idle and self._works.idle and self._nudger.idle
 
     def _facts(self) -> dict[str, Any]:
-        folders = self._process.plan.folders
         return {
             "pid": os.getpid(),
             "version": __version__,
-            "paths": {folder.name: str(folder.path) for folder in folders},
+            "paths": {folder.name: str(folder.path) for folder in self._process.plan.folders},
         }
 
     def _tell_pause(self, paused: bool) -> None:  # noqa: FBT001 - the only word of a callback
-        if paused:
-            self._process.tell("hashing_paused")
-        else:
-            self._process.tell("hashing_resumed")
+        tell = self._process.tell
+        tell("hashing_paused") if paused else tell("hashing_resumed")
 
     def _status_line(self) -> str:
         return PAUSED if self._manners.paused else f"watching {len(self._names)} roots"
