@@ -247,7 +247,8 @@ def test_a_pipe_that_nobody_reads_never_blocks_the_caller_and_lost_lines_are_cou
             logs.close(5.0)
             stream.close()
             drain.join(5.0)
-    assert len(collected[0].splitlines()) == 4000 - dropped
+    # now and then a line between them tells how many were lost
+    assert collected[0].count(b'"event":"said"') == 4000 - dropped
 
 
 def test_after_a_blockage_the_number_of_lost_lines_is_told() -> None:
