@@ -17,6 +17,8 @@ from hashtagd.service.leases import Leases
 ASK_S, REST_ASK_S = 1.0, 2.0
 #: so long after the last commit the daemon is at rest
 REST_S: Final = 5.0
+#: how often memory is given back at rest: lanes ask now and then, and what that takes stays open
+TRIM_AGAIN_S: Final = 900.0
 #: how long after the start, and then how often, old events and long-gone files are dropped from the catalog
 TIDY_FIRST_S, TIDY_S = 60.0, 3600.0
 #: a database that said nothing for so long is told of; longer than SQLite waits for another program
@@ -56,6 +58,7 @@ class CatalogWatch:
         self._trouble: Trouble | None = None
         self._renewed_s = self._answered_s = clock.monotonic_s()
         self._tidy_at_s = self._renewed_s + TIDY_FIRST_S
+        self._trimmed_s = self._renewed_s
         #: when the catalog last said that all is well
         self.well_s = self._answered_s
 
@@ -104,10 +107,14 @@ class CatalogWatch:
         if self._clock.monotonic_s() >= self._tidy_at_s:
             self._tidy_at_s = self._clock.monotonic_s() + TIDY_S
             self._tidy()
+            self._trimmed_s = float("-inf")  # it reads much
 
     def _trim_at_rest(self) -> None:
-        if self._changed_s is not None and self._clock.monotonic_s() - self._changed_s >= REST_S:
+        now_s = self._clock.monotonic_s()
+        came_to_rest = self._changed_s is not None and now_s - self._changed_s >= REST_S
+        if came_to_rest or (self._changed_s is None and now_s - self._trimmed_s >= TRIM_AGAIN_S):
             self._changed_s = None
+            self._trimmed_s = now_s
             self._trim()
 
 
