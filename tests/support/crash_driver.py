@@ -134,7 +134,7 @@ class TurnedService:
         return self.service._judge.finished()
 
     def turn(self, most_s: float = IDLE_S) -> float:
-        """Let every work do what is due now; returns the seconds until a row is due, a minute at most.
+        """Let every work do what is due now; returns the seconds until a row is due, `most_s` at most.
 
         That some look again in a moment, at roots and at what other processes wrote, is left out, or an hour
         would be a thousand turns.
