@@ -1,7 +1,7 @@
 """Merge our facts into a JSON object that belongs to several programs. Pure: bytes in, bytes or a reason out.
 
-Never changes the value of a key that the merge does not name (numbers keep even their spelling), never
-reorders keys, and asks for no write when nothing would change.
+Never changes a byte of what the merge does not name, never reorders keys, and asks for no write when nothing
+would change.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from hashtagd.core.artifacts import JsonMerge, OtherBytes
 from hashtagd.stages.exact_json import NotExactError, read_json, write_json
+from hashtagd.stages.splice import splice
 
 _BOM: Final = b"\xef\xbb\xbf"
 _TOO_DEEP: Final = "its JSON is nested too deeply"
@@ -70,7 +71,8 @@ def merge(
         after = _applied(before, artifact, ours=ours, exists=exists)
         if _canonical(before) == _canonical(after):
             return Unchanged()
-        return Merged(content=_written(after, artifact.indent))
+        content = _written(after, artifact.indent) if ours else _spliced(existing, before, after, artifact)
+        return Merged(content=content)
     except RecursionError:
         return Refused(reason=_TOO_DEEP)
 
@@ -236,6 +238,16 @@ def _copied(
 def _canonical(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Spell a value so that equal JSON is equal text (unlike `==`, which takes 1 for true)."""
     return json.dumps(value, sort_keys=True)
+
+
+def _spliced(
+    existing: bytes, before: Mapping[str, Any], after: Mapping[str, Any], artifact: JsonMerge
+) -> bytes:
+    text = existing.decode("utf-8")
+    try:
+        return splice(text, before, after, indent=artifact.indent).encode("utf-8")
+    except UnicodeEncodeError:  # as below
+        return splice(text, before, after, indent=artifact.indent, ascii_only=True).encode("utf-8")
 
 
 def _written(value: Mapping[str, Any], indent: int) -> bytes:
