@@ -133,6 +133,21 @@ def test_a_page_is_only_made_where_there_is_none(world: World) -> None:
     assert world.tree()["wisp.md"] == b"my page"
 
 
+@pytest.mark.parametrize("zeros", [0, 100])
+def test_a_page_whose_end_somebody_cut_off_stays_so_and_what_a_power_cut_left_is_written_anew(
+    tmp_path: Path, zeros: int
+) -> None:
+    world = World(tmp_path, names=("model-manager",))
+    model = world.model()
+    world.publish(world.claim(model))
+    path = tmp_path / "wisp.md"
+    whole = path.read_bytes()
+    left = whole[: whole.index(b"- pale light")] + bytes(zeros)
+    path.write_bytes(left)
+    published(world.publish(world.claim(model))[0])
+    assert path.read_bytes() == (whole if zeros else left)
+
+
 def test_a_page_of_ours_gives_way_to_notes_of_a_person(world: World) -> None:
     model = world.model()
     world.publish(world.claim(model))

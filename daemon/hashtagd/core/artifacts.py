@@ -48,6 +48,8 @@ class SidecarFile:
     is_placeholder: Callable[[bytes], bool] | None = None
     #: suffixes of files by people that its reader would show less of: beside one of them there is none
     gives_way_to: frozenset[str] = frozenset()
+    #: a beginning of it may be what somebody left of it on purpose; that of JSON is what a power cut left
+    is_prose: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
