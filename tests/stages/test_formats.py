@@ -96,6 +96,23 @@ def test_a_new_answer_renews_the_a1111_file_that_nobody_edited(world: World) -> 
     assert document(world, "wisp.json")["activation text"] == "lantern"
 
 
+def test_a_title_that_somebody_gave_swarm_without_a_prefix_still_counts_there(world: World) -> None:
+    """SwarmUI takes `modelspec.title` before `title`."""
+    model = world.model()
+    put(world, "wisp.swarm.json", {"title": "Mine", "trigger_phrase": "", "tags": "a"})
+    world.publish(world.claim(model))
+    made = document(world, "wisp.swarm.json")
+    assert made["title"] == "Mine"
+    assert "modelspec.title" not in made
+    assert (made["modelspec.trigger_phrase"], made["modelspec.tags"]) == (
+        "wisp, pale light",
+        ["light", "swamp"],
+    )
+    before = world.tree()
+    world.publish(world.claim(model))
+    assert world.tree() == before
+
+
 def test_stability_matrix_keeps_its_users_words_and_a_model_it_connected_itself(world: World) -> None:
     world.publish(world.claim(world.model()))
     edited = {**document(world, "wisp.cm-info.json"), "UserTitle": "mine", "BaseModel": "Pony"}

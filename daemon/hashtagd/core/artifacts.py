@@ -99,6 +99,8 @@ class JsonMerge:
     keep_in: frozenset[tuple[str, str]] = frozenset()
     #: further values of a `fill` key that count as empty, for example "Unknown"
     empty: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    #: `fill` keys that are left out where one of these others says something: readers would prefer ours to it
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: `fill` keys that hold an absolute path: a path at which nothing lies counts as empty
     paths: frozenset[str] = frozenset()
     #: `fill` keys that hold a path, with its last component: a path to any other name counts as empty

@@ -102,6 +102,8 @@ def _applied(
         _mend(after, artifact.other_bytes)
     after.update(artifact.owned)
     for key, value in artifact.fill.items():
+        if any(not _is_empty(before.get(alias)) for alias in artifact.aliases.get(key, ())):
+            continue
         if ours or key not in after or _is_free(after[key], key, artifact, exists):
             after[key] = value
     for key, value in artifact.absent.items():
