@@ -60,8 +60,6 @@ class OtherBytes:
     key: str
     #: what it must say; letter case does not count
     sha256: str
-    #: set where the key says something else, or nothing
-    correct: Mapping[str, Any] = field(default_factory=dict)
     #: keys removed where the key names other bytes, unless the `files` list of their object names ours
     drop: frozenset[str] = frozenset()
     #: keys whose values are emptied where the key names other bytes and they only repeat what a dropped

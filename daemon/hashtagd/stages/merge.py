@@ -138,10 +138,7 @@ def _contradicts(before: Mapping[str, Any], artifact: JsonMerge) -> bool:
 def _mend(after: dict[str, Any], other: OtherBytes) -> None:
     named = after.get(other.key)
     text = named.casefold() if isinstance(named, str) else ""
-    if text == other.sha256:
-        return
-    after.update(other.correct)
-    if not text:
+    if text in ("", other.sha256):
         return
     dropped = {key: after[key] for key in other.drop if key in after and not _names(after[key], other.sha256)}
     for key, paths in other.echoes.items():
