@@ -80,6 +80,20 @@ def test_sd_next_keeps_its_document(world: World) -> None:
     assert kind_of(facts.trouble) == "foreign_sidecar"
 
 
+def test_each_file_that_was_left_alone_is_told_with_its_reason(world: World) -> None:
+    model = world.model()
+    put(world, "wisp.json", {"modelVersions": []})
+    put(world, "wisp.cm-info.json", {"ModelId": 7})
+    (world.folder / "wisp.swarm.json").write_bytes(b" " * (16 * 1024 * 1024 + 1))
+    facts = published(world.publish(world.claim(model))[0])
+    assert facts.trouble is not None
+    assert facts.trouble.what.split("; ") == [
+        "the .cm-info.json file beside the model is left alone: it tells of another model",
+        "the .swarm.json file beside the model is left alone: it is larger than 16 MiB",
+        "the .json file beside the model is left alone: it is another program's document",
+    ]
+
+
 def test_a1111_gets_keys_that_are_absent_and_keeps_what_somebody_emptied(world: World) -> None:
     theirs = {"notes": "mine", "activation text": "", "preferred weight": 0.8, "modelId": "Model not found"}
     put(world, "wisp.json", theirs)

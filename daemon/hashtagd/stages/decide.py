@@ -168,7 +168,9 @@ def _decide_merge(
     here, present, data, ours, fingerprint = None, None, None, True, ""
     if content is not None:
         if not isinstance(content, Content) or content.data is None:
-            job.notes.append(foreign_sidecar(artifact.suffix, "it is no ordinary file"))
+            is_large = isinstance(content, Content)
+            reason = "it is larger than 16 MiB" if is_large else "it is no ordinary file"
+            job.notes.append(foreign_sidecar(artifact.suffix, reason))
             job.keep_edited(place)
             return
         here, present, data = content.here, content.data, content.data
