@@ -10,6 +10,7 @@ from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 NO_PERMISSION: Final = "no_permission"
 WRITE_ERROR: Final = "write_error"
 _FOREIGN: Final = "foreign_sidecar"
+_LEFT_ALONE: Final = " file beside the model is left alone: "
 #: how soon a full or read-only disk is looked at again
 ROOT_WAIT_S: Final = 30.0
 WRITE_WAIT_S: Final = 60.0
@@ -73,7 +74,7 @@ def name_too_long() -> AskOperator:
 def foreign_sidecar(suffix: str, reason: str) -> AskOperator:
     """Say that another program's file is in the way."""
     return AskOperator(
-        f"the {suffix} file beside the model is left alone: {reason}",
+        f"the {suffix}{_LEFT_ALONE}{reason}",
         does="hashtagd keeps everything in the catalog and writes the other sidecars",
         you="mend or remove that file, then `hashtagd retry FILE`",
         scope=Scope.FILE,
@@ -92,7 +93,8 @@ def in_short(troubles: Iterable[Trouble]) -> list[Trouble]:
     if len(whats) > 1:
         first = by_kind[_FOREIGN]
         by_kind[_FOREIGN] = AskOperator(
-            "; ".join(whats),
+            "files beside the model are left alone: "
+            + "; ".join(it.removeprefix("the ").replace(_LEFT_ALONE, ": ", 1) for it in whats),
             does=first.does,
             you="mend or remove those files, then `hashtagd retry FILE`",
             scope=Scope.FILE,
