@@ -32,7 +32,7 @@ class Target:
     picture: PurePath | None = None
     #: how that picture is rated, as on the card; None where nobody knows
     picture_nsfw_level: int | None = None
-    #: absolute path of a picture of ours that shows another model and goes, or gives way to `picture`
+    #: absolute path of a picture of ours that may not stay and goes, or gives way to `picture`
     former_picture: PurePath | None = None
     #: how that one is rated
     former_nsfw_level: int | None = None
@@ -65,7 +65,7 @@ class OtherBytes:
     #: keys whose values are emptied where the key names other bytes and they only repeat what a dropped
     #: object says under one of these paths (its key first); of a list, the elements that do; in any case
     echoes: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
-    #: keys that are emptied where the key names other bytes and they hold one of these values
+    #: keys that are emptied where they hold one of these values, whatever bytes are named
     outdated: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 

@@ -136,6 +136,9 @@ def _contradicts(before: Mapping[str, Any], artifact: JsonMerge) -> bool:
 
 
 def _mend(after: dict[str, Any], other: OtherBytes) -> None:
+    for key, values in other.outdated.items():
+        if key in after and any(_canonical(after[key]) == _canonical(value) for value in values):
+            after[key] = _emptied(after[key])
     named = after.get(other.key)
     text = named.casefold() if isinstance(named, str) else ""
     if text in ("", other.sha256):
@@ -145,9 +148,6 @@ def _mend(after: dict[str, Any], other: OtherBytes) -> None:
         said = [value for path in paths if (value := _at(dropped, path)) is not None]
         if key in after and said:
             after[key] = _without(after[key], said)
-    for key, values in other.outdated.items():
-        if key in after and any(_canonical(after[key]) == _canonical(value) for value in values):
-            after[key] = _emptied(after[key])
     for key in dropped:
         del after[key]
 

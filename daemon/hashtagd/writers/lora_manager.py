@@ -141,8 +141,8 @@ def _shown(facts: _Facts, target: Target) -> dict[str, Any]:
         "tags": list(_tags(facts.tags)),
         "modelDescription": clean_text(facts.description_html or ""),
     }
-    if target.picture_nsfw_level is not None:
-        shown["preview_nsfw_level"] = target.picture_nsfw_level
+    if target.picture is None or target.picture_nsfw_level is not None:
+        shown["preview_nsfw_level"] = target.picture_nsfw_level or 0
     return shown
 
 
