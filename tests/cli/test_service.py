@@ -33,6 +33,7 @@ def test_a_key_in_the_environment_is_put_where_the_service_finds_it(
     monkeypatch.setenv("CIVITAI_API_KEY", "planted0key1for2the3service4only")
     place = home.folder / "user" / ".config" / "hashtagd" / "civitai-api-key"
     said = [home.cli("service", word, "--user") for word in ("print", "install", "uninstall")]
+    assert f"# {place}\n# the key of $CIVITAI_API_KEY, for its owner alone (mode 600)" in said[0].out
     assert f"LoadCredential=civitai-api-key:{place}" in said[0].out
     assert f"{place} holds the key" in said[1].out
     assert f"{place} was removed" in said[2].out

@@ -1,7 +1,9 @@
 """The key of a service: put into a file for its owner alone, and taken back only as it was left."""
 
+import os
 import stat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from pydantic import SecretStr
@@ -9,6 +11,7 @@ from pydantic import SecretStr
 from hashtagd.service.installing import Installer
 from hashtagd.service.key_file import KeyFile, choose, mark_of, put, take_back, usual_place
 from hashtagd.service.units import DROP_IN, Machine, Manager, rendered
+from support.stage_fakes import as_nobody
 
 KEY, OTHER = "planted0key1for2the3service4only", "another0key1for2the3service4only"
 
@@ -114,6 +117,20 @@ def test_a_link_at_its_place_is_followed_by_nobody(tmp_path: Path, place: Path) 
     install(tmp_path, KEY)
     assert victim.read_text(encoding="ascii") == "untouched"
     assert not place.is_symlink()
+
+
+@pytest.mark.parametrize("given", [None, SecretStr(OTHER)])
+def test_one_that_only_root_may_read_is_named_in_the_unit_whoever_looks(given: SecretStr | None) -> None:
+    """`service print --system` is for everybody."""
+    with TemporaryDirectory() as name:  # nobody gets into the folders of pytest
+        home = Path(name)
+        home.chmod(0o755)
+        place = usual_place(Manager.USER, {}, home)
+        put(place, SecretStr(KEY))
+        if os.geteuid() != 0:
+            place.chmod(0)
+        with as_nobody():
+            assert choose(Manager.USER, {}, home, given) == KeyFile(path=place)
 
 
 def test_nobody_has_a_key_and_nothing_is_made(tmp_path: Path, place: Path) -> None:

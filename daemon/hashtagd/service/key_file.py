@@ -58,6 +58,8 @@ def choose(
     path = usual_place(manager, environ, home)
     mark = mark_in(unit_folder(manager, environ, home) / DROP_IN)
     there = _read(path)
+    if there is None and _is_closed(path):  # root's, and who asks only wants to see the units
+        return KeyFile(path=path, mark=mark)
     if there is not None and (mark is None or mark_of(there) != mark):
         return KeyFile(path=path)
     if given is not None and there != given.get_secret_value():
@@ -112,6 +114,19 @@ def take_back(path: Path, mark: str) -> bool:
         with suppress(OSError):  # settings may lie beside it
             path.parent.rmdir()
     return not os.path.lexists(path)
+
+
+def _is_closed(path: Path) -> bool:
+    """Tell whether there is an ordinary file that we may not read."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        path.open("rb").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _read(path: Path) -> str | None:
