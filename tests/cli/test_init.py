@@ -105,3 +105,15 @@ def test_a_running_comfyui_is_asked(home: Home, server: str) -> None:
         "url": server,
     }
     assert [root["path"] for root in document["roots"]] == [str(home.folder / "nas")]
+
+
+def test_folders_that_are_named_come_first_whatever_they_hold(home: Home, user: Path, tmp_path: Path) -> None:
+    comfyui(user / "ComfyUI")
+    own, plain = comfyui(tmp_path / "elsewhere" / "ComfyUI"), tmp_path / "my models"
+    plain.mkdir()
+    done = home.bare("init", "--url", NOBODY, own, plain)
+    document = yaml.safe_load(done.out)
+    assert document["comfyui"]["path"] == str(own)
+    assert [root["path"] for root in document["roots"]] == [str(plain), str(user / "ComfyUI" / "models")]
+    assert "you named it" in done.out
+    assert home.bare("init", tmp_path / "none").code == 2

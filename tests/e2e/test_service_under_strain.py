@@ -135,15 +135,22 @@ def test_a_server_that_stopped_answering_starves_nobody(
 @contextmanager
 def stopped(url: str) -> Iterator[None]:
     """Stop the server's processes that work for daemons, as a hung disk or a suspended machine does."""
-    backends = backends_of(url)
-    assert backends
-    for pid in backends:
-        os.kill(pid, signal.SIGSTOP)
+    stopped_ones = [pid for pid in backends_of(url) if _signalled(pid, signal.SIGSTOP)]
+    assert stopped_ones
     try:
         yield
     finally:
-        for pid in backends:
-            os.kill(pid, signal.SIGCONT)
+        for pid in stopped_ones:
+            _signalled(pid, signal.SIGCONT)
+
+
+def _signalled(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; False: the process has ended, as one does whose daemon rests."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def backends_of(url: str) -> list[int]:

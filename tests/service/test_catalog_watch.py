@@ -8,7 +8,14 @@ import pytest
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core import schedule
 from hashtagd.core.work import Stage
-from hashtagd.service.catalog_watch import REST_S, SILENT_S, TIDY_FIRST_S, TIDY_S, CatalogWatch
+from hashtagd.service.catalog_watch import (
+    REST_S,
+    SILENT_S,
+    TIDY_FIRST_S,
+    TIDY_S,
+    TRIM_AGAIN_S,
+    CatalogWatch,
+)
 from hashtagd.service.leases import Leases
 from support.clock import FakeClock
 from support.library import ROOT, Library
@@ -81,6 +88,19 @@ def test_memory_is_given_back_once_after_the_last_commit(house: House, library: 
     house.pass_by(REST_S)
     house.pass_by(10 * REST_S)
     assert house.trimmed_s == [changed_s + REST_S]
+
+
+def test_memory_is_given_back_after_tidying_and_every_quarter_of_an_hour_at_rest(house: House) -> None:
+    """What lanes ask at rest takes memory, too, and commits nothing."""
+    house.watch.turn()
+    house.pass_by(REST_S)
+    assert len(house.trimmed_s) == 1
+    house.pass_by(TIDY_FIRST_S)
+    assert (house.tidied, len(house.trimmed_s)) == (1, 2)
+    house.pass_by(TRIM_AGAIN_S - 1.0)
+    assert len(house.trimmed_s) == 2
+    house.pass_by(1.0)
+    assert len(house.trimmed_s) == 3
 
 
 def test_the_catalog_is_tidied_now_and_then(house: House) -> None:

@@ -1,3 +1,5 @@
+import signal
+import threading
 from datetime import timedelta
 
 from hashtagd.core.ports import Clock, Pause
@@ -28,3 +30,32 @@ def test_a_requested_stop_ends_every_wait_at_once_even_an_endless_one() -> None:
     pause.stop()
     assert pause.wait(float("inf")) is True
     assert pause.stopping
+
+
+def test_a_rest_ends_by_itself_or_by_a_ring_that_may_have_come_before() -> None:
+    pause = StopPause()
+    pause.rest(0.0)
+    pause.ring()
+    pause.ring()
+    pause.rest(3600.0)
+    threading.Timer(0.05, pause.ring).start()
+    pause.rest(3600.0)
+
+
+def test_a_ring_from_a_signal_handler_ends_the_rest_that_it_interrupts() -> None:
+    """An event could not be set there: who waits may hold its lock."""
+    pause = StopPause()
+    before = signal.signal(signal.SIGALRM, lambda *_: pause.ring())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        pause.rest(3600.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not pause.stopping
+
+
+def test_after_a_stop_nobody_rests() -> None:
+    pause = StopPause()
+    pause.stop()
+    for _ in range(3):
+        pause.rest(3600.0)

@@ -3,7 +3,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import pytest
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core.troubles import Scope, TryLater
 from hashtagd.service.board import RootBoard
-from hashtagd.service.catalog_watch import SILENT_S, CatalogWatch
+from hashtagd.service.catalog_watch import REST_S, SILENT_S, CatalogWatch
 from hashtagd.service.clock import StopPause
 from hashtagd.service.lanes import Lane
 from hashtagd.service.leases import Leases
 from hashtagd.service.presence import Presence, read_presence
-from hashtagd.service.supervisor import CATALOG_PATIENCE_S, Crew, Supervisor
+from hashtagd.service.supervisor import CATALOG_PATIENCE_S, REST_TICK_S, TICK_S, Crew, Supervisor
 from hashtagd.service.systemd import Notifier
 from hashtagd.watch.observer import Observer
 from hashtagd.watch.roots import RootFolder, Roots
@@ -65,7 +65,6 @@ class House:
     manager: socket.socket
     address: str
     pause: StopPause = field(default_factory=StopPause)
-    wake: threading.Event = field(default_factory=threading.Event)
     died: threading.Event = field(default_factory=threading.Event)
     work: Any = field(default_factory=IdleWork)
     #: what happens once in each tick
@@ -75,7 +74,7 @@ class House:
         folders = [RootFolder(name=ROOT, path=self.folder / "loras")]
         roots = Roots(folders)
         self.board = RootBoard(clock=self.clock, changed=lambda _root, _trouble: None)
-        self.observer = Observer(roots, self.clock, self.wake.set)
+        self.observer = Observer(roots, self.clock, self.pause.ring)
         self.watch = CatalogWatch(
             catalog=self.catalog,  # type: ignore[arg-type] # the same surface
             leases=Leases(),
@@ -96,7 +95,7 @@ class House:
     def supervisor(self, finished: Callable[[], bool] | None = None) -> Supervisor:
         watchdog_s = 60.0 if self.address else None
         self.notifier = Notifier(self.address or None, watchdog_interval_s=watchdog_s)
-        crew = Crew(
+        self.crew = crew = Crew(
             catalog=self.watch,
             observer=self.observer,
             lanes=[self.lane],
@@ -110,7 +109,6 @@ class House:
         )
         return Supervisor(
             crew,
-            wake=self.wake,
             died=self.died,
             finished=finished,
             status_line=lambda: "watching 1 roots",
@@ -141,7 +139,7 @@ class House:
             if not left:
                 return True
             left.pop(0)()
-            self.wake.set()
+            self.pause.ring()
             return False
 
         return finished
@@ -194,7 +192,6 @@ def test_a_stop_ends_a_daemon(house: House) -> None:
     thread.start()
     assert house.work.turned.acquire(timeout=5)
     house.pause.stop()
-    house.wake.set()
     thread.join(5)
     assert not thread.is_alive()
 
@@ -255,6 +252,32 @@ def test_the_watchdog_starves_when_the_thread_that_asks_the_catalog_hangs_elsewh
     assert "WATCHDOG=1" in house.heard()
 
 
+def test_it_ticks_seldom_when_nobody_has_committed_for_a_while_and_feeds_the_watchdog_in_time(
+    house: House,
+) -> None:
+    supervisor = house.supervisor()
+    house.watch.turn()
+    assert supervisor.wait_s() == TICK_S
+    house.clock.advance(REST_S)
+    house.watch.turn()
+    assert supervisor.wait_s() == REST_TICK_S
+    house.notifier = Notifier(house.address, watchdog_interval_s=6.0)
+    hurried = Supervisor(
+        replace(house.crew, notifier=house.notifier), died=house.died, status_line=lambda: "well"
+    )
+    assert hurried.wait_s() == 1.0
+    house.catalog.trouble = later("catalog_away", Scope.DAEMON)
+    house.watch.turn()
+    assert supervisor.wait_s() == TICK_S
+
+
+def test_a_run_that_ends_by_itself_looks_every_second_whether_it_is_done(house: House) -> None:
+    supervisor = house.supervisor(lambda: False)
+    house.clock.advance(REST_S)
+    house.watch.turn()
+    assert supervisor.wait_s() == TICK_S
+
+
 def test_a_catalog_that_was_replaced_asks_for_a_restart(house: House) -> None:
     """F66."""
     house.catalog.trouble = later("catalog_replaced", Scope.DAEMON)
@@ -267,7 +290,7 @@ def test_a_run_that_ends_by_itself_waits_for_the_catalog_but_not_for_ever(house:
 
     def finished() -> bool:
         asked.append(True)
-        house.wake.set()
+        house.pause.ring()
         if len(asked) == 1:
             raise later("catalog_busy", Scope.DAEMON)
         house.catalog.trouble = later("catalog_away", Scope.DAEMON)
@@ -275,7 +298,7 @@ def test_a_run_that_ends_by_itself_waits_for_the_catalog_but_not_for_ever(house:
         return False
 
     def pass_by() -> None:
-        house.wake.set()
+        house.pause.ring()
         house.clock.advance(CATALOG_PATIENCE_S / 4)
         house.watch.turn()
 

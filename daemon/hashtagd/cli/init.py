@@ -25,21 +25,27 @@ _ANSWERS_WITHIN_S = 2.0
 
 
 @click.command()
+@click.argument(
+    "folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
+)
 @click.option("--write", is_flag=True, help="Write it to where hashtagd looks for it; nothing is replaced.")
 @click.option("--url", default=_DEFAULT_URL, show_default=True, help="Where ComfyUI answers, if it runs.")
 @pass_context
-def init(context: Context, *, write: bool, url: str) -> int:
-    """Look for ComfyUI and other folders with models, and propose settings for them."""
+def init(context: Context, *, folders: tuple[Path, ...], write: bool, url: str) -> int:
+    """Look for ComfyUI and other folders with models, and propose settings for them.
+
+    FOLDERS are looked at first: where ComfyUI, or models, lie that would not be found.
+    """
     home = home_folder(context.environ)
     if home is None:
         raise _no_home()
     told = _told(url, context)
-    found = leads(context.environ, home, told)
+    found = leads(context.environ, home, told, folders)
     text = proposed(found, url=url if told or url != _DEFAULT_URL else None, environ=context.environ)
     for lead in found:
         click.echo(f"found {safe(lead.path)}: {safe(lead.why)}", err=True)
     if not found:
-        click.echo("found no folder with models; put yours under `roots`", err=True)
+        click.echo("found no folder with models; name one: `hashtagd init FOLDER`", err=True)
     if not write:
         click.echo(text, nl=False)
         click.echo("`hashtagd init --write` writes this", err=True)

@@ -84,6 +84,7 @@ def heeding_signals(pause: StopPause, hung_up: Callable[[], bool] | None = None)
 
     def heed(number: int, _frame: types.FrameType | None) -> None:
         if number == HANG_UP and hung_up is not None and hung_up():
+            heard.pause.ring()
             return
         if heard.stops:
             os._exit(0)

@@ -47,16 +47,20 @@ class Lead:
     why: str
 
 
-def leads(environ: Mapping[str, str], home: Path, told: Mapping[str, Any]) -> list[Lead]:
+def leads(
+    environ: Mapping[str, str], home: Path, told: Mapping[str, Any], named: Sequence[Path] = ()
+) -> list[Lead]:
     """List what is there, the surest first, each folder once.
 
     Args:
         environ: for `~` and variables in other programs' settings.
         home: of whoever asks.
         told: documents of a running ComfyUI by the path of the route; empty without one.
+        named: folders of ComfyUI, or of models, that a person named.
     """
     found: dict[Path, Lead] = {}
     for lead in (
+        *(Lead(path=path, comfyui=(path / "models").is_dir(), why="you named it") for path in named),
         *_of_server(told),
         *_of_desktop(environ, home),
         *_usual(home),

@@ -13,10 +13,12 @@ from hashtagd.core.ports import Clock
 from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.service.leases import Leases
 
-#: how often it is asked whether anybody committed something
-ASK_S: Final = 1.0
+#: how often it is asked whether anybody committed something, and how often when nobody has for a while
+ASK_S, REST_ASK_S = 1.0, 2.0
 #: so long after the last commit the daemon is at rest
 REST_S: Final = 5.0
+#: how often memory is given back at rest: lanes ask now and then, and what that takes stays open
+TRIM_AGAIN_S: Final = 900.0
 #: how long after the start, and then how often, old events and long-gone files are dropped from the catalog
 TIDY_FIRST_S, TIDY_S = 60.0, 3600.0
 #: a database that said nothing for so long is told of; longer than SQLite waits for another program
@@ -51,11 +53,12 @@ class CatalogWatch:
         self._trim = trim
         self._tidy = tidy
         self._token: int | None = None
-        #: when the last commit was seen; None once the memory of that work was given back
-        self._changed_s: float | None = None
+        #: when the last commit was seen, at first the start; None once the memory of that work was given back
+        self._changed_s: float | None = clock.monotonic_s()
         self._trouble: Trouble | None = None
         self._renewed_s = self._answered_s = clock.monotonic_s()
         self._tidy_at_s = self._renewed_s + TIDY_FIRST_S
+        self._trimmed_s = self._renewed_s
         #: when the catalog last said that all is well
         self.well_s = self._answered_s
 
@@ -64,6 +67,11 @@ class CatalogWatch:
         """Tell what is wrong with the catalog; silence is a trouble, too."""
         silent_s = self._clock.monotonic_s() - self._answered_s
         return self._trouble if silent_s <= SILENT_S else _silent()
+
+    @property
+    def at_rest(self) -> bool:
+        """Tell whether nobody has committed anything for a while, and all is well."""
+        return self._changed_s is None and self._trouble is None
 
     @property
     def answers(self) -> bool:
@@ -85,7 +93,7 @@ class CatalogWatch:
         else:
             self._trouble = None
             self._answered_s = self.well_s = self._clock.monotonic_s()
-        return ASK_S
+        return REST_ASK_S if self.at_rest else ASK_S
 
     def _heed(self) -> None:
         token = self._catalog.change_token()
@@ -99,10 +107,14 @@ class CatalogWatch:
         if self._clock.monotonic_s() >= self._tidy_at_s:
             self._tidy_at_s = self._clock.monotonic_s() + TIDY_S
             self._tidy()
+            self._trimmed_s = float("-inf")  # it reads much
 
     def _trim_at_rest(self) -> None:
-        if self._changed_s is not None and self._clock.monotonic_s() - self._changed_s >= REST_S:
+        now_s = self._clock.monotonic_s()
+        came_to_rest = self._changed_s is not None and now_s - self._changed_s >= REST_S
+        if came_to_rest or (self._changed_s is None and now_s - self._trimmed_s >= TRIM_AGAIN_S):
             self._changed_s = None
+            self._trimmed_s = now_s
             self._trim()
 
 

@@ -48,7 +48,7 @@ class Service:
         self._catalog = catalog
         self._tally = Tally()
         self._leases = Leases()
-        self._wake, self._died = threading.Event(), threading.Event()
+        self._died = threading.Event()
         self._started_s = process.clock.monotonic_s()
         self._gates = CountingGates(parts.make_gates(loaded, catalog), self._tally)
         self._outside = parts.Outside(
@@ -137,7 +137,6 @@ class Service:
         )
         self._supervisor = supervisor = Supervisor(
             crew,
-            wake=self._wake,
             died=self._died,
             finished=self._finished if process.once else None,
             handover=process.handover,
@@ -232,7 +231,7 @@ class Service:
 
     def _wake_lanes(self) -> None:
         self._wake_some()
-        self._wake.set()
+        self._process.pause.ring()
 
     def _wake_some(self, prefix: str = "") -> None:
         for lane in self._lanes:
@@ -252,7 +251,7 @@ class Service:
 
     def _lane_died(self) -> None:
         self._died.set()
-        self._wake.set()
+        self._process.pause.ring()
 
     def _root_changed(self, root: str, trouble: Trouble | None) -> None:
         if trouble is None:

@@ -11,7 +11,7 @@ from hashtagd.service.scout import ScoutWork
 from hashtagd.watch.observer import Observer
 
 #: how often dead watchers and refused watches are looked for
-CHECK_S: Final = 2.0
+CHECK_S: Final = 5.0
 
 
 class HintWork:

@@ -8,12 +8,15 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from hashtagd.system.flags import PLAIN
 
 _CAPACITY_LINES = 2000
+#: a log file that has grown to this is put aside; so many older ones are kept, `.1` being the youngest
+LOG_FILE_BYTES, LOG_FILES_KEPT = 16 * 1024 * 1024, 4
 
 
 class DescriptorTarget:
@@ -49,10 +52,16 @@ class StreamTarget:
 
 
 class FileTarget:
-    """Appends to a file; when it was moved away or removed, a new one is begun without any signal."""
+    """Appends to a file; when it was moved away or removed, a new one is begun without any signal.
 
-    def __init__(self, path: Path) -> None:
+    One that has grown large is put aside by ourselves: not every machine has logrotate. Several processes may
+    write to one file.
+    """
+
+    def __init__(self, path: Path, *, most_bytes: int = LOG_FILE_BYTES, kept: int = LOG_FILES_KEPT) -> None:
         self._path = path
+        self._most_bytes = most_bytes
+        self._kept = kept
         self._descriptor = -1
         self._identity: tuple[int, int] | None = None
 
@@ -60,9 +69,21 @@ class FileTarget:
         """Append a text."""
         if self._identity is None or self._identity != self._there():
             self._reopen()
+        elif os.fstat(self._descriptor).st_size >= self._most_bytes:
+            self._put_aside()
         data = text.encode("utf-8", "backslashreplace")
         while data:
             data = data[os.write(self._descriptor, data) :]
+
+    def _put_aside(self) -> None:
+        """Give the file the next name, and begin a new one; where that is refused, it grows on."""
+        names = [self._path, *(self._path.with_name(f"{self._path.name}.{n + 1}") for n in range(self._kept))]
+        with suppress(OSError):
+            for older, younger in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
+                with suppress(FileNotFoundError):
+                    younger.replace(older)
+        if self._identity != self._there():
+            self._reopen()
 
     def close(self) -> None:
         """Close the file."""

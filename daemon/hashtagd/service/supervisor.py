@@ -21,8 +21,8 @@ from hashtagd.service.presence import Presence
 from hashtagd.service.systemd import Notifier
 from hashtagd.watch.observer import Observer
 
-#: how often the loop turns when nothing wakes it
-TICK_S = 1.0
+#: how often the loop turns when nothing wakes it, and when nobody works either
+TICK_S, REST_TICK_S = 1.0, 5.0
 #: how long lanes may take to finish or give back before they are abandoned
 GRACE_S = 15.0
 #: how long a run that is to end by itself waits for a catalog that does not answer
@@ -62,14 +62,12 @@ class Supervisor:
         self,
         crew: Crew,
         *,
-        wake: threading.Event,
         died: threading.Event,
         finished: Callable[[], bool] | None = None,
         handover: Callable[[], bool] = lambda: False,
         status_line: Callable[[], str],
     ) -> None:
         self._crew = crew
-        self._wake = wake
         self._died = died
         self._finished = finished
         self._handover = handover
@@ -103,14 +101,13 @@ class Supervisor:
                 if self._handover():
                     self._handing_over = True
                     break
-                self._wake.wait(TICK_S)
-                self._wake.clear()
+                crew.pause.rest(self.wait_s())
         finally:
             self._drain()
         return not self._died.is_set()
 
     def tick(self) -> None:
-        """Do what is due once a second: say how everything is."""
+        """Do what is due again and again: say how everything is."""
         crew = self._crew
         self._note_catalog(crew.catalog.trouble)
         self.health = health = examine(
@@ -132,6 +129,13 @@ class Supervisor:
                 )
         self._polled = {name: trouble.what for name, trouble in polled.items()}
         return polled
+
+    def wait_s(self) -> float:
+        """Say when to tick again if nobody rings: seldom while nobody works, for each wake-up costs power."""
+        if self._finished is not None or not self._crew.catalog.at_rest:
+            return TICK_S
+        # the service manager must not wait longer than it was promised
+        return min(REST_TICK_S, (self._crew.notifier.watchdog_interval_s or float("inf")) / 6)
 
     def _is_finished(self) -> bool:
         if self._finished is None:
@@ -157,7 +161,7 @@ class Supervisor:
             )
         if trouble.kind in _RESTART_KINDS:
             self._died.set()
-            self._wake.set()
+            self._crew.pause.ring()
 
     def _feed_watchdog(self, health: Health) -> None:
         notifier, now_s = self._crew.notifier, self._crew.clock.monotonic_s()
