@@ -48,8 +48,9 @@ def test_any_object_becomes_any_other_however_it_was_typed(
     text = data.draw(typed(before))
     wanted = ordered_like(before, {key: before.get(key, value) for key, value in after.items()})
     wanted |= {key: value for index, (key, value) in enumerate(after.items()) if index % 2}
-    result = splice(text, read_json(text), wanted, indent=indent, ascii_only=ascii_only)
-    assert json.dumps(json.loads(result)) == json.dumps(ordered_like(before, wanted))
+    result = json.loads(splice(text, read_json(text), wanted, indent=indent, ascii_only=ascii_only))
+    assert json.dumps(result, sort_keys=True) == json.dumps(wanted, sort_keys=True)
+    assert list(result) == list(ordered_like(before, wanted))
 
 
 @given(data=st.data(), value=OBJECTS)
