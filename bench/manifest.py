@@ -161,7 +161,7 @@ def run(folder: Path, *words: str) -> Run:
 def measure(files: int = 7_000) -> Sequence[Figure]:
     """Measure a tenth of the catalog and all of it."""
     with tempfile.TemporaryDirectory(prefix="hashtagd-manifest-") as name:
-        small, large = _made(Path(name), "small", files // 10), _made(Path(name), "large", files)
+        small, large = make_state(Path(name), "small", files // 10), make_state(Path(name), "large", files)
         few, whole = run(small, "export"), run(large, "export")
         table = run(large, "export", "--format", "csv")
         listed = run(large, "list", "--json")
@@ -189,7 +189,8 @@ def _times(it: Run) -> str:
     return f"{it.took_s:.1f} s, {it.cpu_s:.1f} s of the processor"
 
 
-def _made(top: Path, name: str, files: int) -> Path:
+def make_state(top: Path, name: str, files: int) -> Path:
+    """Make a folder with settings and a filled catalog."""
     folder = top / name
     folder.mkdir()
     (folder / "models").mkdir()

@@ -12,7 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import again, archive, digest, download, idle, manifest, naming, pagecache, requests, writers
+from bench import (
+    again,
+    archive,
+    digest,
+    download,
+    idle,
+    manifest,
+    naming,
+    pagecache,
+    requests,
+    status,
+    writers,
+)
 from bench.figures import Figure, at_most, exactly, finish
 
 _TOP = Path(__file__).resolve().parents[1]
@@ -58,6 +70,7 @@ PARTS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "again": again.measure,
     "naming": naming.measure,
     "manifest": manifest.measure,
+    "status": status.measure,
     "writers": writers.measure,
 }
 

@@ -75,11 +75,12 @@ def test_matches_are_counted_by_how_sure_they_are_and_what_can_be_had(library: L
     library.publish_whole("known", card())
     library.publish_whole("claimed", card(confidence=Confidence.CLAIMED))
     library.publish_whole("nobody")
-    matches = library.catalog.reports.matches()
-    assert matches.confidence == {"owner": 0, "exact": 1, "tensors": 0, "claimed": 1}
-    assert matches.availability == {"public": 2}
-    assert matches.last_check_at == library.clock.now()
-    assert matches.next_check_at is not None
+    census = library.catalog.reports.census()
+    assert census.confidence == {"owner": 0, "exact": 1, "tensors": 0, "claimed": 1}
+    assert census.availability == {"public": 2}
+    questions = library.catalog.reports.questions()
+    assert questions.last_at == library.clock.now()
+    assert questions.next_at is not None
 
 
 def test_what_an_archive_alone_knows_is_counted_and_shown_as_deleted(library: Library) -> None:
@@ -93,7 +94,7 @@ def test_what_an_archive_alone_knows_is_counted_and_shown_as_deleted(library: Li
     (row,) = library.catalog.reports.show(place("x"))
     assert row.card is not None
     assert row.card.availability is Availability.DELETED
-    assert library.catalog.reports.matches().availability == {"deleted": 1}
+    assert library.catalog.reports.census().availability == {"deleted": 1}
 
 
 def test_a_no_of_the_site_that_comes_after_the_archive_makes_the_file_due(library: Library) -> None:
@@ -142,7 +143,7 @@ def test_the_last_check_of_a_file_that_only_speaks_for_itself_is_when_anybody_wa
     assert row.checked_at == library.clock.now()
     library.clock.advance(9e5)
     library.answer(card(provider="header", confidence=Confidence.CLAIMED), "header")
-    assert library.catalog.reports.matches().last_check_at == row.checked_at
+    assert library.catalog.reports.questions().last_at == row.checked_at
 
 
 def test_a_newer_version_that_the_library_holds_is_named_with_its_place(library: Library) -> None:

@@ -35,7 +35,7 @@ def versions(database: Database) -> list[int]:
 def test_every_step_is_taken_once_and_remembered(database: Database) -> None:
     migrate(database)
     migrate(database)
-    assert versions(database) == [1, 2, 3, 4, 5, 6]
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("done", [1, 2])
@@ -49,10 +49,10 @@ def test_later_steps_are_added_to_an_old_store_one_by_one(database: Database, do
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2, 3, 4, 5, 6], "each is kept that could be taken"
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 7], "each is kept that could be taken"
     assert database.read(lambda it, _now: inspect(it).has_table("transfer"))
     migrate(database, [*STEPS, lambda _connection: None])
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
@@ -92,7 +92,7 @@ def test_of_a_new_store_that_cannot_be_made_nothing_is_left(database: Database) 
     assert database.read(lambda it, _now: inspect(it).get_table_names()) == []
     assert not is_made(database)
     migrate(database)
-    assert versions(database) == [1, 2, 3, 4, 5, 6]
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_store_that_told_of_newer_versions_before_tells_of_them_no_second_time(
@@ -137,7 +137,7 @@ def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, datab
     with pytest.raises(AskOperator) as caught:
         Catalog.open(catalog_url, clock=FakeClock(), owner="old", chance=lambda: 0.0)
     assert caught.value.kind == "catalog_newer"
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 99]
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 7, 99]
 
 
 def test_a_step_that_another_process_took_meanwhile_is_not_taken_twice(database: Database) -> None:
@@ -171,9 +171,9 @@ def test_a_failed_step_leaves_no_trace(database: Database) -> None:
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2, 3, 4, 5, 6]
-    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
     assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
+    migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
+    assert versions(database) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_an_older_store_gets_the_index_of_intentions(database: Database) -> None:
@@ -186,6 +186,20 @@ def test_an_older_store_gets_the_index_of_intentions(database: Database) -> None
         if it["name"] == "publication_intended_for"
     ]
     assert "intended_for" in str(index["dialect_options"][f"{database.engine.dialect.name}_where"])
+
+
+def test_an_older_store_gets_the_narrow_indexes(database: Database) -> None:
+    migrate(database, STEPS[:6])
+    names = ("question_told", "question_troubled", "question_leased", "file_troubled")
+    for name in names:
+        database.write(lambda it, _now, name=name: it.execute(text(f"drop index {name}")))
+    migrate(database)
+    store = inspect(database.engine)
+    found = {it["name"]: it for table in ("file", "question") for it in store.get_indexes(table)}
+    where = f"{database.engine.dialect.name}_where"
+    conditions = [str(found[name].get("dialect_options", {}).get(where)) for name in names]
+    assert conditions[0] == "None"
+    assert all(word in it for word, it in zip(("trouble", "lease", "trouble"), conditions[1:], strict=True))
 
 
 def test_on_both_engines_indexes_hold_only_the_rows_that_are_looked_for(catalog: Catalog) -> None:

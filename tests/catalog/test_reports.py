@@ -1,10 +1,14 @@
+from collections import Counter
+
 import pytest
 from sqlalchemy import text
 
 from hashtagd.catalog.asked import Askers
+from hashtagd.catalog.counts import RootCount
 from hashtagd.catalog.filters import Filters
-from hashtagd.catalog.reports import QuestionCount, RootCount, Summary
-from hashtagd.core.card import Confidence
+from hashtagd.catalog.questions import put_questions
+from hashtagd.catalog.reports import Reports, Summary
+from hashtagd.core.card import Availability, Confidence
 from hashtagd.core.work import (
     Absent,
     Advance,
@@ -30,6 +34,12 @@ from support.library import (
     sha256,
     written,
 )
+
+
+def counted(reports: Reports) -> tuple[int, int, int]:
+    """Give how many questions are due, wait, and stand behind all others."""
+    count = reports.questions()
+    return count.due, count.waiting, count.background
 
 
 @pytest.fixture
@@ -91,7 +101,7 @@ def test_the_end_of_a_run_is_summed_up(full: Library) -> None:
 def test_an_empty_catalog_has_empty_reports(library: Library) -> None:
     reports = library.catalog.reports
     assert reports.summary() == Summary(files=0, named=0, unknown=0, waiting=0, parked=0, bytes=0)
-    assert reports.questions() == QuestionCount(due=0, waiting=0, background=0)
+    assert counted(reports) == (0, 0, 0)
     assert (reports.roots(), reports.troubles(), list(reports.gates()), reports.list_files()) == (
         [],
         [],
@@ -108,18 +118,53 @@ def test_roots_are_counted(full: Library) -> None:
     ]
 
 
+def test_a_census_says_of_all_files_what_the_reports_say_one_by_one(full: Library) -> None:
+    full.publish_whole("owned", card("Theirs"))
+    full.catalog.wishes.match(sha256("owned"), card(confidence=Confidence.OWNER), again_in_s=9e5)
+    full.publish_whole("other bytes", card("Taken down", availability=Availability.TAKEN_DOWN))
+    full.catalog.database.write(
+        lambda it, _now: it.execute(text("update file set root = 'third' where relpath = 'other bytes'"))
+    )
+    census, reports = full.catalog.reports.census(), full.catalog.reports
+    assert (list(census.roots), census.states) == (reports.roots(), reports.states())
+    assert census.states["gone"] == 1
+    known = [row.card for row in reports.list_files() if row.card is not None]
+    assert {name: count for name, count in census.confidence.items() if count} == Counter(
+        it.confidence.value for it in known
+    )
+    assert census.availability == Counter(it.availability.value for it in known)
+    assert set(census.availability) == {"public", "taken_down"}
+    some = reports.census(roots=["third"])
+    assert (some.roots, sum(some.states.values())) == (census.roots, 1)
+    assert (some.availability, some.states) == ({"taken_down": 1}, reports.states(roots=["third"]))
+
+
+@pytest.mark.parametrize("by", [Confidence.CLAIMED, Confidence.EXACT])
+def test_of_two_answers_about_a_file_a_census_counts_the_stronger(library: Library, by: Confidence) -> None:
+    """By its tensors a file is known better than by its own word, and worse than by all its bytes."""
+    library.publish_whole("x", card(confidence=by))
+    key = question("x", "other", HashKind.TENSORS)
+    library.catalog.database.write(lambda it, now: put_questions(it, now, put(key)))
+    library.answer(card("By its tensors", confidence=Confidence.TENSORS), "other")
+    (row,) = library.catalog.reports.list_files()
+    assert row.card is not None
+    counts = library.catalog.reports.census().confidence
+    assert {name for name, count in counts.items() if count} == {row.card.confidence.value}
+    assert row.card.confidence is min(by, Confidence.TENSORS, key=lambda it: it.rank)
+
+
 def test_questions_are_counted_by_class(full: Library) -> None:
     then = question("asking", "civitai", HashKind.TENSORS)
     (claim,) = full.ask()
     absent = Advance(facts=Answered(answer=Absent(), again_in_s=99.0, then=put(then)))
     full.catalog.apply_answers([(claim, absent)])
     # nobody is asked about the file that is gone
-    assert full.catalog.reports.questions() == QuestionCount(due=0, waiting=4, background=1)
+    assert counted(full.catalog.reports) == (0, 4, 1)
 
 
 def test_questions_of_those_who_are_no_longer_asked_are_not_told_of(full: Library) -> None:
     reports = full.catalog.reports
-    assert reports.of(Askers(names=["nobody"])).questions() == QuestionCount(due=0, waiting=0, background=0)
+    assert counted(reports.of(Askers(names=["nobody"]))) == (0, 0, 0)
     assert reports.of(Askers()).questions() == reports.questions()
 
 
@@ -251,7 +296,7 @@ def test_reports_of_some_roots_leave_all_others_out(library: Library) -> None:
     ] == ["vae"]
     assert library.catalog.reports.list_files(Filters(words=("c",), roots=(ROOT,))) == []
     sure = [
-        library.catalog.reports.matches(roots=roots).confidence["exact"] for roots in (None, [ROOT], ["vae"])
+        library.catalog.reports.census(roots=roots).confidence["exact"] for roots in (None, [ROOT], ["vae"])
     ]
     assert sure == [1, 1, 0]
     assert library.catalog.reports.troubles(roots=["vae"]) == []

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from support.download_driver import BROUGHT
 from support.downloads import gives
 from support.fault_server import FaultServer
 from support.safetensors import noise
+from support.tools import is_missing
 
 NAME = "x.safetensors"
 #: three blocks, the last of them not full
@@ -31,7 +31,7 @@ _CALL = re.compile(r"\d+ +(\w+)\(")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+    pytest.mark.skipif(is_missing("strace"), reason="strace is not installed"),
 ]
 
 

@@ -13,6 +13,7 @@ import pytest
 from hashtagd.standin import Standin
 from support.crash_driver import LIVED
 from support.crash_lives import LATER_S, MUTATING, Kill, Life, Mould, leftovers
+from support.tools import is_missing
 
 SIGKILLED = -9
 #: all kill points in the long run; else each tenth of the calls that come by the hundred
@@ -21,7 +22,7 @@ _FREQUENT = ("pwrite64", "fdatasync", "ftruncate")
 _RARE = tuple(call for call in MUTATING if call not in _FREQUENT)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 if _STEP > 1 else 3600)]
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+needs_strace = pytest.mark.skipif(is_missing("strace"), reason="strace is not installed")
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from support.daemon_process import (
 )
 from support.safetensors import lora
 from support.service_manager import Manager
+from support.tools import is_missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -167,8 +168,9 @@ def backends_of(url: str) -> list[int]:
 def test_a_disk_that_hangs_stops_its_lane_alone(tmp_path: Path, site: Standin, manager: Manager) -> None:
     """A read that does not come back is what a dead network disk is; the kernel holds the thread, not we."""
     strace = shutil.which("strace")
-    if strace is None:
+    if is_missing("strace"):
         pytest.skip("strace is not installed")
+    assert strace is not None
     other = Path("/dev/shm") / f"hashtagd-{os.getpid()}-{tmp_path.name}"  # noqa: S108 - another device
     other.mkdir()
     home = make_home(tmp_path / "home", site=site.url)

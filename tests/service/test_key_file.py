@@ -3,7 +3,6 @@
 import os
 import stat
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from pydantic import SecretStr
@@ -120,17 +119,16 @@ def test_a_link_at_its_place_is_followed_by_nobody(tmp_path: Path, place: Path) 
 
 
 @pytest.mark.parametrize("given", [None, SecretStr(OTHER)])
-def test_one_that_only_root_may_read_is_named_in_the_unit_whoever_looks(given: SecretStr | None) -> None:
+def test_one_that_only_root_may_read_is_named_in_the_unit_whoever_looks(
+    public_folder: Path, given: SecretStr | None
+) -> None:
     """`service print --system` is for everybody."""
-    with TemporaryDirectory() as name:  # nobody gets into the folders of pytest
-        home = Path(name)
-        home.chmod(0o755)
-        place = usual_place(Manager.USER, {}, home)
-        put(place, SecretStr(KEY))
-        if os.geteuid() != 0:
-            place.chmod(0)
-        with as_nobody():
-            assert choose(Manager.USER, {}, home, given) == KeyFile(path=place)
+    place = usual_place(Manager.USER, {}, public_folder)
+    put(place, SecretStr(KEY))
+    if os.geteuid() != 0:
+        place.chmod(0)
+    with as_nobody():
+        assert choose(Manager.USER, {}, public_folder, given) == KeyFile(path=place)
 
 
 def test_nobody_has_a_key_and_nothing_is_made(tmp_path: Path, place: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hashtagd.service.systemd import Notifier
+from support.tools import is_missing
 
 UNITS = Path(__file__).resolve().parents[2] / "systemd"
 NAMES = ["hashtagd.service", "hashtagd-user.service"]
@@ -135,9 +136,10 @@ def test_the_units_leave_the_watch_limits_readable_and_the_key_out(name: str) ->
 
 @pytest.fixture
 def analyze(tmp_path: Path) -> str:
-    program = shutil.which("systemd-analyze")
-    if program is None:
+    if is_missing("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
+    program = shutil.which("systemd-analyze")
+    assert program is not None
     (tmp_path / "runtime").mkdir()
     return program
 

@@ -1,13 +1,14 @@
 """A real FUSE file system that shows another folder: what changes behind it, it tells nobody of."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from support.tools import is_missing
 
 _MOUNTED_WITHIN_S = 20.0
 
@@ -17,7 +18,7 @@ WHY_NOT = next(
         why
         for missing, why in (
             (not Path("/dev/fuse").exists(), "this kernel has no FUSE"),
-            (shutil.which("fusermount3") is None, "fuse3 is not installed"),
+            (is_missing("fusermount3"), "fuse3 is not installed"),
             (os.geteuid() != 0, "only root may mount in every container"),
         )
         if missing

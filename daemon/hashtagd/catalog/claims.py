@@ -212,7 +212,8 @@ def next_due(connection: Connection, stages: Collection[Stage], roots: Sequence[
         select(func.min(claimable_at(file))).where(
             file.c.due_at.is_not(None),
             file.c.stage.in_(_names(stages)),
-            file.c.root.in_(roots),
+            # else SQLite would find the rows by their root, and walk over a whole library
+            file.c.root.concat("").in_(roots),
         )
     ).scalar_one()
 

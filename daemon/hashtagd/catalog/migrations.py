@@ -13,7 +13,12 @@ from sqlalchemy import Connection, Table, func, insert, inspect, select, text
 
 from hashtagd.catalog.engine import Database
 from hashtagd.catalog.tables import (
+    FILE_TROUBLED,
     INTENDED_FOR,
+    QUESTION_LEASED,
+    QUESTION_TOLD,
+    QUESTION_TROUBLED,
+    file,
     metadata,
     publication,
     question,
@@ -102,9 +107,17 @@ def _unended(connection: Connection) -> None:
         connection.execute(text(f"alter table {transfer.name} add column {name} integer not null default 0"))
 
 
+def _narrow_indexes(connection: Connection) -> None:
+    """Add indexes by which nobody has to walk over all cards; a store that was made since has them."""
+    if connection.dialect.name == "postgresql":
+        _share_conditions([file, question])
+    for index in (FILE_TROUBLED, QUESTION_LEASED, QUESTION_TOLD, QUESTION_TROUBLED):
+        index.create(connection, checkfirst=True)
+
+
 STEPS: Final[tuple[Step, ...]] = (
     *(_tables, _model_view, _transfers, _intended_for, _told_updates),
-    _unended,
+    *(_unended, _narrow_indexes),
 )
 
 

@@ -46,12 +46,17 @@ def waiting(connection: Connection, now: datetime, provider: str, kind: HashKind
 
 
 def next_question_due(connection: Connection, provider: str, kind: HashKind) -> datetime | None:
-    """Find when the next question can be claimed; None when none is planned."""
-    return connection.execute(
-        select(func.min(claimable_at(question))).where(
-            question.c.due_at.is_not(None), _is_to(provider, kind), HAS_A_FILE
-        )
-    ).scalar_one()
+    """Find when the next question can be claimed; None when none is planned.
+
+    Lanes that have nothing to do ask this every minute, so neither half walks over all questions.
+    """
+    free = select(question.c.due_at).where(_is_to(provider, kind), HAS_A_FILE)
+    free = free.where(question.c.due_at.is_not(None), question.c.lease_until.is_(None))
+    held = select(func.min(claimable_at(question))).where(_is_to(provider, kind), HAS_A_FILE)
+    held = held.where(question.c.lease_until.is_not(None))
+    halves = (free.order_by(question.c.due_at).limit(1), held)
+    found = (connection.execute(it).scalar_one_or_none() for it in halves)
+    return min((at for at in found if at is not None), default=None)
 
 
 def take_questions(

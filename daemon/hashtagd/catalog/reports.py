@@ -4,24 +4,28 @@ Every report fetches its rows and ends its transaction before anybody prints a b
 blocks the writers' commits.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import Connection, func, select
 
 from hashtagd.catalog import gates
 from hashtagd.catalog.asked import HAS_A_FILE, Askers
+from hashtagd.catalog.counts import (
+    Census,
+    QuestionCount,
+    RootCount,
+    count_questions,
+    count_roots,
+    count_states,
+    take_census,
+)
 from hashtagd.catalog.engine import Database
-from hashtagd.catalog.filters import AVAILABILITY, BEST, BEST_ID, Filters, in_roots
+from hashtagd.catalog.filters import Filters, in_roots
 from hashtagd.catalog.pages import FileRow, History, find, history, pick
-from hashtagd.catalog.rows import HEADER_PROVIDER
-from hashtagd.catalog.states import STATE, STATES
 from hashtagd.catalog.tables import file, gate, question
-from hashtagd.core.card import Confidence
 from hashtagd.core.place import Place
 
 #: how many files are read, and held in memory, at a time
@@ -31,43 +35,12 @@ _TROUBLES: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RootCount:
-    """How much of a root the catalog knows."""
-
-    name: str
-    files: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """A trouble and where it is."""
 
     #: a root and path, `PROVIDER HASH`, or an origin
     where: str
     trouble: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionCount:
-    """How many questions that are asked are due, wait for their time, or are of the background class."""
-
-    due: int
-    waiting: int
-    background: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matches:
-    """How the library is known."""
-
-    #: files by how sure their match is; those that nobody knows are not counted
-    confidence: Mapping[str, int]
-    #: the same files by whether their model can still be had
-    availability: Mapping[str, int]
-    #: when a site answered last, and when the next question is due; None: never
-    last_check_at: datetime | None
-    next_check_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +71,15 @@ class Reports:
     def states(self, root: str | None = None, *, roots: Collection[str] | None = None) -> dict[str, int]:
         """Count files by state, of all roots or of some; every state is there."""
         wanted = roots if root is None else [root]
-        return self._database.read(lambda it, _now: _states(it, wanted))
+        return self._database.read(lambda it, _now: count_states(it, wanted))
 
     def roots(self) -> list[RootCount]:
         """Count live files by root, in order of names."""
-        return self._database.read(lambda it, _now: _roots(it))
+        return self._database.read(lambda it, _now: count_roots(it))
+
+    def census(self, *, roots: Collection[str] | None = None) -> Census:
+        """Count files by root, and by state and match those of all roots or of some."""
+        return self._database.read(lambda it, _now: take_census(it, roots))
 
     def troubles(self, *, roots: Collection[str] | None = None) -> list[Reported]:
         """List what keeps files (of all roots, or of some), questions and gates waiting."""
@@ -114,11 +91,7 @@ class Reports:
 
     def questions(self) -> QuestionCount:
         """Count the questions that are asked: others are kept, and wait for nothing."""
-        return self._database.read(lambda it, now: _questions(it, now, self._askers))
-
-    def matches(self, *, roots: Collection[str] | None = None) -> Matches:
-        """Count how sure the matches of live files are, and what of them can still be had."""
-        return self._database.read(lambda it, _now: _matches(it, roots, self._askers))
+        return self._database.read(lambda it, now: count_questions(it, now, self._askers))
 
     def summary(self) -> Summary:
         """Sum up all live files."""
@@ -171,22 +144,6 @@ def _is_called(path: str, tail: str) -> bool:
     return path.endswith(tail) or path[: len(path) - len(PurePosixPath(path).suffix)].endswith(tail)
 
 
-def _states(connection: Connection, roots: Collection[str] | None) -> dict[str, int]:
-    counted = select(STATE.label("state"), func.count()).select_from(file).group_by(STATE)
-    counted = counted.where(*in_roots(roots))
-    return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in connection.execute(counted)}
-
-
-def _roots(connection: Connection) -> list[RootCount]:
-    rows = connection.execute(
-        select(file.c.root, func.count(), func.sum(file.c.size_bytes))
-        .where(file.c.gone_at.is_(None))
-        .group_by(file.c.root)
-        .order_by(file.c.root)
-    )
-    return [RootCount(name=name, files=files, bytes=int(size)) for name, files, size in rows]
-
-
 def _troubles(connection: Connection, roots: Collection[str] | None, askers: Askers) -> list[Reported]:
     files = connection.execute(
         select(file.c.root, file.c.relpath, file.c.trouble)
@@ -208,50 +165,8 @@ def _troubles(connection: Connection, roots: Collection[str] | None, askers: Ask
     return found + [Reported(where=row.origin, trouble=row.trouble) for row in closed]
 
 
-def _questions(connection: Connection, now: datetime, askers: Askers) -> QuestionCount:
-    first = question.c.background.is_(False)
-    due, waiting, background = connection.execute(
-        select(
-            _count(and_(first, question.c.due_at <= now)),
-            _count(and_(first, question.c.due_at > now)),
-            _count(question.c.background),
-        ).where(HAS_A_FILE, askers.are_asked)
-    ).one()
-    return QuestionCount(due=due, waiting=waiting, background=background)
-
-
-def _matches(connection: Connection, roots: Collection[str] | None, askers: Askers) -> Matches:
-    rows = connection.execute(
-        select(BEST.c.confidence, AVAILABILITY, func.count())
-        .select_from(file.join(BEST, BEST.c.id == BEST_ID))
-        .where(file.c.gone_at.is_(None), file.c.sha256.is_not(None), *in_roots(roots))
-        .group_by(BEST.c.confidence, AVAILABILITY)
-    )
-    confidence, availability = Counter[str](), Counter[str]()
-    for sure, had, count in rows:
-        confidence[sure] += count
-        availability[had] += count
-    is_asked = and_(HAS_A_FILE, askers.are_asked)
-    last, following = connection.execute(
-        select(
-            func.max(case((question.c.provider != HEADER_PROVIDER, question.c.answered_at))),
-            func.min(case((is_asked, askers.at))),
-        )
-    ).one()
-    return Matches(
-        confidence={it.value: confidence[it.value] for it in Confidence},
-        availability=dict(sorted(availability.items())),
-        last_check_at=last,
-        next_check_at=following,
-    )
-
-
-def _count(which: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((which, 1), else_=0)), 0)
-
-
 def _summary(connection: Connection) -> Summary:
-    counts = _states(connection, None)
+    counts = count_states(connection, None)
     size = connection.execute(
         select(func.sum(file.c.size_bytes)).where(file.c.gone_at.is_(None))
     ).scalar_one()

@@ -48,11 +48,10 @@ NO_TROUBLE: Final[Mapping[str, Any]] = {"attempts": 0, "trouble": None, "parked_
 TENSORS_ASKED: Final = case(
     (file.c.sha256.is_(None), file.c.claimed_tensors_sha256), else_=file.c.tensors_sha256
 )
-#: a question whose hash the file has: joins both tables
-ABOUT_FILE: Final = or_(
-    and_(question.c.hash_kind == HashKind.SHA256.value, question.c.hash == file.c.sha256),
-    and_(question.c.hash_kind == HashKind.TENSORS.value, question.c.hash == TENSORS_ASKED),
-)
+#: a question whose hash is the file's, or its tensors': joins both tables
+ABOUT_WHOLE: Final = and_(question.c.hash_kind == HashKind.SHA256.value, question.c.hash == file.c.sha256)
+ABOUT_TENSORS: Final = and_(question.c.hash_kind == HashKind.TENSORS.value, question.c.hash == TENSORS_ASKED)
+ABOUT_FILE: Final = or_(ABOUT_WHOLE, ABOUT_TENSORS)
 
 
 def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:

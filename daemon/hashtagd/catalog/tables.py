@@ -93,6 +93,9 @@ Index("file_sha256", file.c.sha256, sqlite_where=_IS_LIVE)
 Index("file_tensors", file.c.tensors_sha256, sqlite_where=_IS_LIVE)
 Index("file_claimed", file.c.claimed_tensors_sha256, sqlite_where=file.c.claimed_tensors_sha256.is_not(None))
 Index("file_folder", file.c.root, file.c.folder, file.c.gone_at)
+FILE_TROUBLED: Final = Index(
+    "file_troubled", file.c.root, file.c.relpath, sqlite_where=file.c.trouble.is_not(None)
+)
 
 question = Table(
     "question",
@@ -161,6 +164,31 @@ Index(
 )
 Index("question_model", question.c.model_id)
 Index("question_version", question.c.version_id)
+#: all that is counted over a whole library: the rows themselves lie among hundreds of megabytes of cards
+QUESTION_TOLD: Final = Index(
+    "question_told",
+    question.c.hash,
+    question.c.hash_kind,
+    question.c.strength,
+    question.c.provider,
+    question.c.verdict,
+    question.c.confidence,
+    question.c.availability,
+    question.c.model_id,
+    question.c.background,
+    question.c.due_at,
+    question.c.answered_at,
+)
+#: few rows at any time: what is being asked
+QUESTION_LEASED: Final = Index(
+    "question_leased", question.c.lease_until, sqlite_where=question.c.lease_until.is_not(None)
+)
+QUESTION_TROUBLED: Final = Index(
+    "question_troubled",
+    question.c.provider,
+    question.c.hash,
+    sqlite_where=question.c.trouble.is_not(None),
+)
 
 #: parts of a card that the owner locked, with what they said then; it belongs to the bytes, as answers do
 pin = Table(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hashtagd.catalog.catalog import Catalog
-from hashtagd.catalog.reports import RootCount
+from hashtagd.catalog.counts import RootCount
 from hashtagd.cli.bars import print_downloads, row_facts
 from hashtagd.cli.cards import CONFIDENCE
 from hashtagd.cli.context import Context, pass_context
@@ -84,7 +84,7 @@ def _look(context: Context) -> dict[str, Any]:
 def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: int | None) -> dict[str, Any]:
     plan = context.known_roots()
     running = presence if pid is not None else {}
-    questions, matches = catalog.reports.questions(), catalog.reports.matches(roots=plan.shown)
+    questions = catalog.reports.questions()
     seen = _seen(plan, presence, running=pid is not None)
     troubles = [
         {"scope": item.trouble["scope"], "where": item.where, **_clauses(item.trouble)}
@@ -95,7 +95,8 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
         for name, root in sorted(seen.items())
         for told in told_troubles(name, root.trouble, root.remarks)
     ]
-    counts = {count.name: count for count in catalog.reports.roots()}
+    census = catalog.reports.census(roots=plan.shown)
+    counts = {count.name: count for count in census.roots}
     names = sorted({folder.name for folder in plan.folders} | (counts.keys() if plan.shared else set()))
     return {
         "daemon": {
@@ -111,12 +112,12 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
         "unwatched_roots": [
             {"name": count.name, "files": count.files} for count in counts.values() if count.name not in names
         ],
-        "states": catalog.reports.states(roots=plan.shown),
+        "states": dict(census.states),
         "questions": {"due": questions.due, "waiting": questions.waiting, "background": questions.background},
-        "matches": dict(matches.confidence),
-        "availability": dict(matches.availability),
-        "last_check_at": matches.last_check_at,
-        "next_check_at": matches.next_check_at,
+        "matches": dict(census.confidence),
+        "availability": dict(census.availability),
+        "last_check_at": questions.last_at,
+        "next_check_at": questions.next_at,
         "gates": [
             {
                 "origin": gate.origin,
@@ -128,7 +129,7 @@ def _facts(catalog: Catalog, context: Context, presence: dict[str, Any], pid: in
         ],
         "downloads": [row_facts(row) for row in catalog.transfers.rows()],
         "troubles": troubles,
-        "next_due_at": _next_due(catalog, names, matches.next_check_at),
+        "next_due_at": _next_due(catalog, names, questions.next_at),
     }
 
 
