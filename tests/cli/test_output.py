@@ -166,3 +166,11 @@ def test_a_moment_that_is_none_is_a_dash() -> None:
 
 def test_bytes_that_are_no_text_are_recognised() -> None:
     assert [output.is_text(text) for text in ("x", "海", "", "a\udcff")] == [True, True, True, False]
+
+
+def test_a_trouble_is_told_in_three_clauses_and_names_hashtagd_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trouble = {"where": "loras/x", "what": "it is away", "does": "hashtagd waits", "you": "look"}
+    output.print_trouble(trouble)
+    assert capsys.readouterr().out == "loras/x: it is away\n  hashtagd: waits\n  you:      look\n"

@@ -97,6 +97,10 @@ def test_what_cannot_be_removed_is_told_and_stays_known(shelved: Home, shelf: Pa
     remount(shelf, "rw")
     shelved.cli("--quiet", "run", "--once")
     remount(shelf, "ro")
+    shown = shelved.cli("unpublish", "--dry-run")
+    assert shown.code == 1
+    assert "would remove shelf/" not in shown.out
+    assert "left alone: 3 that could not be removed" in shown.out
     done = shelved.cli("unpublish")
     assert done.code == 1
     assert "shelf: the root is read-only for hashtagd" in done.err
@@ -104,3 +108,20 @@ def test_what_cannot_be_removed_is_told_and_stays_known(shelved: Home, shelf: Pa
     assert not (shelved.loras / "free.metadata.json").exists()
     remount(shelf, "rw")
     assert shelved.cli("unpublish").out.startswith("3 removed")
+
+
+def test_of_a_read_only_root_no_attribute_is_said_to_go(shelved: Home, shelf: Path) -> None:
+    remount(shelf, "rw")
+    model = shelf / "kept.safetensors"
+    try:
+        os.setxattr(model, "user.trial", b"1")
+    except OSError:
+        pytest.skip("SKIPPED ALOUD: this kernel's tmpfs takes no attributes of users")
+    shelved.settle(roots=[{"name": "shelf", "path": str(shelf), "quiet_s": 0}], writers=["xattrs"])
+    shelved.cli("--quiet", "run", "--once")
+    there = set(os.listxattr(model)) - {"user.trial"}
+    assert there
+    remount(shelf, "ro")
+    shown, done = shelved.cli("unpublish", "--dry-run", "--json"), shelved.cli("unpublish", "--json")
+    assert len(shown.lines) == len(there)
+    assert {it["action"] for it in shown.lines} == {"stays"} == {it["action"] for it in done.lines}

@@ -12,7 +12,6 @@ from support.daemon_process import (
     Daemon,
     Home,
     is_tagged,
-    make_home,
     picture_of,
     publish,
     running,
@@ -26,11 +25,6 @@ _SIZE_BYTES, _SECONDS = _LONG if os.environ.get("HASHTAGD_LONG") == "1" else _SH
 _STEPS = 64
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + _SECONDS * 4)]
-
-
-@pytest.fixture
-def home(tmp_path: Path, site: Standin) -> Home:
-    return make_home(tmp_path / "home", site=site.url)
 
 
 def by_copy(aside: Path, home: Home) -> Path:

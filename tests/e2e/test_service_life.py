@@ -1,31 +1,17 @@
 """The life of a service as its manager sees it: a real notify socket, a real process, real signals."""
 
-import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 
 from hashtagd.standin import Standin
-from support.daemon_process import Daemon, Home, is_tagged, make_home, publish, running, until
+from support.daemon_process import Daemon, Home, is_tagged, publish, running, until
 from support.safetensors import lora
 from support.service_manager import Manager
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
-    with Manager(f"hashtagd-life-{os.getpid()}-{tmp_path.name}") as made:
-        yield made
-
-
-@pytest.fixture
-def home(tmp_path: Path, site: Standin) -> Home:
-    return make_home(tmp_path / "home", site=site.url)
 
 
 def settings_of(home: Home) -> dict[str, object]:

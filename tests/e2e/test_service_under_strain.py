@@ -47,17 +47,6 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
-    with Manager(f"hashtagd-strain-{os.getpid()}-{tmp_path.name}") as made:
-        yield made
-
-
-@pytest.fixture
-def home(tmp_path: Path, site: Standin) -> Home:
-    return make_home(tmp_path / "home", site=site.url)
-
-
 def watched(manager: Manager) -> dict[str, str]:
     return {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
 

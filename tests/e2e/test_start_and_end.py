@@ -28,11 +28,6 @@ _BIG_BYTES = 8 << 30
 _OLD_NS = 1_700_000_000 * 10**9
 
 
-@pytest.fixture
-def home(tmp_path: Path, site: Standin) -> Home:
-    return make_home(tmp_path / "home", site=site.url)
-
-
 def allocate_model(path: Path, size_bytes: int) -> None:
     """Make a large valid model without writing its data: its blocks are there, and read as zeros."""
     header, _ = header_json({"w": ("U8", (size_bytes,))})

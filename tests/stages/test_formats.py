@@ -80,6 +80,19 @@ def test_sd_next_keeps_its_document(world: World) -> None:
     assert kind_of(facts.trouble) == "foreign_sidecar"
 
 
+def test_each_file_that_was_left_alone_is_told_with_its_reason(world: World) -> None:
+    model = world.model()
+    put(world, "wisp.json", {"modelVersions": []})
+    put(world, "wisp.cm-info.json", {"ModelId": 7})
+    (world.folder / "wisp.swarm.json").write_bytes(b" " * (16 * 1024 * 1024 + 1))
+    facts = published(world.publish(world.claim(model))[0])
+    assert facts.trouble is not None
+    assert facts.trouble.what == (
+        "files beside the model are left alone: .cm-info.json: it tells of another model; "
+        ".swarm.json: it is larger than 16 MiB; .json: it is another program's document"
+    )
+
+
 def test_a1111_gets_keys_that_are_absent_and_keeps_what_somebody_emptied(world: World) -> None:
     theirs = {"notes": "mine", "activation text": "", "preferred weight": 0.8, "modelId": "Model not found"}
     put(world, "wisp.json", theirs)
@@ -94,6 +107,23 @@ def test_a_new_answer_renews_the_a1111_file_that_nobody_edited(world: World) -> 
     world.publish(world.claim(model))
     world.publish(world.claim(model, card=card(SHA256, trained_words=("lantern",))))
     assert document(world, "wisp.json")["activation text"] == "lantern"
+
+
+def test_a_title_that_somebody_gave_swarm_without_a_prefix_still_counts_there(world: World) -> None:
+    """SwarmUI takes `modelspec.title` before `title`."""
+    model = world.model()
+    put(world, "wisp.swarm.json", {"title": "Mine", "trigger_phrase": "", "tags": "a"})
+    world.publish(world.claim(model))
+    made = document(world, "wisp.swarm.json")
+    assert made["title"] == "Mine"
+    assert "modelspec.title" not in made
+    assert (made["modelspec.trigger_phrase"], made["modelspec.tags"]) == (
+        "wisp, pale light",
+        ["light", "swamp"],
+    )
+    before = world.tree()
+    world.publish(world.claim(model))
+    assert world.tree() == before
 
 
 def test_stability_matrix_keeps_its_users_words_and_a_model_it_connected_itself(world: World) -> None:
@@ -131,6 +161,21 @@ def test_a_page_is_only_made_where_there_is_none(world: World) -> None:
     (world.folder / "wisp.md").write_text("my page", "utf-8")
     world.publish(world.claim(world.model()))
     assert world.tree()["wisp.md"] == b"my page"
+
+
+@pytest.mark.parametrize("zeros", [0, 100])
+def test_a_page_whose_end_somebody_cut_off_stays_so_and_what_a_power_cut_left_is_written_anew(
+    tmp_path: Path, zeros: int
+) -> None:
+    world = World(tmp_path, names=("model-manager",))
+    model = world.model()
+    world.publish(world.claim(model))
+    path = tmp_path / "wisp.md"
+    whole = path.read_bytes()
+    left = whole[: whole.index(b"- pale light")] + bytes(zeros)
+    path.write_bytes(left)
+    published(world.publish(world.claim(model))[0])
+    assert path.read_bytes() == (whole if zeros else left)
 
 
 def test_a_page_of_ours_gives_way_to_notes_of_a_person(world: World) -> None:

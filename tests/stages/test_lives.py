@@ -22,7 +22,7 @@ from support.lives import (
     put_elsewhere,
 )
 from support.metadata_reader import read_metadata
-from support.publish_fakes import World, host_closed, kind_of, png, published
+from support.publish_fakes import World, card, host_closed, kind_of, png, preview, published
 from support.stage_fakes import root_away
 
 SUFFIXES = (".civitai.info", ".metadata.json", ".preview.png")
@@ -120,6 +120,43 @@ def test_a_model_that_is_replaced_gets_the_picture_of_its_new_bytes(near: Neighb
     near.publish("a.safetensors", 1)
     assert near.world.tree() == before
     assert near.world.fetcher.asked == [address(31), address(32)]
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("tame", [False, True])
+def test_a_picture_of_ours_goes_or_gives_way_when_the_owner_wants_less_to_be_shown(
+    tmp_path: Path, *, edited: bool, tame: bool
+) -> None:
+    explicit = preview(address(1), nsfw_level=8)
+    shown = (explicit, preview(address(2))) if tame else (explicit,)
+    world = World(tmp_path, options={"preview": {"max_nsfw_level": 32}})
+    model = world.model()
+    world.publish(world.claim(model, card=card(previews=shown)))
+    sidecar = tmp_path / "wisp.metadata.json"
+    assert json.loads(sidecar.read_bytes())["preview_nsfw_level"] == 8
+    if edited:
+        sidecar.write_bytes(sidecar.read_bytes().replace(b'"notes": ""', b'"notes": "mine"'))
+    world.options = {"preview": {"max_nsfw_level": 1}}
+    world.publish(world.claim(model, card=card(previews=shown)))
+    picture = tmp_path / "wisp.preview.png"
+    assert picture.exists() is tame
+    data = json.loads(sidecar.read_bytes())
+    assert data["preview_nsfw_level"] == int(tame)
+    assert data["preview_url"] == (str(picture) if tame else "")
+    before = world.tree()
+    published(world.publish(world.claim(model, card=card(previews=shown)))[0])
+    assert world.tree() == before
+
+
+def test_a_picture_that_a_person_put_there_is_under_no_limit(tmp_path: Path) -> None:
+    world = World(tmp_path, options={"preview": {"max_nsfw_level": 32}})
+    model = world.model()
+    said = card(previews=(preview(nsfw_level=8),))
+    world.publish(world.claim(model, card=said))
+    (tmp_path / "wisp.preview.png").write_bytes(b"theirs")
+    world.options = {"preview": {"max_nsfw_level": 1}}
+    world.publish(world.claim(model, card=said))
+    assert (tmp_path / "wisp.preview.png").read_bytes() == b"theirs"
 
 
 @pytest.mark.parametrize("names", [("lora-manager", "civitai-info", "preview"), ("lora-manager",)])

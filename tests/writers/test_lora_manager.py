@@ -236,6 +236,10 @@ def test_a_hash_of_half_a_file_is_mended_together_with_what_hung_on_it() -> None
     assert "id" not in data["civitai"]
 
 
+def test_a_wrong_size_beside_the_right_hash_is_corrected() -> None:
+    assert written(None, target(), foreign(sha256=SHA256, size=3))["size"] == 1536
+
+
 def test_a_civitai_block_that_names_our_bytes_survives_the_mending() -> None:
     ours = {"id": 7, "files": [{"hashes": {"SHA256": SHA256.upper()}}]}
     data = written(None, target(), foreign(sha256="99" * 32, civitai=ours))

@@ -1,4 +1,4 @@
-"""Has anybody committed something? Asked once a second, on a connection of its own, without a write."""
+"""Has anybody committed something? Asked every second or two, on a connection of its own, without a write."""
 
 import threading
 from typing import Any, Final, Protocol

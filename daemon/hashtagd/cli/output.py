@@ -105,7 +105,8 @@ def print_table(
 def print_trouble(trouble: Mapping[str, Any], when: str = "", *, err: bool = False) -> None:
     """Print where something is wrong, and the three clauses."""
     click.echo(f"{safe(trouble['where'])}: {safe(trouble['what'])}{when}", err=err)
-    click.echo(f"  hashtagd: {safe(trouble['does'])}\n  you:      {safe(trouble['you'])}", err=err)
+    does = trouble["does"].removeprefix("hashtagd ")  # most clauses begin with its name
+    click.echo(f"  hashtagd: {safe(does)}\n  you:      {safe(trouble['you'])}", err=err)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

@@ -35,7 +35,7 @@ def prepare(context: Context, folders: tuple[Path, ...]) -> Prepared:
 
 
 class Reloads:
-    """Between the signal, which may come at any moment, and the main loop, which looks once a second.
+    """Between the signal, which may come at any moment, and the main loop, which looks when it is rung for.
 
     Args:
         context: of the command line; the settings are read anew each time.

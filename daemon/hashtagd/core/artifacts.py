@@ -32,7 +32,7 @@ class Target:
     picture: PurePath | None = None
     #: how that picture is rated, as on the card; None where nobody knows
     picture_nsfw_level: int | None = None
-    #: absolute path of a picture of ours that shows another model and goes, or gives way to `picture`
+    #: absolute path of a picture of ours that may not stay and goes, or gives way to `picture`
     former_picture: PurePath | None = None
     #: how that one is rated
     former_nsfw_level: int | None = None
@@ -48,6 +48,8 @@ class SidecarFile:
     is_placeholder: Callable[[bytes], bool] | None = None
     #: suffixes of files by people that its reader would show less of: beside one of them there is none
     gives_way_to: frozenset[str] = frozenset()
+    #: a beginning of it may be what somebody left of it on purpose; that of JSON is what a power cut left
+    is_prose: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +60,12 @@ class OtherBytes:
     key: str
     #: what it must say; letter case does not count
     sha256: str
-    #: set where the key says something else, or nothing
-    correct: Mapping[str, Any] = field(default_factory=dict)
     #: keys removed where the key names other bytes, unless the `files` list of their object names ours
     drop: frozenset[str] = frozenset()
     #: keys whose values are emptied where the key names other bytes and they only repeat what a dropped
     #: object says under one of these paths (its key first); of a list, the elements that do; in any case
     echoes: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
-    #: keys that are emptied where the key names other bytes and they hold one of these values
+    #: keys that are emptied where they hold one of these values, whatever bytes are named
     outdated: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
@@ -97,6 +97,8 @@ class JsonMerge:
     keep_in: frozenset[tuple[str, str]] = frozenset()
     #: further values of a `fill` key that count as empty, for example "Unknown"
     empty: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    #: `fill` keys that are left out where one of these others says something: readers would prefer ours to it
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: `fill` keys that hold an absolute path: a path at which nothing lies counts as empty
     paths: frozenset[str] = frozenset()
     #: `fill` keys that hold a path, with its last component: a path to any other name counts as empty

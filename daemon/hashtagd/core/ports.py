@@ -187,6 +187,15 @@ class WishesPicture(Protocol):
         ...
 
 
+@runtime_checkable
+class JudgesPicture(Protocol):
+    """A writer that says whether a picture of ours may still lie there: limits are lowered at times."""
+
+    def accepts(self, nsfw_level: int | None) -> bool:
+        """Tell it by how the picture is rated; None: nobody rated it."""
+        ...
+
+
 class Fetcher(Protocol):
     """Fetches previews from where strangers point, safely."""
 

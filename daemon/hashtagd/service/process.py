@@ -28,7 +28,7 @@ class Process:
     background: bool = False
     #: told about once a second how many files are done, and how many there are; for runs that end
     progress: Callable[[int, int], None] = lambda _done, _total: None
-    #: asked about once a second: shall another round, with other settings, take over from this one?
+    #: asked each time the main loop turns: shall another round, with other settings, take over from this one?
     handover: Callable[[], bool] = lambda: False
     #: with `once`: told what would be written, in place of writing anything below the roots
     rehearsed: Callable[[Proposal | Hindrance], None] | None = None

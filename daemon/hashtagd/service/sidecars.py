@@ -23,7 +23,7 @@ from hashtagd.stages.beside import Beside, look_beside
 from hashtagd.stages.effects import Folder
 from hashtagd.stages.ground import Ground
 from hashtagd.stages.unpublish import Taken, UnpublishStage
-from hashtagd.stages.untouched import UntouchedFolder
+from hashtagd.stages.untouched import UntouchedFolder, detach_nothing
 from hashtagd.watch.filters import Kind
 from hashtagd.watch.roots import Roots
 
@@ -96,7 +96,7 @@ def _seen(written: Sequence[Sidecar], beside: Sequence[Beside] | None) -> list[S
 
 def would_unpublish(catalog: Catalog, ground: Ground, roots: Sequence[str]) -> Iterator[Taken]:
     """Tell what `unpublish` would take back from these roots, and what would stay. Changes nothing."""
-    stage = UnpublishStage(ground, detach=lambda _fd, _key: None)
+    stage = UnpublishStage(ground, detach=detach_nothing)
     for some in _batches(catalog.peeks.published(roots)):
         yield from stage.run(catalog.peeks.claims(some))
 

@@ -1,4 +1,4 @@
-"""The main thread: start everything in order, keep it going once a second, stop in time.
+"""The main thread: start everything in order, keep it going, stop in time.
 
 Alive is narrower than well: systemd's watchdog is fed while this loop turns and the catalog gives an answer
 of any kind, or is silent because its database is. So nothing in this loop looks at a disk or asks a database:

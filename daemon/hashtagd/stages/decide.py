@@ -154,7 +154,9 @@ def _decide_sidecar(
     placeholder = artifact.is_placeholder is not None and artifact.is_placeholder(content.data)
     fingerprint = sha256(content.data).hexdigest()
     present = None if job.known(place, fingerprint) is None else fingerprint
-    if placeholder or present is not None or _is_remnant(job, place, content.data, artifact.content):
+    is_edit = artifact.is_prose and content.data != b"" and not content.data.endswith(b"\0")
+    is_remnant = not is_edit and _is_remnant(job, place, content.data, artifact.content)
+    if placeholder or present is not None or is_remnant:
         prepare(job, record, artifact.content, here=content.here, ours=True, present=present)
     else:
         job.keep_edited(place)
@@ -166,7 +168,9 @@ def _decide_merge(
     here, present, data, ours, fingerprint = None, None, None, True, ""
     if content is not None:
         if not isinstance(content, Content) or content.data is None:
-            job.notes.append(foreign_sidecar(artifact.suffix, "it is no ordinary file"))
+            is_large = isinstance(content, Content)
+            reason = "it is larger than 16 MiB" if is_large else "it is no ordinary file"
+            job.notes.append(foreign_sidecar(artifact.suffix, reason))
             job.keep_edited(place)
             return
         here, present, data = content.here, content.data, content.data
@@ -192,6 +196,6 @@ def _decide_merge(
 def _is_remnant(job: Job, place: Place, data: bytes, whole: bytes) -> bool:
     """Tell whether bytes are what a power cut left of a file of ours: its beginning, zeros, or nothing.
 
-    No beginning of a JSON object is JSON, so this is no work of anybody.
+    No beginning of a JSON object is JSON, so this is no work of anybody; that of a page may be.
     """
     return job.wrote(place) and whole.startswith(data.rstrip(b"\0"))

@@ -1,6 +1,7 @@
 """What a failed call on the way to the disk means: who acts next, and how far it reaches."""
 
 import errno
+from collections.abc import Iterable
 from typing import Final
 
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
@@ -8,6 +9,8 @@ from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 #: words for programs that the publish stage decides by
 NO_PERMISSION: Final = "no_permission"
 WRITE_ERROR: Final = "write_error"
+_FOREIGN: Final = "foreign_sidecar"
+_LEFT_ALONE: Final = " file beside the model is left alone: "
 #: how soon a full or read-only disk is looked at again
 ROOT_WAIT_S: Final = 30.0
 WRITE_WAIT_S: Final = 60.0
@@ -71,12 +74,33 @@ def name_too_long() -> AskOperator:
 def foreign_sidecar(suffix: str, reason: str) -> AskOperator:
     """Say that another program's file is in the way."""
     return AskOperator(
-        f"the {suffix} file beside the model is left alone: {reason}",
+        f"the {suffix}{_LEFT_ALONE}{reason}",
         does="hashtagd keeps everything in the catalog and writes the other sidecars",
         you="mend or remove that file, then `hashtagd retry FILE`",
         scope=Scope.FILE,
-        kind="foreign_sidecar",
+        kind=_FOREIGN,
     )
+
+
+def in_short(troubles: Iterable[Trouble]) -> list[Trouble]:
+    """Leave one of each kind, in order; of files of other programs, one that tells of each of them."""
+    by_kind: dict[str, Trouble] = {}
+    whats: dict[str, None] = {}
+    for trouble in troubles:
+        by_kind.setdefault(trouble.kind, trouble)
+        if trouble.kind == _FOREIGN:
+            whats[trouble.what] = None
+    if len(whats) > 1:
+        first = by_kind[_FOREIGN]
+        by_kind[_FOREIGN] = AskOperator(
+            "files beside the model are left alone: "
+            + "; ".join(it.removeprefix("the ").replace(_LEFT_ALONE, ": ", 1) for it in whats),
+            does=first.does,
+            you="mend or remove those files, then `hashtagd retry FILE`",
+            scope=Scope.FILE,
+            kind=_FOREIGN,
+        )
+    return list(by_kind.values())
 
 
 def foreign_tree_file() -> AskOperator:

@@ -17,6 +17,7 @@ from typing import Final
 from hashtagd.stages.calls import Calls, if_supported, supports
 from hashtagd.stages.descent import open_below
 from hashtagd.stages.looks import Here, ReadableFolder
+from hashtagd.system.disks import keep_owner
 from hashtagd.system.flags import NO_FOLLOW, PLAIN
 
 #: how temporary names begin; the watcher knows it too
@@ -92,19 +93,20 @@ class Folder(ReadableFolder):
         Args:
             name: the final name.
             content: the whole content.
-            mode: permission bits of the file.
+            mode: permission bits where nothing lies yet; what is replaced keeps its own, and its owner.
             instead_of: what lies at the final name now; it is replaced only while it still lies there.
 
         Raises:
             OSError: nothing is left behind. After an I/O error the temporary file is dropped and the content
                 written anew, once: a second flush of the same file may claim a success that is none.
         """
+        former = self._former(name, instead_of)
         try:
-            temporary = self._written(content, mode)
+            temporary = self._written(content, mode, former)
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            temporary = self._written(content, mode)
+            temporary = self._written(content, mode, former)
         return Prepared(folder=self, temporary=temporary, name=name, instead_of=instead_of)
 
     def put(self, temporary: str, name: str, *, instead_of: Here | None) -> bool:
@@ -185,11 +187,21 @@ class Folder(ReadableFolder):
         self._open_ends.add(name)
         return name, fd
 
-    def _written(self, content: bytes, mode: int) -> str:
+    def _former(self, name: str, instead_of: Here | None) -> os.stat_result | None:
+        """Give the rights of the file that is to be replaced; None where there is none, or a link to one."""
+        if instead_of is None or not instead_of.regular:
+            return None
+        with suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+            # a further name of a file somewhere else says nothing about who may read here
+            return found if found.st_nlink == 1 and stat.S_ISREG(found.st_mode) else None
+        return None
+
+    def _written(self, content: bytes, mode: int, former: os.stat_result | None) -> str:
         name, fd = self._create()
         try:
             try:
-                self._fill(fd, content, mode)
+                self._fill(fd, content, mode, former)
             finally:
                 os.close(fd)
         except BaseException:
@@ -198,11 +210,15 @@ class Folder(ReadableFolder):
             raise
         return name
 
-    def _fill(self, fd: int, content: bytes, mode: int) -> None:
+    def _fill(self, fd: int, content: bytes, mode: int, former: os.stat_result | None) -> None:
         rest = memoryview(content)
         while rest:  # a write may take less than it was given
             rest = rest[self._calls.write(fd, rest) :]
         # the mode comes from the model file: under the service's umask nobody else could read a sidecar
+        if former is not None:
+            rights = stat.S_IMODE(former.st_mode) & 0o777
+            # under another owner the rights of its own would shut the former one out
+            mode = rights if keep_owner(fd, former) else rights | mode
         if_supported(lambda: self._calls.chmod(fd, mode))
         if_supported(lambda: self._calls.fsync(fd))
 

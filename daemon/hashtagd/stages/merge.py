@@ -1,7 +1,7 @@
 """Merge our facts into a JSON object that belongs to several programs. Pure: bytes in, bytes or a reason out.
 
-Never changes the value of a key that the merge does not name (numbers keep even their spelling), never
-reorders keys, and asks for no write when nothing would change.
+Never changes a byte of what the merge does not name, never reorders keys, and asks for no write when nothing
+would change.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from hashtagd.core.artifacts import JsonMerge, OtherBytes
 from hashtagd.stages.exact_json import NotExactError, read_json, write_json
+from hashtagd.stages.splice import splice
 
 _BOM: Final = b"\xef\xbb\xbf"
 _TOO_DEEP: Final = "its JSON is nested too deeply"
@@ -70,7 +71,8 @@ def merge(
         after = _applied(before, artifact, ours=ours, exists=exists)
         if _canonical(before) == _canonical(after):
             return Unchanged()
-        return Merged(content=_written(after, artifact.indent))
+        content = _written(after, artifact.indent) if ours else _spliced(existing, before, after, artifact)
+        return Merged(content=content)
     except RecursionError:
         return Refused(reason=_TOO_DEEP)
 
@@ -100,6 +102,8 @@ def _applied(
         _mend(after, artifact.other_bytes)
     after.update(artifact.owned)
     for key, value in artifact.fill.items():
+        if any(not _is_empty(before.get(alias)) for alias in artifact.aliases.get(key, ())):
+            continue
         if ours or key not in after or _is_free(after[key], key, artifact, exists):
             after[key] = value
     for key, value in artifact.absent.items():
@@ -132,21 +136,18 @@ def _contradicts(before: Mapping[str, Any], artifact: JsonMerge) -> bool:
 
 
 def _mend(after: dict[str, Any], other: OtherBytes) -> None:
+    for key, values in other.outdated.items():
+        if key in after and any(_canonical(after[key]) == _canonical(value) for value in values):
+            after[key] = _emptied(after[key])
     named = after.get(other.key)
     text = named.casefold() if isinstance(named, str) else ""
-    if text == other.sha256:
-        return
-    after.update(other.correct)
-    if not text:
+    if text in ("", other.sha256):
         return
     dropped = {key: after[key] for key in other.drop if key in after and not _names(after[key], other.sha256)}
     for key, paths in other.echoes.items():
         said = [value for path in paths if (value := _at(dropped, path)) is not None]
         if key in after and said:
             after[key] = _without(after[key], said)
-    for key, values in other.outdated.items():
-        if key in after and any(_canonical(after[key]) == _canonical(value) for value in values):
-            after[key] = _emptied(after[key])
     for key in dropped:
         del after[key]
 
@@ -236,6 +237,16 @@ def _copied(
 def _canonical(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Spell a value so that equal JSON is equal text (unlike `==`, which takes 1 for true)."""
     return json.dumps(value, sort_keys=True)
+
+
+def _spliced(
+    existing: bytes, before: Mapping[str, Any], after: Mapping[str, Any], artifact: JsonMerge
+) -> bytes:
+    text = existing.decode("utf-8")
+    try:
+        return splice(text, before, after, indent=artifact.indent).encode("utf-8")
+    except UnicodeEncodeError:  # as below
+        return splice(text, before, after, indent=artifact.indent, ascii_only=True).encode("utf-8")
 
 
 def _written(value: Mapping[str, Any], indent: int) -> bytes:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from hashtagd.core.artifacts import Artifact, PreviewFile, Target, TreeFile, Xattr
-from hashtagd.core.ports import Fetcher, WishesPicture, Writer
+from hashtagd.core.ports import Fetcher, JudgesPicture, WishesPicture, Writer
 from hashtagd.core.work import Claim, Publication
 from hashtagd.stages.carry import carry
 from hashtagd.stages.decide import decide, fits, prepare
@@ -55,7 +55,8 @@ class Planner:
         Raises:
             Stopping: the process was asked to stop while a picture was fetched.
         """
-        present = look_for_picture(job, opened)
+        judging = [it for it in writers if isinstance(it, JudgesPicture)]
+        present = look_for_picture(job, opened, lambda level: all(it.accepts(level) for it in judging))
         job.stale |= {former.name: former.here for former in present.former}
         target = present.told(target)
         if present.name is None:

@@ -1,6 +1,6 @@
-"""The picture that lies beside a model already, and those of ours that show another model and must go."""
+"""The picture that lies beside a model already, and those of ours that may not: they must go."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
@@ -20,7 +20,7 @@ PICTURE_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """A picture of ours, unchanged, that shows another model."""
+    """A picture of ours, unchanged, that shows another model, or more than its owner wants by now."""
 
     name: str
     here: Here
@@ -49,10 +49,11 @@ class Present:
         return replace(target, picture=folder / self.name, picture_nsfw_level=self.nsfw_level)
 
 
-def look_for_picture(job: Job, opened: OpenedFolder) -> Present:
+def look_for_picture(job: Job, opened: OpenedFolder, accepts: Callable[[int | None], bool]) -> Present:
     """Find the model's picture, and keep the record of one that is ours.
 
-    One that somebody put there, or changed, counts whatever it shows.
+    One that somebody put there, or changed, counts whatever it shows; one of ours counts as long as the
+    owner `accepts` its rating.
     """
     place = job.claim.place
     former: list[Former] = []
@@ -70,7 +71,7 @@ def look_for_picture(job: Job, opened: OpenedFolder) -> Present:
             job.keep_edited(place.sibling(name))
             return Present(name=name, former=tuple(former))
         known, fingerprint, here = found
-        if not job.is_others(known, fingerprint):
+        if not job.is_others(known, fingerprint) and accepts(known.nsfw_level):
             level = known.nsfw_level
             job.kept.append(job.record(known.writer, place.sibling(name), fingerprint, level))
             return Present(name=name, nsfw_level=level, former=tuple(former))

@@ -15,7 +15,13 @@ from hashtagd.core.troubles import Scope, Trouble
 from hashtagd.core.work import Advance, Claim, Defer, Outcome, Park, Published, Release, Restart
 from hashtagd.stages.calls import Calls
 from hashtagd.stages.commit import attach, commit, flush_names
-from hashtagd.stages.disk_troubles import NO_PERMISSION, ROOT_WAIT_S, WRITE_ERROR, WRITE_WAIT_S
+from hashtagd.stages.disk_troubles import (
+    NO_PERMISSION,
+    ROOT_WAIT_S,
+    WRITE_ERROR,
+    WRITE_WAIT_S,
+    in_short,
+)
 from hashtagd.stages.ground import new_token
 from hashtagd.stages.job import Job, leave_to_owners
 from hashtagd.stages.opening import outcome_of, raise_if_exhausted, stamp_of
@@ -142,7 +148,7 @@ def _outcome(job: Job, *, conflict: bool) -> Outcome:
             return Defer(trouble=trouble, wait_s=WRITE_WAIT_S)
     if conflict:
         return Defer(trouble=None, wait_s=_CONFLICT_WAIT_S)
-    notes = [*job.failures, *job.notes]
+    notes = in_short([*job.failures, *job.notes])
     return Advance(
         facts=Published(
             publications=tuple(job.kept),

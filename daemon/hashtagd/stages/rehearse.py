@@ -9,6 +9,7 @@ from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Advance, Claim, Outcome, Swept
 from hashtagd.stages.decide import SIDECAR_LIMIT_BYTES
+from hashtagd.stages.disk_troubles import in_short
 from hashtagd.stages.job import Job, Pending
 from hashtagd.stages.looks import Content
 from hashtagd.stages.pictures import PICTURE_SUFFIXES
@@ -104,7 +105,7 @@ def _of_job(job: Job, trees: Mapping[str, PurePath]) -> Iterator[Proposal | Hind
             after=attribute.attribute.value,
         )
     # three sidecars that cannot be written are one reason
-    for trouble in {it.kind: it for it in (*job.failures, *job.notes)}.values():
+    for trouble in in_short((*job.failures, *job.notes)):
         yield Hindrance(place=job.claim.place, trouble=trouble)
 
 

@@ -3,10 +3,13 @@
 import errno
 import os
 from dataclasses import dataclass
+from typing import Final
 
 from hashtagd.stages.effects import Folder, Prepared
 from hashtagd.stages.looks import Here
 from hashtagd.system.disks import is_read_only
+
+_READ_ONLY: Final = "the file system is mounted read-only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +17,17 @@ class Proposed(Prepared):
     """A file that would have been prepared."""
 
     content: bytes
+
+
+def detach_nothing(fd: int, key: str) -> None:
+    """Leave an attribute where it is.
+
+    Raises:
+        OSError: it could not be taken away.
+    """
+    del key
+    if is_read_only(fd):
+        raise OSError(errno.EROFS, _READ_ONLY)
 
 
 class UntouchedFolder(Folder):
@@ -26,7 +40,7 @@ class UntouchedFolder(Folder):
             OSError: no.
         """
         if is_read_only(self._fd):
-            raise OSError(errno.EROFS, "the file system is mounted read-only")
+            raise OSError(errno.EROFS, _READ_ONLY)
         if not os.access(".", os.W_OK, dir_fd=self._fd, effective_ids=True):
             raise OSError(errno.EACCES, "the folder may not be written to")
 
@@ -44,7 +58,12 @@ class UntouchedFolder(Folder):
         return self.here(name) == instead_of
 
     def remove_if(self, name: str, seen: Here) -> bool:
-        """Change nothing."""
+        """Change nothing.
+
+        Raises:
+            OSError: as `try_out` says: who may make names may remove them.
+        """
+        self.try_out()
         return self.here(name) == seen
 
     def remove(self, name: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -10,6 +11,11 @@ if sys.platform == "win32":
     def set_mode(fd: int, mode: int) -> None:
         """Do nothing: rights are inherited from the folder there."""
         del fd, mode
+
+    def keep_owner(fd: int, former: os.stat_result) -> bool:
+        """Do nothing: the owner is inherited from the folder there."""
+        del fd, former
+        return True
 
     def free_bytes(folder: int | Path) -> int:
         """Tell how much may still be written.
@@ -36,6 +42,16 @@ if sys.platform == "win32":
 else:
     set_mode = os.fchmod
     device_number = os.makedev
+
+    def keep_owner(fd: int, former: os.stat_result) -> bool:
+        """Give a file the owner and group of another one; returns False where it has another owner then."""
+        made = os.fstat(fd)
+        if (made.st_uid, made.st_gid) != (former.st_uid, former.st_gid):
+            with suppress(OSError):  # another group of one's own may be given, another owner by root only
+                os.fchown(fd, -1, former.st_gid)
+            with suppress(OSError):
+                os.fchown(fd, former.st_uid, -1)
+        return os.fstat(fd).st_uid == former.st_uid
 
     def free_bytes(folder: int | Path) -> int:
         """Tell how much a writer without privileges may still write.

@@ -26,6 +26,8 @@ _FAMILIES: Final = (
 )
 #: families whose names begin like those above and that are none of them
 _OTHERS: Final = ("pony v7",)
+#: the `.json` of `x.swarm` is the SwarmUI file of `x`
+_TAKEN: Final = (".metadata", ".swarm", ".cm-info", ".rgthree-info")
 #: what Civitai Browser+ writes in place of a number it did not find
 _NOT_FOUND: Final = "Model not found"
 
@@ -46,9 +48,9 @@ class A1111:
         self._options = options
 
     def render(self, card: Card | None, target: Target) -> Sequence[JsonMerge]:
-        """Make the merge of a trusted card."""
+        """Make the merge of a trusted card, unless the file is another model's in another format."""
         known = trusted(card)
-        if known is None:
+        if known is None or target.place.stem.endswith(_TAKEN):
             return []
         numbers = {"modelId": known.model_id, "modelVersionId": known.version_id}
         identity: dict[str, Any] = {

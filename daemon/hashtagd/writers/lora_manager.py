@@ -95,14 +95,14 @@ class LoraManager:
         known = trusted(card)
         asked = _asked(known, target)
         base = {"sha256": target.digests.sha256, "hash_status": "completed", "autov3": _autov3(known, target)}
-        # LoRA Manager rewrites a file that says another stem than its own name does
-        name = {"file_name": target.place.stem}
+        # LoRA Manager rewrites a file that says another stem than its own name does, and believes any size
+        file = {"file_name": target.place.stem, "size": target.stamp.size_bytes}
         words = tuple(clean_text(word) for word in facts.trained_words)
         return [
             JsonMerge(
                 suffix=SUFFIX,
                 # before anyone was asked, another program's answers stay what they are
-                owned={**base, **asked, **name} if target.answered else {**base, **name},
+                owned={**base, **asked, **file} if target.answered else {**base, **file},
                 fill={**_identity(facts, target), **_shown(facts, target)},
                 absent={**({} if target.answered else asked), **_absent(facts, target)},
                 union={"trainedWords": words},
@@ -119,7 +119,6 @@ class LoraManager:
                 other_bytes=OtherBytes(
                     key="sha256",
                     sha256=target.digests.sha256,
-                    correct={"size": target.stamp.size_bytes},
                     drop=frozenset({"civitai"}),
                     echoes=_ECHOES,
                     outdated=_outdated(target),
@@ -132,7 +131,6 @@ def _identity(facts: _Facts, target: Target) -> dict[str, Any]:
     return {
         "model_name": clean_text(facts.model_name),
         "file_path": target.path.as_posix(),
-        "size": target.stamp.size_bytes,
         "base_model": clean_text(facts.base_model or "Unknown"),
         "preview_url": "" if target.picture is None else target.picture.as_posix(),
     }
@@ -143,8 +141,8 @@ def _shown(facts: _Facts, target: Target) -> dict[str, Any]:
         "tags": list(_tags(facts.tags)),
         "modelDescription": clean_text(facts.description_html or ""),
     }
-    if target.picture_nsfw_level is not None:
-        shown["preview_nsfw_level"] = target.picture_nsfw_level
+    if target.picture is None or target.picture_nsfw_level is not None:
+        shown["preview_nsfw_level"] = target.picture_nsfw_level or 0
     return shown
 
 

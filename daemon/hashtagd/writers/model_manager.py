@@ -51,7 +51,8 @@ class ModelManager:
             _front(known, target), allow_unicode=True, sort_keys=False, width=_NO_LIMIT, line_break="\n"
         )
         text = f"---\n{front}---\n\n{_body(known, target)}\n"
-        return [SidecarFile(suffix=SUFFIX, content=text.encode("utf-8"), gives_way_to=frozenset({_NOTES}))]
+        content, notes = text.encode("utf-8"), frozenset({_NOTES})
+        return [SidecarFile(suffix=SUFFIX, content=content, gives_way_to=notes, is_prose=True)]
 
 
 def _front(card: Card, target: Target) -> dict[str, Any]:

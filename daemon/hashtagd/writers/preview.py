@@ -63,10 +63,18 @@ class PreviewPicture:
             )
         ]
 
+    def accepts(self, nsfw_level: int | None) -> bool:
+        """Tell whether a picture of this rating may lie beside the model; None: nobody rated it."""
+        if self._options.max_nsfw_level >= _ANY_LEVEL:
+            return True
+        # 0 is Civitai's "not rated", which is no promise of harmlessness
+        return 0 < (nsfw_level or 0) <= self._options.max_nsfw_level
+
     def candidates(self, card: Card | None) -> dict[str, int | None]:
         """Give the acceptable pictures of a trusted card with their ratings: stills first, then of videos."""
         known = trusted(card)
-        previews = [item for item in known.previews if self._acceptable(item)] if known is not None else []
+        shown = known.previews if known is not None else ()
+        previews = [item for item in shown if self.accepts(item.nsfw_level)]
         previews.sort(key=lambda item: item.media != "image")
         wanted: dict[str, int | None] = {}
         for item in previews:
@@ -74,12 +82,6 @@ class PreviewPicture:
             if url is not None:
                 wanted.setdefault(url, item.nsfw_level)
         return wanted
-
-    def _acceptable(self, preview: Preview) -> bool:
-        if self._options.max_nsfw_level >= _ANY_LEVEL:
-            return True
-        # 0 is Civitai's "not rated", which is no promise of harmlessness
-        return 0 < (preview.nsfw_level or 0) <= self._options.max_nsfw_level
 
     def _address(self, preview: Preview) -> str | None:
         """Give the address of a small still; None for a video that nobody makes a still of."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hashtagd.core.artifacts import JsonMerge, Target
 from hashtagd.core.card import Card
+from hashtagd.core.destinations import folder_names
 from hashtagd.core.harmless import is_private, visible
 from hashtagd.writers.plain_text import title_of, words_of
 from hashtagd.writers.version_object import clean_text, trusted, version_object
@@ -21,6 +22,8 @@ _VERSION_API: Final = "https://civitai.com/api/v1/model-versions/"
 #: pictures in base64, which nobody looks for in a sidecar
 _PICTURE: Final = re.compile(r"ssmd_cover_images|modelspec\.(thumbnail|preview_image)")
 _NS_PER_MS: Final = 1_000_000
+#: of the kinds that rgthree's nodes know
+_FOLDERS: Final = frozenset({*folder_names("loras"), *folder_names("checkpoints")})
 
 
 class RgthreeOptions(BaseModel):
@@ -51,7 +54,7 @@ class Rgthree:
                 suffix=place.name.removeprefix(place.stem) + SUFFIX,
                 owned={},
                 fill={
-                    "file": place.relpath,
+                    "file": _within_its_folder(target),
                     "path": target.path.as_posix(),
                     "sha256": target.digests.sha256,
                     **_facts(known, target),
@@ -63,6 +66,14 @@ class Rgthree:
                 agrees={"sha256": target.digests.sha256},
             )
         ]
+
+
+def _within_its_folder(target: Target) -> str:
+    """Give the path below ComfyUI's folder of the kind: a root may be that, or hold it."""
+    relpath = target.place.relpath
+    folder, _, rest = relpath.partition("/")
+    root = target.path.parents[relpath.count("/")].name
+    return rest if folder in _FOLDERS and root not in _FOLDERS else relpath
 
 
 def _facts(card: Card, target: Target) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from hashtagd.writers.version_object import trusted
 SUFFIX: Final = ".swarm.json"
 #: what SwarmUI takes
 _MOST_TAGS: Final = 128
+#: all but the tags may stand there without it, too, and then count less than with it
+_PREFIX: Final = "modelspec."
+_TAGS: Final = "modelspec.tags"
 _HASH: Final = "modelspec.hash_sha256"
 
 
@@ -41,10 +44,11 @@ class Swarm:
         known = trusted(card)
         if known is None:
             return []
-        facts = {f"modelspec.{key}": value for key, value in _facts(known, target).items() if value}
+        facts = {f"{_PREFIX}{key}": value for key, value in _facts(known, target).items() if value}
         # only the tensors': that of the whole file would change with every edit of its header
         proof = {_HASH: facts[_HASH]} if _HASH in facts else {}
-        return [JsonMerge(suffix=SUFFIX, owned={}, fill=facts, agrees=proof)]
+        aliases = {key: (key.removeprefix(_PREFIX),) for key in facts if key != _TAGS}
+        return [JsonMerge(suffix=SUFFIX, owned={}, fill=facts, aliases=aliases, agrees=proof)]
 
 
 def _facts(card: Card, target: Target) -> dict[str, Any]:
