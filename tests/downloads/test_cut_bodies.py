@@ -24,6 +24,7 @@ from support.downloads import (
     trouble_of,
 )
 from support.fault_server import FaultServer, Line, reply
+from support.paced import Paced
 from support.surroundings import World
 
 
@@ -196,24 +197,6 @@ def test_a_drip_in_the_body_is_left_for_the_next_source(serve: Serve) -> None:
     assert is_there(job)
 
 
-class PacedClock:
-    """As much time passes as the bytes that came take at 4 KiB a second."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._came_s = 0.0
-
-    def now(self) -> datetime:
-        return self._world.clock.now()
-
-    def monotonic_s(self) -> float:
-        return self._came_s
-
-    def told(self, _claim: TransferClaim, bytes_done: int, _begun: Begun | None) -> bool:
-        self._came_s = max(self._came_s, bytes_done / 4096)
-        return True
-
-
 @pytest.mark.parametrize("others", [True, False])
 def test_who_drips_just_fast_enough_is_left_only_where_others_may_be_quicker(
     serve: Serve,
@@ -221,9 +204,9 @@ def test_who_drips_just_fast_enough_is_left_only_where_others_may_be_quicker(
 ) -> None:
     """F39: at 4 KiB a second a checkpoint takes a month; from the only source that is better than nothing."""
     world = World(running=True)
-    clock = PacedClock(world)
+    paced = Paced(world, bytes_per_s=4096)
     with FaultServer(gives()) as other:
-        job, server = serve(gives(), origins=[other.url], world=world, clock=clock, told=clock.told)
+        job, server = serve(gives(), origins=[other.url], world=world, clock=paced, around=paced.around)
         sources = (mirror(server.url), mirror(other.url)) if others else (mirror(server.url),)
         fetched(job.run(*sources))
         assert bool(other.requests) is others

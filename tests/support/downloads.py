@@ -13,7 +13,7 @@ from typing import Any
 from hashtagd.core.card import DownloadUrl
 from hashtagd.core.chain import Chain, Link
 from hashtagd.core.place import Place
-from hashtagd.core.ports import Clock
+from hashtagd.core.ports import Clock, Downloader
 from hashtagd.core.transfer import CIVITAI, Begun, Fetched, TransferClaim, TransferOutcome, Wanted
 from hashtagd.core.troubles import Trouble
 from hashtagd.core.work import Defer, Park, Release
@@ -178,6 +178,7 @@ def errand(
     min_free_bytes: int = 0,
     blake3: bool = False,
     clock: Clock | None = None,
+    around: Callable[[Downloader], Downloader] = lambda real: real,
     **network: Any,
 ) -> Iterator[Errand]:
     """Make it, with waits that take no time."""
@@ -188,7 +189,7 @@ def errand(
     )
     stage = DownloadStage(
         locator=FolderLocator(folder),
-        downloader=downloader,
+        downloader=around(downloader),
         clock=clock or world.clock,
         pause=world.pause,
         chain=Chain((Link(name=CIVITAI),)),
