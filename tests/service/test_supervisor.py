@@ -17,7 +17,15 @@ from hashtagd.service.clock import StopPause
 from hashtagd.service.lanes import Lane
 from hashtagd.service.leases import Leases
 from hashtagd.service.presence import Presence, read_presence
-from hashtagd.service.supervisor import CATALOG_PATIENCE_S, REST_TICK_S, TICK_S, Crew, Supervisor
+from hashtagd.service.supervisor import (
+    CATALOG_PATIENCE_S,
+    ONCE_TICK_S,
+    ONCE_TIMES_LOOK,
+    REST_TICK_S,
+    TICK_S,
+    Crew,
+    Supervisor,
+)
 from hashtagd.service.systemd import Notifier
 from hashtagd.watch.observer import Observer
 from hashtagd.watch.roots import RootFolder, Roots
@@ -271,11 +279,20 @@ def test_it_ticks_seldom_when_nobody_has_committed_for_a_while_and_feeds_the_wat
     assert supervisor.wait_s() == TICK_S
 
 
-def test_a_run_that_ends_by_itself_looks_every_second_whether_it_is_done(house: House) -> None:
-    supervisor = house.supervisor(lambda: False)
+def test_a_run_that_ends_by_itself_looks_often_whether_it_is_done_and_not_most_of_the_time(
+    house: House,
+) -> None:
+    def finished() -> bool:
+        """Take as long as a look at a large library."""
+        house.clock.advance(2.0)
+        return True
+
+    supervisor = house.supervisor(finished)
     house.clock.advance(REST_S)
     house.watch.turn()
-    assert supervisor.wait_s() == TICK_S
+    assert supervisor.wait_s() == ONCE_TICK_S
+    supervisor.run()
+    assert supervisor.wait_s() == 2.0 * ONCE_TIMES_LOOK
 
 
 def test_a_catalog_that_was_replaced_asks_for_a_restart(house: House) -> None:

@@ -23,6 +23,8 @@ from hashtagd.watch.observer import Observer
 
 #: how often the loop turns when nothing wakes it, and when nobody works either
 TICK_S, REST_TICK_S = 1.0, 5.0
+#: how often a run that ends by itself looks whether it is done; a long look waits so many times its length
+ONCE_TICK_S, ONCE_TIMES_LOOK = 0.25, 4
 #: how long lanes may take to finish or give back before they are abandoned
 GRACE_S = 15.0
 #: how long a run that is to end by itself waits for a catalog that does not answer
@@ -73,6 +75,7 @@ class Supervisor:
         self._handover = handover
         self._handing_over = False
         self._status_line = status_line
+        self._looked_for_s = 0.0
         self._fed_s = float("-inf")
         self._last_status = ""
         self._polled: dict[str, str] = {}
@@ -132,7 +135,9 @@ class Supervisor:
 
     def wait_s(self) -> float:
         """Say when to tick again if nobody rings: seldom while nobody works, for each wake-up costs power."""
-        if self._finished is not None or not self._crew.catalog.at_rest:
+        if self._finished is not None:
+            return max(ONCE_TICK_S, ONCE_TIMES_LOOK * self._looked_for_s)
+        if not self._crew.catalog.at_rest:
             return TICK_S
         # the service manager must not wait longer than it was promised
         return min(REST_TICK_S, (self._crew.notifier.watchdog_interval_s or float("inf")) / 6)
@@ -144,11 +149,14 @@ class Supervisor:
             if self._crew.clock.monotonic_s() - self._crew.catalog.well_s > CATALOG_PATIENCE_S:
                 raise self._catalog_trouble
             return False
+        began_s = self._crew.clock.monotonic_s()
         try:
             return self._finished()
         except Trouble as trouble:
             self._note_catalog(trouble)
             return False
+        finally:
+            self._looked_for_s = self._crew.clock.monotonic_s() - began_s
 
     def _note_catalog(self, trouble: Trouble | None) -> None:
         known = self._catalog_trouble
