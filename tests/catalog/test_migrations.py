@@ -16,6 +16,9 @@ from support.clock import FakeClock
 from support.library import Library, card
 from support.wishing import take, wish
 
+#: the numbers of all steps
+ALL = list(range(1, 9))
+
 
 @pytest.fixture
 def database(catalog_url: str, clock: FakeClock) -> Iterator[Database]:
@@ -35,7 +38,7 @@ def versions(database: Database) -> list[int]:
 def test_every_step_is_taken_once_and_remembered(database: Database) -> None:
     migrate(database)
     migrate(database)
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
+    assert versions(database) == ALL
 
 
 @pytest.mark.parametrize("done", [1, 2])
@@ -49,10 +52,10 @@ def test_later_steps_are_added_to_an_old_store_one_by_one(database: Database, do
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 7], "each is kept that could be taken"
+    assert versions(database) == ALL, "each is kept that could be taken"
     assert database.read(lambda it, _now: inspect(it).has_table("transfer"))
     migrate(database, [*STEPS, lambda _connection: None])
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert versions(database) == [*ALL, len(ALL) + 1]
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
@@ -92,7 +95,7 @@ def test_of_a_new_store_that_cannot_be_made_nothing_is_left(database: Database) 
     assert database.read(lambda it, _now: inspect(it).get_table_names()) == []
     assert not is_made(database)
     migrate(database)
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
+    assert versions(database) == ALL
 
 
 def test_a_store_that_told_of_newer_versions_before_tells_of_them_no_second_time(
@@ -126,6 +129,17 @@ def test_transfers_of_an_old_store_begin_without_a_death(catalog: Catalog, libra
     assert take(library).unended == 1
 
 
+def test_an_older_store_notes_from_now_on_of_which_version_a_picture_is(catalog: Catalog) -> None:
+    def grow_young(connection: Connection, _now: object) -> None:
+        connection.execute(text("alter table publication drop column version_id"))
+        connection.execute(text("delete from schema_version where version > 7"))
+
+    catalog.database.write(grow_young)
+    migrate(catalog.database)
+    found = catalog.database.read(lambda it, _now: inspect(it).get_columns("publication"))
+    assert [column["nullable"] for column in found if column["name"] == "version_id"] == [True]
+
+
 def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, database: Database) -> None:
     """F67."""
     migrate(database)
@@ -137,7 +151,7 @@ def test_a_newer_store_is_refused_and_nothing_is_written(catalog_url: str, datab
     with pytest.raises(AskOperator) as caught:
         Catalog.open(catalog_url, clock=FakeClock(), owner="old", chance=lambda: 0.0)
     assert caught.value.kind == "catalog_newer"
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 7, 99]
+    assert versions(database) == [*ALL, 99]
 
 
 def test_a_step_that_another_process_took_meanwhile_is_not_taken_twice(database: Database) -> None:
@@ -171,9 +185,9 @@ def test_a_failed_step_leaves_no_trace(database: Database) -> None:
 
     with pytest.raises(ZeroDivisionError):
         migrate(database, [*STEPS, broken])
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 7]
+    assert versions(database) == ALL
     migrate(database, [*STEPS, lambda it: it.execute(text("create table half (x integer)"))])
-    assert versions(database) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert versions(database) == [*ALL, len(ALL) + 1]
 
 
 def test_an_older_store_gets_the_index_of_intentions(database: Database) -> None:

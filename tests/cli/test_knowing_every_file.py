@@ -11,6 +11,7 @@ import pytest
 
 from hashtagd.standin import ArchiveStandin, Listing
 from hashtagd.standin.archive import copy_at
+from hashtagd.standin.pictures import png
 from hashtagd.standin.routes import Asked
 from support.commands import Home
 from support.safetensors import build, lora
@@ -169,9 +170,10 @@ def test_an_archive_that_wants_silence_for_25_minutes_delays_no_look_up(
     assert len(archive.requests) == 1
 
 
-def other_version(home: Home) -> Listing:
+def other_version(home: Home, **facts: Any) -> Listing:
     """Let the site have a version that no hash leads to."""
-    return home.site.add(sha256="a" * 64, name="As the owner says", version_id=2130994, model_id=1882733)
+    made = {"name": "As the owner says", "version_id": 2130994, "model_id": 1882733, **facts}
+    return home.site.add(sha256="a" * 64, **made)
 
 
 def survives(home: Home, path: Path, content: bytes) -> Iterator[str]:
@@ -217,18 +219,22 @@ def test_the_owner_names_a_version_in_any_form(home: Home, named: str) -> None:
 def test_the_owners_match_survives_refresh_rescan_second_download_and_restart(home: Home) -> None:
     content = lora(1)
     path = put(home, "mine.safetensors", content)
-    home.site.add(sha256=sha256(content), name="As the site says")
+    home.site.add(sha256=sha256(content), name="As the site says", previews=(png(8, 8, 1),))
     run(home)
-    other_version(home)
+    picture = path.with_suffix(".preview.png")
+    assert picture.read_bytes() == png(8, 8, 1)
+    other_version(home, previews=(png(8, 8, 2),))
     assert home.cli("match", path, 2130994).code == 0
     run(home)
     for what in survives(home, path, content):
         assert show(home, path)["model_name"] == "As the owner says", what
         sidecar = json.loads(path.with_suffix(".metadata.json").read_text(encoding="utf-8"))
         assert sidecar["civitai"]["id"] == 2130994, what
+        assert picture.read_bytes() == png(8, 8, 2), what
     assert "taken back" in home.cli("unmatch", path).out
     run(home)
     assert show(home, path)["model_name"] == "As the site says"
+    assert picture.read_bytes() == png(8, 8, 1)
     assert "you had not said" in home.cli("unmatch", path).out
 
 

@@ -338,6 +338,7 @@ class World:
                     intended_sha256=item.intended_sha256,
                     intended_for=item.intended_for,
                     nsfw_level=item.nsfw_level,
+                    version_id=item.version_id,
                 )
             self._forget(item)
             self.known[file_id] = (*self.known.get(file_id, ()), kept)

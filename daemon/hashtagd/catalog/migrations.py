@@ -101,10 +101,17 @@ def _told_updates(connection: Connection) -> None:
 
 
 def _unended(connection: Connection) -> None:
+    _add_column(connection, transfer, "unended", "integer not null default 0")
+
+
+def _picture_versions(connection: Connection) -> None:
+    _add_column(connection, publication, "version_id", "bigint")
+
+
+def _add_column(connection: Connection, table: Table, name: str, kind: str) -> None:
     """Add a column; a store that was made since has it already."""
-    name = transfer.c.unended.name
-    if all(column["name"] != name for column in inspect(connection).get_columns(transfer.name)):
-        connection.execute(text(f"alter table {transfer.name} add column {name} integer not null default 0"))
+    if all(column["name"] != name for column in inspect(connection).get_columns(table.name)):
+        connection.execute(text(f"alter table {table.name} add column {name} {kind}"))
 
 
 def _narrow_indexes(connection: Connection) -> None:
@@ -117,7 +124,7 @@ def _narrow_indexes(connection: Connection) -> None:
 
 STEPS: Final[tuple[Step, ...]] = (
     *(_tables, _model_view, _transfers, _intended_for, _told_updates),
-    *(_unended, _narrow_indexes),
+    *(_unended, _narrow_indexes, _picture_versions),
 )
 
 

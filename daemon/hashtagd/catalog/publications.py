@@ -18,7 +18,7 @@ from hashtagd.core.work import Claim, Publication
 _Key = tuple[str, str, str]
 _KEY: Final = (publication.c.root, publication.c.relpath, publication.c.writer)
 #: what an intention says; what we know we wrote stays known: until the new bytes are there, the old ones are
-_INTENDED: Final = ("file_id", "beside", "intended_sha256", "intended_for", "nsfw_level")
+_INTENDED: Final = ("file_id", "beside", "intended_sha256", "intended_for", "nsfw_level", "version_id")
 _SETTLED: Final = (*_INTENDED, "written_sha256", "written_for")
 
 
@@ -85,6 +85,7 @@ def publication_row(claim: Claim, item: Publication) -> dict[str, Any]:
         "intended_for": item.intended_for,
         "written_for": item.written_for,
         "nsfw_level": item.nsfw_level,
+        "version_id": item.version_id,
     }
 
 

@@ -236,6 +236,8 @@ publication = Table(
     Column("intended_for", Text),
     Column("written_for", Text),
     Column("nsfw_level", Integer),
+    #: of which version of a model a picture is
+    Column("version_id", BigInteger),
     CheckConstraint(
         "intended_sha256 is not null or written_sha256 is not null", name="publication_knows_its_bytes"
     ),

@@ -57,6 +57,7 @@ def _read(connection: Connection, conditions: Iterable[ColumnElement[bool]]) -> 
                 intended_for=row.intended_for,
                 written_for=row.written_for,
                 nsfw_level=row.nsfw_level,
+                version_id=row.version_id,
             )
             found.append((row, item))
     return found

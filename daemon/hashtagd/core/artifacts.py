@@ -124,6 +124,8 @@ class PreviewFile:
     max_bytes: int
     #: how each of `urls` is rated, same order; empty where nobody says
     nsfw_levels: tuple[int | None, ...] = ()
+    #: of which version of a model they are
+    version_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,10 +189,13 @@ class WishesPicture(Protocol):
 
 @runtime_checkable
 class JudgesPicture(Protocol):
-    """A writer that says whether a picture of ours may still lie there: limits are lowered at times."""
+    """A writer that says whether a picture of ours may still lie there.
 
-    def accepts(self, nsfw_level: int | None) -> bool:
-        """Tell it by how the picture is rated; None: nobody rated it."""
+    Limits are lowered at times, and owners find out that a model is another version.
+    """
+
+    def accepts(self, card: Card | None, picture: Publication) -> bool:
+        """Tell it by how the picture is rated, and of which version it is."""
         ...
 
 

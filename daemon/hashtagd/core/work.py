@@ -54,6 +54,8 @@ class Publication:
     written_for: str | None = None
     #: how a picture is rated, as on the card; None for everything else, and where nobody rated it
     nsfw_level: int | None = None
+    #: of which version of a model a picture is; None for everything else, and where nobody knows
+    version_id: int | None = None
 
     def recognises(self, sha256: str) -> bool:
         """Tell whether bytes with this SHA-256 are ours."""

@@ -111,9 +111,7 @@ class Job:
             written_for=None if known is None or present is None else known.made_for(present),
         )
 
-    def record(
-        self, writer: str, place: Place, fingerprint: str, nsfw_level: int | None = None
-    ) -> Publication:
+    def record(self, writer: str, place: Place, fingerprint: str) -> Publication:
         """Make the record of bytes that tell of this model."""
         return Publication(
             writer=writer,
@@ -121,7 +119,6 @@ class Job:
             intended_sha256=None,
             written_sha256=fingerprint,
             written_for=self.sha256,
-            nsfw_level=nsfw_level,
         )
 
     def keep_edited(self, place: Place) -> None:

@@ -70,6 +70,8 @@ class Picture:
 
     content: bytes
     nsfw_level: int | None
+    #: of which version of a model it is; None: nobody knows
+    version_id: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,7 @@ def fetch_picture(fetcher: Fetcher, wish: PreviewFile) -> Picture | NoPicture:
             trouble = trouble if trouble.scope is Scope.PROVIDER else other
         else:
             level = wish.nsfw_levels[index] if index < len(wish.nsfw_levels) else None
-            return Picture(content=content, nsfw_level=level)
+            return Picture(content=content, nsfw_level=level, version_id=wish.version_id)
     return NoPicture(trouble=trouble, again_in_s=heals_in_s(trouble))
 
 

@@ -56,7 +56,9 @@ class Planner:
             Stopping: the process was asked to stop while a picture was fetched.
         """
         judging = [it for it in writers if isinstance(it, JudgesPicture)]
-        present = look_for_picture(job, opened, lambda level: all(it.accepts(level) for it in judging))
+        present = look_for_picture(
+            job, opened, lambda known: all(it.accepts(job.claim.card, known) for it in judging)
+        )
         job.stale |= {former.name: former.here for former in present.former}
         target = present.told(target)
         if present.name is None:
@@ -107,7 +109,8 @@ class Planner:
             job.notes.append(found.trouble)
             job.again_in_s = found.again_in_s
             return target
-        record = job.record(writer, place, sha256(found.content).hexdigest(), found.nsfw_level)
+        record = job.record(writer, place, sha256(found.content).hexdigest())
+        record = replace(record, nsfw_level=found.nsfw_level, version_id=found.version_id)
         over = next((it for it in former if it.name == place.name), None)
         here, present = (None, None) if over is None else (over.here, over.sha256)
         if not prepare(job, record, found.content, here=here, ours=True, present=present):
@@ -119,12 +122,18 @@ class Planner:
     def _moved(self, job: Job, wish: PreviewFile) -> Picture | None:
         """Take the picture along from where it was put for the same bytes: nobody need be asked for it."""
         pictures = (it for it in job.claim.twins if it.place.name.endswith(PICTURE_SUFFIXES))
-        # which ratings are wanted may have been set otherwise since
-        wanted = (it for it in pictures if it.nsfw_level in wish.nsfw_levels)
+        # which ratings are wanted, and which version it is, may have been said otherwise since
+        wanted = (
+            it
+            for it in pictures
+            if it.nsfw_level in wish.nsfw_levels
+            and it.version_id in (None, wish.version_id)
+            and it.intended_sha256 in (None, it.written_sha256)
+        )
         for known in islice(wanted, _MOST_LOOKS):
             content = self._elsewhere(known)
             if content is not None and len(content) <= wish.max_bytes:
-                return Picture(content=content, nsfw_level=known.nsfw_level)
+                return Picture(content=content, nsfw_level=known.nsfw_level, version_id=known.version_id)
         return None
 
 

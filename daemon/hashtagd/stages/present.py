@@ -20,7 +20,7 @@ PICTURE_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """A picture of ours, unchanged, that shows another model, or more than its owner wants by now."""
+    """A picture of ours, unchanged, that shows another model or version, or more than its owner wants."""
 
     name: str
     here: Here
@@ -49,11 +49,11 @@ class Present:
         return replace(target, picture=folder / self.name, picture_nsfw_level=self.nsfw_level)
 
 
-def look_for_picture(job: Job, opened: OpenedFolder, accepts: Callable[[int | None], bool]) -> Present:
+def look_for_picture(job: Job, opened: OpenedFolder, accepts: Callable[[Publication], bool]) -> Present:
     """Find the model's picture, and keep the record of one that is ours.
 
-    One that somebody put there, or changed, counts whatever it shows; one of ours counts as long as the
-    owner `accepts` its rating.
+    One that somebody put there, or changed, counts whatever it shows; one of ours counts as long as it is
+    accepted, and was not about to be replaced when a process died: its record tells of what was to come.
     """
     place = job.claim.place
     former: list[Former] = []
@@ -71,9 +71,11 @@ def look_for_picture(job: Job, opened: OpenedFolder, accepts: Callable[[int | No
             job.keep_edited(place.sibling(name))
             return Present(name=name, former=tuple(former))
         known, fingerprint, here = found
-        if not job.is_others(known, fingerprint) and accepts(known.nsfw_level):
+        is_outdated = known.intended_sha256 not in (None, fingerprint)
+        if not (is_outdated or job.is_others(known, fingerprint)) and accepts(known):
+            record = job.record(known.writer, place.sibling(name), fingerprint)
             level = known.nsfw_level
-            job.kept.append(job.record(known.writer, place.sibling(name), fingerprint, level))
+            job.kept.append(replace(record, nsfw_level=level, version_id=known.version_id))
             return Present(name=name, nsfw_level=level, former=tuple(former))
         former.append(Former(name=name, here=here, sha256=fingerprint, nsfw_level=known.nsfw_level))
         passed.add(name)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hashtagd.core.artifacts import PreviewFile, Target
 from hashtagd.core.card import Card, Preview
+from hashtagd.core.work import Publication
 from hashtagd.writers.version_object import trusted
 
 SUFFIX: Final = ".preview.png"
@@ -60,11 +61,19 @@ class PreviewPicture:
                 urls=tuple(url for url, _ in chosen),
                 nsfw_levels=tuple(level for _, level in chosen),
                 max_bytes=self._options.max_bytes,
+                version_id=None if card is None else card.version_id,
             )
         ]
 
-    def accepts(self, nsfw_level: int | None) -> bool:
-        """Tell whether a picture of this rating may lie beside the model; None: nobody rated it."""
+    def accepts(self, card: Card | None, picture: Publication) -> bool:
+        """Tell whether it may lie beside the model: by its rating, and unless it is of another version."""
+        known = trusted(card)
+        version_id = None if known is None else known.version_id
+        is_of_another = None not in (version_id, picture.version_id) and version_id != picture.version_id
+        return self._takes(picture.nsfw_level) and not is_of_another
+
+    def _takes(self, nsfw_level: int | None) -> bool:
+        """Tell whether a picture of this rating is wanted; None: nobody rated it."""
         if self._options.max_nsfw_level >= _ANY_LEVEL:
             return True
         # 0 is Civitai's "not rated", which is no promise of harmlessness
@@ -74,7 +83,7 @@ class PreviewPicture:
         """Give the acceptable pictures of a trusted card with their ratings: stills first, then of videos."""
         known = trusted(card)
         shown = known.previews if known is not None else ()
-        previews = [item for item in shown if self.accepts(item.nsfw_level)]
+        previews = [item for item in shown if self._takes(item.nsfw_level)]
         previews.sort(key=lambda item: item.media != "image")
         wanted: dict[str, int | None] = {}
         for item in previews:
