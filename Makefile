@@ -45,12 +45,15 @@ LONG := tests/crash tests/e2e/test_real_library.py tests/e2e/test_arrivals.py te
 long: $(VENV)/.ready-dev
 	HASHTAGD_LONG=1 $(BIN)/python -m pytest -n 2 $(LONG) $(ARGS)
 
+# Types are checked once for each system, side by side, each with what it remembers of the last time.
+SYSTEMS := linux win32 darwin
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy --platform win32
-	$(BIN)/mypy --platform darwin
+	@$(MAKE) --no-print-directory --output-sync=target --jobs=$(words $(SYSTEMS)) $(addprefix types-,$(SYSTEMS))
+
+$(addprefix types-,$(SYSTEMS)): types-%:
+	$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$*
 
 check: lint test
 
