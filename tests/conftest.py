@@ -1,13 +1,12 @@
 """What all tests share: a clock, addresses of empty catalogs on both engines, and what must start early."""
 
+import subprocess
+import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import strategies
-from hypothesis.errors import HypothesisSideeffectWarning
 
 from support import postgres
 from support.clock import FakeClock
@@ -16,14 +15,15 @@ from support.postgres import Postgres
 _SERVER = pytest.StashKey[Postgres]()
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Let hypothesis make its table of characters before any test's time runs.
 
-    Once per checkout it does, and under coverage that alone may take longer than a test may.
+    Once per checkout it does, and under coverage that alone may take longer than a test may: so a process
+    without coverage does it.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HypothesisSideeffectWarning)  # slow and early: that is the point
-        strategies.text().validate()
+    if not hasattr(session.config, "workerinput") and not (session.config.rootpath / ".hypothesis").exists():
+        make = "import hypothesis.strategies as it; it.text().validate()"
+        subprocess.run([sys.executable, "-W", "ignore", "-c", make], cwd=session.config.rootpath, check=True)
 
 
 @pytest.hookimpl(trylast=True)
