@@ -63,3 +63,20 @@ def test_without_folders_nothing_is_written(home: Home) -> None:
 def test_a_service_of_the_machine_needs_settings_of_its_own(home: Home) -> None:
     done = home.bare("service", "print", "--system")
     assert done.code == 78
+
+
+def test_all_that_the_settings_say_can_be_written_to_and_the_state_is_that_of_this_shell(home: Home) -> None:
+    (home.folder / "cards").mkdir()
+    home.settle(
+        writers=[{"json-tree": {"path": str(home.folder / "cards")}}],
+        log={"file": str(home.folder / "log" / "hashtagd.log")},
+        web={"listen": "127.0.0.1:8765"},
+    )
+    printed = home.cli("service", "print", "--system").out
+    lines = printed.splitlines()
+    assert f"ReadWritePaths=-{home.folder / 'cards'}" in lines
+    assert f"ReadWritePaths=-{home.folder / 'log'}" in lines
+    assert "SocketBindAllow=ipv4:tcp:8765" in lines
+    assert "HASHTAGD_STATE_DIR=" not in printed
+    own = home.cli("service", "print", "--user").out
+    assert f'Environment="HASHTAGD_STATE_DIR={home.state}"' in own.splitlines()

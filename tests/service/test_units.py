@@ -8,18 +8,16 @@ import pytest
 from pydantic import SecretStr
 
 from hashtagd.core.troubles import AskOperator
-from hashtagd.service.installing import Installer
+from hashtagd.service.installing import Installer, unwritten
 from hashtagd.service.key_file import KeyFile, mark_of
 from hashtagd.service.units import (
     DROP_IN,
-    MARK,
     UNIT,
     Machine,
     Manager,
     program_of,
     rendered,
     unit_folder,
-    written_folders,
 )
 from support.tools import is_missing
 
@@ -57,7 +55,15 @@ def installed(tmp_path: Path, manager: Manager) -> Path:
     """Install for roots with all sorts of names and a key that we put there; returns the unit."""
     folders = [tmp_path / "models", tmp_path / 'with "quotes" and 50% more', tmp_path / "später"]
     key = KeyFile(path=tmp_path / "key", key=SecretStr("k" * 32), mark=mark_of("k" * 32))
-    known = machine(tmp_path, folders=folders, key_file=key.path, key_mark=key.mark, config=tmp_path / "c")
+    known = machine(
+        tmp_path,
+        folders=folders,
+        state_folder=tmp_path / 'a "state" of 100%',
+        listens=("127.0.0.1", 8765),
+        key_file=key.path,
+        key_mark=key.mark,
+        config=tmp_path / "c",
+    )
     *written, _ = Installer(manager, tmp_path / "units", runs=False).install(rendered(manager, known), key)
     assert all(step.well for step in written)
     return tmp_path / "units" / UNIT
@@ -127,18 +133,38 @@ def test_odd_paths_stand_in_the_unit_as_they_are(tmp_path: Path) -> None:
     )
 
 
+def test_the_page_gets_its_port_where_all_others_are_forbidden(tmp_path: Path) -> None:
+    def lines(manager: Manager, host: str) -> list[str]:
+        return rendered(manager, machine(tmp_path, listens=(host, 8765)))[DROP_IN].splitlines()
+
+    assert "SocketBindAllow=ipv4:tcp:8765" in lines(Manager.SYSTEM, "127.0.0.1")
+    assert "SocketBindAllow=ipv6:tcp:8765" in lines(Manager.SYSTEM, "[::1]")
+    assert not any("SocketBind" in line for line in lines(Manager.USER, "127.0.0.1"))
+
+
+def test_what_the_drop_in_lets_through_is_read_from_it_again(tmp_path: Path) -> None:
+    """By `doctor`."""
+    folders = [tmp_path / name for name in ("plain", 'with "quotes"', "back\\slash", "50%h off")]
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    units = unit_folder(Manager.USER, environ, tmp_path)
+    assert unwritten(Manager.USER, environ, tmp_path, folders) is None
+    list(
+        Installer(Manager.USER, units, runs=False).install(
+            rendered(Manager.USER, machine(tmp_path, folders=folders))
+        )
+    )
+    other = tmp_path / "other"
+    assert unwritten(Manager.USER, environ, tmp_path, [*folders, other]) == [other]
+    (units / f"{UNIT}.d" / "20-mine.conf").write_text(
+        "[Service]\nReadWritePaths = /srv/a -%h/other\n", "utf-8"
+    )
+    assert unwritten(Manager.USER, environ, tmp_path, [*folders, other]) == []
+
+
 def test_a_path_that_no_unit_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AskOperator) as refused:
         rendered(Manager.USER, machine(tmp_path, folders=[Path("/srv/a\nExecStart=/bin/evil")]))
     assert refused.value.kind == "unfit_path"
-
-
-def test_roots_and_where_links_in_them_lead_may_be_written_to(tmp_path: Path) -> None:
-    models, elsewhere, inside = tmp_path / "models", tmp_path / "nas" / "loras", tmp_path / "models" / "vae"
-    for folder in (models, elsewhere, inside):
-        folder.mkdir(parents=True)
-    (models / "loras").symlink_to(elsewhere)
-    assert written_folders([models, inside, tmp_path / "away"]) == [models, elsewhere, tmp_path / "away"]
 
 
 def test_the_folder_of_units_is_the_manager_s(tmp_path: Path) -> None:
@@ -195,6 +221,37 @@ def test_a_unit_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert (folder / UNIT).exists()
 
 
+def test_what_somebody_changed_in_our_files_is_neither_overwritten_nor_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "units"
+    installer = Installer(Manager.USER, folder, runs=False)
+    list(installer.install(rendered(Manager.USER, machine(tmp_path))))
+    with (folder / DROP_IN).open("a", encoding="utf-8") as file:
+        file.write("ReadWritePaths=-/srv/mine\n")
+    edited = (folder / DROP_IN).read_text(encoding="utf-8")
+    with pytest.raises(AskOperator, match="somebody changed it"):
+        list(installer.install(rendered(Manager.USER, machine(tmp_path, folders=[tmp_path / "new"]))))
+    said = {Path(step.did.split()[0]).name: (step.did, step.well) for step in installer.uninstall()}
+    assert (folder / DROP_IN).read_text(encoding="utf-8") == edited
+    assert not (folder / UNIT).exists()
+    assert said[Path(DROP_IN).name] == (f"{folder / DROP_IN} stays: somebody changed it", False)
+
+
+def test_new_folders_reach_a_service_that_runs(tmp_path: Path) -> None:
+    """Its sandbox is made when it starts."""
+    systemctl = Systemctl(tmp_path)
+    folder = tmp_path / "units"
+    installer = Installer(Manager.USER, folder, runs=True, systemctl=[str(systemctl.path)])
+    list(installer.install(rendered(Manager.USER, machine(tmp_path))))
+    assert systemctl.calls == ["daemon-reload", "enable --now hashtagd.service"]
+    steps = list(installer.install(rendered(Manager.USER, machine(tmp_path, folders=[tmp_path / "new"]))))
+    assert f"{folder / DROP_IN} was written anew" in [step.did for step in steps]
+    assert systemctl.calls[2:] == [
+        "daemon-reload",
+        "enable --now hashtagd.service",
+        "restart hashtagd.service",
+    ]
+
+
 def test_uninstalling_removes_exactly_what_was_written(tmp_path: Path) -> None:
     systemctl = Systemctl(tmp_path)
     folder = tmp_path / "units"
@@ -212,4 +269,8 @@ def test_uninstalling_removes_exactly_what_was_written(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_written_is_said_in_words(tmp_path: Path) -> None:
     (tmp_path / "units").write_bytes(b"")
     with pytest.raises(AskOperator, match="could not be changed"):
-        list(Installer(Manager.USER, tmp_path / "units", runs=False).install({UNIT: MARK}))
+        list(
+            Installer(Manager.USER, tmp_path / "units", runs=False).install(
+                rendered(Manager.USER, machine(tmp_path))
+            )
+        )

@@ -18,6 +18,7 @@ from hashtagd.service.examining import (
 )
 from hashtagd.service.examining_roots import examine_limits, examine_root
 from hashtagd.service.finding import Finding, Level, ok, warn
+from hashtagd.service.writable import writable_folders
 from hashtagd.settings.values import home_folder
 
 _SIGNS = {Level.OK: "ok  ", Level.WARN: "warn", Level.FAIL: "FAIL"}
@@ -73,7 +74,8 @@ def _findings(context: Context, *, offline: bool) -> Iterator[Finding]:
     yield from examine_beside(settings.comfyui.url, context.clock)
     home = home_folder(context.environ)
     if home is not None:
-        yield examine_service(context.environ, home, [Path(root.path) for root in plan.folders])
+        roots = (Path(root.path) for root in plan.folders)
+        yield examine_service(context.environ, home, writable_folders(context.loaded, context.environ, roots))
 
 
 def _print(finding: Finding) -> None:

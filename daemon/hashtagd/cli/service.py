@@ -17,11 +17,11 @@ from hashtagd.service.units import (
     program_of,
     rendered,
     unit_folder,
-    written_folders,
 )
+from hashtagd.service.writable import writable_folders
 from hashtagd.settings import find_config
 from hashtagd.settings.keys import KEY_VARIABLE, find_api_key, key_file
-from hashtagd.settings.places import SYSTEM_CONFIG
+from hashtagd.settings.places import SYSTEM_CONFIG, state_folder
 from hashtagd.settings.values import home_folder
 from hashtagd.system.process import is_root
 
@@ -108,10 +108,13 @@ def _machine(context: Context, manager: Manager, key: KeyFile | None) -> Machine
             scope=Scope.DAEMON,
             kind="no_roots",
         )
+    listen = context.loaded.settings.web.listen
     return Machine(
         program=program_of(),
         config=_config(context, manager),
-        folders=written_folders(folder.path for folder in plan.folders),
+        folders=writable_folders(context.loaded, context.environ, (it.path for it in plan.folders)),
+        state_folder=_state(context) if manager is Manager.USER else None,
+        listens=None if listen is None else (listen.rpartition(":")[0], int(listen.rpartition(":")[2])),
         key_file=None if key is None else key.path,
         key_mark=None if key is None else key.mark,
     )
@@ -133,6 +136,12 @@ def _config(context: Context, manager: Manager) -> Path | None:
             kind="no_settings",
         )
     return found
+
+
+def _state(context: Context) -> Path | None:
+    """Name the state folder of this shell if the unit would choose another one."""
+    chosen = state_folder(context.environ)
+    return None if chosen == _home(context) / ".local" / "state" / "hashtagd" else chosen
 
 
 def _key(context: Context, manager: Manager) -> KeyFile | None:

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -125,11 +125,11 @@ def examine_beside(url: str | None, clock: Clock) -> Iterator[Finding]:
     )
 
 
-def examine_service(environ: Mapping[str, str], home: Path, roots: list[Path]) -> Finding:
+def examine_service(environ: Mapping[str, str], home: Path, folders: Sequence[Path]) -> Finding:
     """Tell whether a unit is installed, and whether it may write where it should."""
     check = "service"
     for manager in Manager:
-        lacking = unwritten(manager, environ, home, roots)
+        lacking = unwritten(manager, environ, home, folders)
         if lacking is None:
             continue
         if lacking:
@@ -139,7 +139,7 @@ def examine_service(environ: Mapping[str, str], home: Path, roots: list[Path]) -
                 f"the unit of the {manager} manager does not name {named}",
                 f"`hashtagd service install --{manager}` writes it anew",
             )
-        return ok(check, f"installed for the {manager} manager, with all roots")
+        return ok(check, f"installed for the {manager} manager, with all folders")
     return ok(check, "not installed; `hashtagd service install` runs it in the background")
 
 

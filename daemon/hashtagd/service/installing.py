@@ -1,6 +1,8 @@
 """Writes units, tells systemd, and takes back exactly what was written and nobody changed since."""
 
 import os
+import re
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +15,7 @@ from pydantic import SecretStr
 
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.key_file import KeyFile, mark_in, put, take_back
-from hashtagd.service.units import DROP_IN, MARK, UNIT, Manager, unit_folder
+from hashtagd.service.units import DROP_IN, UNIT, Manager, is_as_written, unit_folder
 from hashtagd.system.process import has_user
 
 #: there only where systemd is the first process
@@ -21,6 +23,7 @@ _RUNS: Final = Path("/run/systemd/system")
 _ANSWERS_WITHIN_S: Final = 90.0
 _UNIT_MODE: Final = 0o644
 _USER: Final = "hashtagd"
+_SPECIFIER: Final = re.compile("%[h%]")
 _USER_LINE: Final = f'u {_USER} - "hashtagd" /var/lib/hashtagd'
 
 
@@ -66,9 +69,12 @@ class Installer:
         """
         if key is not None and key.key is not None:
             yield self._put(key.path, key.key)
+        was_there = (self._folder / UNIT).exists()
+        changed = False
         for name, text in files.items():
-            path = self._folder / name
-            yield self._write(path, text)
+            step, is_new = self._write(self._folder / name, text)
+            changed = changed or is_new
+            yield step
         if not self._runs:
             yield Step(did=f"systemd does not run here; when it does: {self._by_hand()}", well=False)
             return
@@ -76,6 +82,9 @@ class Installer:
             yield self._run([which("systemd-sysusers") or "systemd-sysusers", "--inline", _USER_LINE])
         yield self._tell("daemon-reload")
         yield self._tell("enable", "--now", UNIT)
+        if was_there and changed:
+            # what runs already was started by the old texts
+            yield self._tell("restart", UNIT)
 
     def uninstall(self) -> Iterator[Step]:
         """Stop the service and remove what we wrote; what somebody edited stays, and is said so.
@@ -97,13 +106,15 @@ class Installer:
         if self._runs:
             yield self._tell("daemon-reload")
 
-    def _write(self, path: Path, text: str) -> Step:
+    def _write(self, path: Path, text: str) -> tuple[Step, bool]:
+        """Write a file; tells whether anything had to be done."""
         try:
             before = path.read_text(encoding="utf-8") if path.exists() else None
             if before == text:
-                return Step(did=f"{path} is as it should be")
-            if before is not None and not before.startswith(MARK):
-                raise _in_the_way(path)
+                return Step(did=f"{path} is as it should be"), False
+            ours = before is None or is_as_written(before)
+            if not ours:
+                raise _in_the_way(path, edited=ours is False)
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
             temporary.write_text(text, encoding="utf-8")
@@ -111,12 +122,14 @@ class Installer:
             temporary.replace(path)
         except (OSError, UnicodeDecodeError) as error:
             raise _unwritable(path, error) from error
-        return Step(did=f"{path} was {'written' if before is None else 'written anew'}")
+        return Step(did=f"{path} was {'written' if before is None else 'written anew'}"), True
 
     def _remove(self, path: Path) -> Step:
         try:
-            if path.is_symlink() or not path.read_text(encoding="utf-8").startswith(MARK):
-                return Step(did=f"{path} stays: hashtagd did not write it", well=False)
+            ours = None if path.is_symlink() else is_as_written(path.read_text(encoding="utf-8"))
+            if not ours:
+                why = "hashtagd did not write it" if ours is None else "somebody changed it"
+                return Step(did=f"{path} stays: {why}", well=False)
             path.unlink()
         except (OSError, UnicodeDecodeError) as error:
             raise _unwritable(path, error) from error
@@ -165,20 +178,32 @@ class Installer:
 
 
 def unwritten(
-    manager: Manager, environ: Mapping[str, str], home: Path, roots: Sequence[Path]
+    manager: Manager, environ: Mapping[str, str], home: Path, folders: Sequence[Path]
 ) -> list[Path] | None:
-    """List the roots that the installed unit may not write to; None: there is no unit."""
-    folder = unit_folder(manager, environ, home)
-    if not (folder / UNIT).is_file():
+    """List the folders that the installed unit may not write to; None: there is no unit."""
+    units = unit_folder(manager, environ, home)
+    if not (units / UNIT).is_file():
         return None
     texts = []
-    for path in sorted((folder / f"{UNIT}.d").glob("*.conf")):
+    for path in sorted((units / f"{UNIT}.d").glob("*.conf")):
         with suppress(OSError, UnicodeDecodeError):
             texts.append(path.read_text(encoding="utf-8"))
-    lines = (line for line in "\n".join(texts).splitlines() if line.startswith("ReadWritePaths="))
-    values = (line.partition("=")[2].strip(' "').removeprefix("-") for line in lines)
-    named = [value.replace("%h", str(home)).replace("%%", "%") for value in values if value]
-    return [root for root in roots if not any(root.is_relative_to(path) for path in named)]
+    named = [path for line in "\n".join(texts).splitlines() for path in _writable(line, home)]
+    return [it for it in folders if not any(it.is_relative_to(path) for path in named)]
+
+
+def _writable(line: str, home: Path) -> list[str]:
+    """Read the folders of a line; systemd quotes as shells do, and a `%` begins one of its own words."""
+    name, _, value = line.partition("=")
+    if name.strip() != "ReadWritePaths":
+        return []
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return []
+    return [
+        _SPECIFIER.sub(lambda it: str(home) if it[0] == "%h" else "%", word.lstrip("-+")) for word in words
+    ]
 
 
 def _systemctl(manager: Manager) -> list[str]:
@@ -192,11 +217,13 @@ def _is_there(manager: Manager) -> bool:
     return manager is Manager.SYSTEM or bool(os.environ.get("XDG_RUNTIME_DIR"))
 
 
-def _in_the_way(path: Path) -> AskOperator:
+def _in_the_way(path: Path, *, edited: bool) -> AskOperator:
+    why = "somebody changed it since hashtagd wrote it" if edited else "hashtagd did not write it"
+    keep = "what you added belongs into `systemctl edit hashtagd`, which stays; " if edited else ""
     return AskOperator(
-        f"{path} is there, and hashtagd did not write it",
+        f"{path} is there, and {why}",
         does="it was left alone, and nothing was started",
-        you="move it away, then say `hashtagd service install` again; or go on without (systemd/README.md)",
+        you=f"{keep}move it away, then say `hashtagd service install` again (systemd/README.md)",
         scope=Scope.DAEMON,
         kind="unit_in_the_way",
     )

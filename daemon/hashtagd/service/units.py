@@ -1,10 +1,12 @@
 """The unit of systemd and its drop-in for the folders of this machine, as texts. Writes nothing."""
 
+import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +16,10 @@ from hashtagd.core.troubles import AskOperator, Scope
 #: what the drop-in is called; the number puts it before what the owner adds with `systemctl edit`
 DROP_IN: Final = "hashtagd.service.d/10-hashtagd.conf"
 UNIT: Final = "hashtagd.service"
-#: the first line of everything that is written by us, and only of that
-MARK: Final = "# written by `hashtagd service install`; changes are kept: what you edited is yours"
+#: how the first line of everything that is written by us begins, and only of that
+MARK: Final = "# written by `hashtagd service install`"
+#: the sum is of all that follows: it tells whether somebody changed it
+_MARKED: Final = re.compile(rf"{re.escape(MARK)}, sum ([0-9a-f]{{16}}); what you change here stays yours\n")
 CREDENTIAL: Final = "civitai-api-key"
 #: what stands in the drop-in before the mark of a key that was put somewhere by us
 KEY_MARK: Final = "# hashtagd put it there: "
@@ -36,8 +40,12 @@ class Machine:
     program: Sequence[str]
     #: the settings that were named; None: the usual places
     config: Path | None
-    #: folders that are written to: the roots, and where links in them lead
+    #: folders that are written to
     folders: Sequence[Path]
+    #: where the catalog and the locks of a user's service are; None: at the usual place
+    state_folder: Path | None = None
+    #: host and port of the local page; None: there is none
+    listens: tuple[str, int] | None = None
     #: the file with the key; None: none
     key_file: Path | None = None
     #: the mark of a key that we put there; None: somebody else did
@@ -50,7 +58,23 @@ def rendered(manager: Manager, machine: Machine) -> dict[str, str]:
     Raises:
         AskOperator: scope `daemon`: this installation has no unit, or a path cannot stand in one.
     """
-    return {UNIT: f"{MARK}\n{_template(manager)}", DROP_IN: f"{MARK}\n{_drop_in(machine)}"}
+    return {UNIT: _marked(_template(manager)), DROP_IN: _marked(_drop_in(manager, machine))}
+
+
+def is_as_written(text: str) -> bool | None:
+    """Tell whether nobody changed a text of ours since; None: it is not ours."""
+    if not text.startswith(MARK):
+        return None
+    found = _MARKED.match(text)
+    return found is not None and found[1] == _sum(text[found.end() :])
+
+
+def _marked(text: str) -> str:
+    return f"{MARK}, sum {_sum(text)}; what you change here stays yours\n{text}"
+
+
+def _sum(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def unit_folder(manager: Manager, environ: Mapping[str, str], home: Path) -> Path:
@@ -83,7 +107,7 @@ def _template(manager: Manager) -> str:
     )
 
 
-def _drop_in(machine: Machine) -> str:
+def _drop_in(manager: Manager, machine: Machine) -> str:
     command = [*machine.program, *(("--config", str(machine.config)) if machine.config else ()), "run"]
     lines = [
         "[Service]",
@@ -91,14 +115,35 @@ def _drop_in(machine: Machine) -> str:
         "ExecStart=",
         f"ExecStart={' '.join(map(_quoted, command))}",
     ]
+    if machine.state_folder is not None:
+        lines += _state(machine.state_folder)
     if machine.folders:
-        lines.append("# folders with models, and where links in them lead; `-`: it may be away")
+        lines.append(
+            "# what the settings say it writes to, and where links in roots lead; `-`: it may be away"
+        )
         lines += [f"ReadWritePaths={_path(folder)}" for folder in machine.folders]
+    # a user's manager may forbid no port, so there is nothing to allow
+    if machine.listens is not None and manager is Manager.SYSTEM:
+        host, port = machine.listens
+        lines.append("# the local page of the settings, and no other port")
+        lines.append(f"SocketBindAllow={'ipv6' if ':' in host else 'ipv4'}:tcp:{port}")
     if machine.key_file is not None:
         lines.append("# read by systemd, and shown to this service alone")
         lines += [] if machine.key_mark is None else [f"{KEY_MARK}{machine.key_mark}"]
         lines.append(f"LoadCredential={CREDENTIAL}:{_plain(machine.key_file)}")
     return "\n".join(lines) + "\n"
+
+
+def _state(folder: Path) -> list[str]:
+    word = f"HASHTAGD_STATE_DIR={_checked(str(folder))}"
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return [
+        "# where this shell keeps the catalog: commands and the service must mean the same one",
+        f'Environment="{escaped}"',
+        "ExecStartPre=",
+        f"ExecStartPre=+/bin/mkdir -p -m 0700 {_quoted(str(folder))}",
+        f"ReadWritePaths={_path(folder)}",
+    ]
 
 
 def _quoted(word: str) -> str:
@@ -126,16 +171,3 @@ def _checked(text: str) -> str:
         scope=Scope.DAEMON,
         kind="unfit_path",
     )
-
-
-def written_folders(roots: Iterable[Path]) -> list[Path]:
-    """List roots, and the folders that links directly in them lead to, each once, outer ones only."""
-    found: dict[Path, None] = {}
-    for root in roots:
-        found[root] = None
-        try:
-            links = sorted(child for child in root.iterdir() if child.is_symlink() and child.is_dir())
-        except OSError:
-            continue
-        found.update(dict.fromkeys(link.resolve() for link in links))
-    return [it for it in found if not any(it != other and it.is_relative_to(other) for other in found)]
