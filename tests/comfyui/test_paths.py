@@ -97,6 +97,16 @@ def test_a_folder_that_does_not_exist_here_is_a_warning(tmp_path: Path) -> None:
     assert "/nowhere" not in proposal.warnings[0]
 
 
+def test_a_folder_that_no_disk_could_have_is_a_warning_and_no_folder_of_any_kind(tmp_path: Path) -> None:
+    comfyui = make(
+        tmp_path / "ComfyUI", "models/loras", extra=f"a:\n  loras: /{'q' * 5000}\n  is_default: true\n"
+    )
+    proposal = propose_roots([comfyui], {})
+    assert [item.path for item in proposal.roots] == [comfyui / "models"]
+    assert len(proposal.warnings) == 1
+    assert model_folders(comfyui, {})["loras"] == (comfyui / "models" / "loras",)
+
+
 def test_kinds_of_folder_are_listed_best_first(tmp_path: Path) -> None:
     make(tmp_path / "fast")
     make(tmp_path / "slow")
@@ -161,6 +171,8 @@ def test_empty_files_sections_and_keys_hold_nothing(text: str) -> None:
         "a: {secret: [\n",
         "a: !!python/object:os.system {}\n",
         "\x00",
+        'a:\n  loras: "x\\0y"\n',
+        'a:\n  base_path: "/\\ud800"\n  loras: x\n',
         "a: " + "[" * 1_500,
     ],
 )

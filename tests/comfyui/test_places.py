@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,18 @@ def test_stabilitymatrix_s_models_are_found(home: Path) -> None:
         {"/system_stats": None, "/experiment/models": None},
         {"/system_stats": [], "/experiment/models": {}},
         {"/system_stats": {"system": {"argv": "main.py"}}, "/experiment/models": [{"folders": "x"}]},
+        {"/system_stats": {"system": {"argv": ["/a\0/main.py", "--base-directory", "/\ud800"]}}},
+        {"/experiment/models": [{"name": [], "folders": ["/a\0b", "/\ud800", "/" + "q" * 5000, "x", 5]}]},
     ],
 )
 def test_nonsense_tells_nothing(home: Path, told: dict[str, Any]) -> None:
     assert found(home, told) == []
+
+
+def test_a_folder_that_is_told_with_dots_is_proposed_as_settings_may_name_it(home: Path) -> None:
+    (home / "more").mkdir()
+    told = {"/experiment/models": [{"name": "loras", "folders": [f"{home}/more/../more"]}]}
+    assert found(home, told) == [(Path(os.path.realpath(home)) / "more", False)]
 
 
 def test_one_folder_by_two_names_is_found_once(home: Path) -> None:

@@ -16,7 +16,7 @@ from hashtagd.nudges import Unreachable, Unusable
 from hashtagd.nudges.line import Line
 from hashtagd.service.proposing import proposed
 from hashtagd.settings import find_config
-from hashtagd.settings.values import home_folder
+from hashtagd.settings.values import home_folder, http_url
 from hashtagd.system.flags import PLAIN
 
 _DEFAULT_URL = "http://127.0.0.1:8188"
@@ -24,12 +24,25 @@ _ROUTES = ("/system_stats", "/experiment/models")
 _ANSWERS_WITHIN_S = 2.0
 
 
+def _checked_url(_context: click.Context, _option: click.Parameter, url: str) -> str:
+    try:
+        return http_url(url)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, for example {_DEFAULT_URL}") from None
+
+
 @click.command()
 @click.argument(
     "folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 )
 @click.option("--write", is_flag=True, help="Write it to where hashtagd looks for it; nothing is replaced.")
-@click.option("--url", default=_DEFAULT_URL, show_default=True, help="Where ComfyUI answers, if it runs.")
+@click.option(
+    "--url",
+    default=_DEFAULT_URL,
+    show_default=True,
+    callback=_checked_url,
+    help="Where ComfyUI answers, if it runs.",
+)
 @pass_context
 def init(context: Context, *, folders: tuple[Path, ...], write: bool, url: str) -> int:
     """Look for ComfyUI and other folders with models, and propose settings for them.
@@ -81,8 +94,12 @@ def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN, 0o644)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
+        try:
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:
+            path.unlink()  # half of it would be taken for settings
+            raise
     except FileExistsError:
         raise AskOperator(
             f"{path} is there already",

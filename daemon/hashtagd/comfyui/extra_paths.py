@@ -103,10 +103,19 @@ def _section(name: str, section: object, file: Path, environ: Mapping[str, str])
             yield f"{name}.{key} is no text with one path a line (ComfyUI stops here); it is skipped"
             continue
         for line in value.split("\n"):
-            if line:
-                path = Path(os.path.normpath(folder / line))
+            path = Path(os.path.normpath(folder / line))
+            if line and not _is_possible(path):
+                yield f"{name}.{key} names what can be no path; it is skipped"
+            elif line:
                 new_key = _NEW_NAMES.get(str(key), str(key))
                 yield ExtraPath(key=new_key, path=path, is_default=bool(section.get("is_default")))
+
+
+def _is_possible(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # half a character, as an escape in YAML can spell it
+        return False
 
 
 def _where(error: Exception) -> str:

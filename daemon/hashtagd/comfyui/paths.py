@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hashtagd.comfyui.extra_paths import read_extra_paths
+from hashtagd.comfyui.looks import is_folder
 
 EXTRA_PATHS_NAME = "extra_model_paths.yaml"
 
@@ -52,7 +53,7 @@ def propose_roots(folders: Sequence[Path], environ: Mapping[str, str]) -> Propos
     wanted: list[Path] = []
     warnings: list[str] = []
     for folder in folders:
-        if not (folder / "models").is_dir():
+        if not is_folder(folder / "models"):
             wanted.append(folder)
             continue
         wanted.append(folder / "models")
@@ -61,10 +62,11 @@ def propose_roots(folders: Sequence[Path], environ: Mapping[str, str]) -> Propos
         for item in extra.paths:
             if item.key in _NO_MODELS:
                 continue
-            if item.path.is_dir():
+            if is_folder(item.path):
                 wanted.append(item.path)
             else:
-                warnings.append(f"{EXTRA_PATHS_NAME}: a folder of {item.key} does not exist on this machine")
+                why = "is not on this machine, or may not be looked at"
+                warnings.append(f"{EXTRA_PATHS_NAME}: a folder of {item.key} {why}")
     return Proposal(roots=tuple(_named(_outer(wanted))), warnings=tuple(dict.fromkeys(warnings)))
 
 
@@ -73,13 +75,13 @@ def model_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, tuple[P
     extra = read_extra_paths(folder / EXTRA_PATHS_NAME, environ).paths
     found: dict[str, list[Path]] = {}
     for item in extra:
-        if item.is_default and item.path.is_dir():
+        if item.is_default and is_folder(item.path):
             found.setdefault(item.key, []).append(item.path)
     for path in sorted((folder / "models").glob("*")):
-        if path.is_dir() and path.name not in _NO_MODELS:
+        if is_folder(path) and path.name not in _NO_MODELS:
             found.setdefault(_KEYS.get(path.name, path.name), []).append(path)
     for item in extra:
-        if not item.is_default and item.path.is_dir():
+        if not item.is_default and is_folder(item.path):
             found.setdefault(item.key, []).append(item.path)
     return {key: tuple(dict.fromkeys(paths)) for key, paths in found.items() if key not in _NO_MODELS}
 
@@ -99,7 +101,7 @@ def _outer(folders: Sequence[Path]) -> list[Path]:
 def _reach(folder: Path) -> Iterator[Path]:
     """Yield the real folders that the links directly in this one lead to."""
     try:
-        children = [child for child in folder.iterdir() if child.is_symlink() and child.is_dir()]
+        children = [child for child in folder.iterdir() if child.is_symlink() and is_folder(child)]
     except OSError:
         return
     for child in children:

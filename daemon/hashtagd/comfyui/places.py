@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hashtagd.comfyui.extra_paths import read_extra_paths
+from hashtagd.comfyui.looks import is_folder
 from hashtagd.comfyui.paths import EXTRA_PATHS_NAME
 
 _MAX_BYTES: Final = 1 << 20
@@ -60,18 +61,27 @@ def leads(
     """
     found: dict[Path, Lead] = {}
     for lead in (
-        *(Lead(path=path, comfyui=(path / "models").is_dir(), why="you named it") for path in named),
+        *(Lead(path=path, comfyui=is_folder(path / "models"), why="you named it") for path in named),
         *_of_server(told),
         *_of_desktop(environ, home),
         *_usual(home),
         *_of_lora_manager(environ, home),
     ):
         real = Path(os.path.realpath(lead.path))
-        if real in found or not real.is_dir():
+        if real in found or not is_folder(real):
             continue
         if not any(real.is_relative_to(it) for it in _reach(found)):
             found[real] = lead
     return list(found.values())
+
+
+def _folders(values: Any) -> Iterator[Path]:  # noqa: ANN401 - any JSON
+    """Pick the absolute paths of folders that are here; others may be too long for a path, or none at all."""
+    for value in values if isinstance(values, list) else []:
+        if isinstance(value, str) and value.startswith("/") and os.path.isdir(value):  # noqa: PTH112 - never raises
+            path = Path(value)
+            # no root may be spelled like that
+            yield Path(os.path.realpath(path)) if ".." in path.parts else path
 
 
 def _reach(found: Mapping[Path, Lead]) -> Iterator[Path]:
@@ -81,31 +91,26 @@ def _reach(found: Mapping[Path, Lead]) -> Iterator[Path]:
 
 def _of_server(told: Mapping[str, Any]) -> Iterator[Lead]:
     argv = _at(told.get("/system_stats"), "system", "argv")
-    for path in _from_argv(argv if isinstance(argv, list) else []):
-        if (path / "models").is_dir():
+    for path in _folders(list(_from_argv(argv if isinstance(argv, list) else []))):
+        if is_folder(path / "models"):
             yield Lead(path=path, comfyui=True, why="the ComfyUI that runs was started there")
     folders = told.get("/experiment/models")
     for entry in folders if isinstance(folders, list) else []:
         paths = entry.get("folders") if isinstance(entry, Mapping) else None
-        for path in paths if isinstance(paths, list) else []:
-            if isinstance(path, str) and path.startswith("/"):
-                whole = Path(path)
-                is_own = whole.parent.name == "models" and (whole.parent.parent / "main.py").exists()
-                if is_own:
-                    yield Lead(
-                        path=whole.parent.parent, comfyui=True, why="the ComfyUI that runs looks there"
-                    )
-                elif entry.get("name") not in ("custom_nodes", "configs", "datasets", "diffusers"):
-                    yield Lead(path=whole, comfyui=False, why="the ComfyUI that runs looks there")
+        for path in _folders(paths):
+            if path.parent.name == "models" and (path.parent.parent / "main.py").exists():
+                yield Lead(path=path.parent.parent, comfyui=True, why="the ComfyUI that runs looks there")
+            elif entry.get("name") not in ("custom_nodes", "configs", "datasets", "diffusers"):
+                yield Lead(path=path, comfyui=False, why="the ComfyUI that runs looks there")
 
 
-def _from_argv(argv: Sequence[Any]) -> Iterator[Path]:
+def _from_argv(argv: Sequence[Any]) -> Iterator[str]:
     words = [word for word in argv if isinstance(word, str)]
     for name, value in itertools.pairwise(words):
-        if name == "--base-directory" and value.startswith("/"):
-            yield Path(value)
-    if words and words[0].endswith("main.py") and words[0].startswith("/"):
-        yield Path(words[0]).parent
+        if name == "--base-directory":
+            yield value
+    if words and words[0].endswith("main.py"):
+        yield os.path.dirname(words[0])  # noqa: PTH120 - a word that somebody told, not a path yet
 
 
 def _of_desktop(environ: Mapping[str, str], home: Path) -> Iterator[Lead]:
@@ -118,7 +123,7 @@ def _of_desktop(environ: Mapping[str, str], home: Path) -> Iterator[Lead]:
 
 def _usual(home: Path) -> Iterator[Lead]:
     for path in (*(home / name for name in _USUAL), *map(Path, _ELSEWHERE)):
-        if (path / "models").is_dir():
+        if is_folder(path / "models"):
             extra = " (its extra_model_paths.yaml is read, too)" if (path / EXTRA_PATHS_NAME).exists() else ""
             yield Lead(path=path, comfyui=True, why=f"it lies where ComfyUI usually does{extra}")
     for name in _STABILITY_MATRIX:
@@ -130,9 +135,8 @@ def _of_lora_manager(environ: Mapping[str, str], home: Path) -> Iterator[Lead]:
     by_kind = document.get("folder_paths") if isinstance(document, Mapping) else None
     for kind in _FOLDER_KINDS:
         paths = by_kind.get(kind) if isinstance(by_kind, Mapping) else None
-        for path in paths if isinstance(paths, list) else []:
-            if isinstance(path, str) and path.startswith("/"):
-                yield Lead(path=Path(path), comfyui=False, why="LoRA Manager's settings name it")
+        for path in _folders(paths):
+            yield Lead(path=path, comfyui=False, why="LoRA Manager's settings name it")
 
 
 def _config_home(environ: Mapping[str, str], home: Path) -> Path:

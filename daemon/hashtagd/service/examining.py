@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hashtagd.catalog.sqlite import WAL_IS_SAFE
+from hashtagd.comfyui.looks import is_folder
 from hashtagd.core.ports import Clock
 from hashtagd.core.troubles import Trouble
 from hashtagd.nudges import Unreachable, Unusable
@@ -37,8 +38,8 @@ def examine_store(url: str) -> Finding:
     version = sqlite3.sqlite_version
     mode = "a write-ahead log" if sqlite3.sqlite_version_info >= WAL_IS_SAFE else "a rollback journal"
     path = Path(url.removeprefix("sqlite:///").partition("?")[0]).expanduser()
-    folder = next((it for it in path.parents if it.exists()), Path("/"))
-    if not os.access(path if path.exists() else folder, os.W_OK):
+    folder = next((it for it in path.parents if is_folder(it)), Path("/"))
+    if not os.access(path if os.access(path, os.F_OK) else folder, os.W_OK):
         return fail(
             check, f"{path} may not be written", "set HASHTAGD_STATE_DIR or `catalog.url` to another place"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from hashtagd.comfyui.looks import is_folder
 from hashtagd.comfyui.paths import RootProposal, propose_roots
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope
@@ -80,10 +81,12 @@ def plan_roots(
     configured = [_configured(root) for root in settings.roots]
     beside: tuple[RootProposal, ...] = ()
     comfyui = settings.comfyui.path
-    if comfyui is not None and (comfyui / "models").is_dir():
+    if comfyui is not None and is_folder(comfyui / "models"):
         proposal = propose_roots([comfyui], environ)
         warnings += proposal.warnings
         beside = proposal.roots
+    elif comfyui is not None and _is_closed(comfyui / "models"):
+        warnings.append(f"{comfyui / 'models'} may not be looked at by this user, and is not watched")
     return RootPlan(folders=tuple(_without_overlap(configured, beside)), warnings=tuple(warnings))
 
 
@@ -92,7 +95,7 @@ def _of_command_line(
 ) -> RootPlan:
     absolute = [absolute_path(folder) for folder in folders]
     for folder in absolute:
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise _no_folder(folder)
     proposal = propose_roots(absolute, environ)
     asked = [Root.model_construct(name=item.name, path=item.path) for item in proposal.roots]
@@ -187,8 +190,20 @@ def by_device(folders: Sequence[RootFolder]) -> list[list[RootFolder]]:
     return list(groups.values())
 
 
+def _is_closed(path: Path) -> bool:
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def _no_folder(folder: Path) -> AskOperator:
-    what = "is not a folder" if folder.exists() else "does not exist"
+    what = "is not a folder" if os.path.exists(folder) else "does not exist"  # noqa: PTH110 - that of pathlib raises
+    if _is_closed(folder):
+        what = "may not be looked at by this user"
     return AskOperator(
         f"{folder} {what}",
         does="hashtagd does not start",

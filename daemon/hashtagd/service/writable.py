@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from hashtagd.comfyui.looks import is_folder
 from hashtagd.core.ports import WritesTree
 from hashtagd.service.parts import make_writers
 from hashtagd.settings import Loaded
@@ -28,7 +29,7 @@ def _with_links(roots: Iterable[Path]) -> Iterator[Path]:
     for root in roots:
         yield root
         try:
-            links = sorted(child for child in root.iterdir() if child.is_symlink() and child.is_dir())
+            links = sorted(child for child in root.iterdir() if child.is_symlink() and is_folder(child))
         except OSError:
             continue
         yield from (link.resolve() for link in links)
@@ -39,7 +40,7 @@ def _trees(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[Path]:
         for writer in writers:
             if isinstance(writer, WritesTree):
                 tree = Path(expand_home(str(writer.tree), home_folder(environ)))
-                yield tree if tree.exists() else tree.parent
+                yield tree if is_folder(tree) else tree.parent
 
 
 def _files(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[Path]:
