@@ -33,9 +33,7 @@ def call(home: Home) -> Call:
     if os.geteuid() == 0:
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            pytest.skip(
-                "SKIPPED ALOUD: without setpriv root cannot be kept from reading everything"
-            )
+            pytest.skip("SKIPPED ALOUD: without setpriv root cannot be kept from reading everything")
         before = [setpriv, "--bounding-set", "-dac_override,-dac_read_search", "--"]
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+from hashtagd.system.files import open_at_once
+
 #: far more than anybody writes by hand
 _MAX_BYTES = 1 << 20
 #: former names of folder kinds
@@ -45,7 +47,7 @@ def read_extra_paths(file: Path, environ: Mapping[str, str]) -> ExtraPaths:
     Returns: each folder once, default ones first; folders need not exist. Warnings never quote a line.
     """
     try:
-        with file.open("rb") as stream:
+        with open_at_once(file) as stream:
             content = stream.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return ExtraPaths()

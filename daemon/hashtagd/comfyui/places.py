@@ -18,6 +18,7 @@ from typing import Any, Final
 from hashtagd.comfyui.extra_paths import read_extra_paths
 from hashtagd.comfyui.looks import is_folder
 from hashtagd.comfyui.paths import EXTRA_PATHS_NAME
+from hashtagd.system.files import open_at_once
 
 _MAX_BYTES: Final = 1 << 20
 #: below the home folder, then below the root of the machine
@@ -146,7 +147,7 @@ def _config_home(environ: Mapping[str, str], home: Path) -> Path:
 
 def _json(file: Path) -> Any:  # noqa: ANN401 - any JSON
     try:
-        with file.open("rb") as stream:
+        with open_at_once(file) as stream:
             return json.loads(stream.read(_MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None

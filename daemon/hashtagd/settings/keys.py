@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from hashtagd.settings.mistakes import KeyPath, Lines, Mistake, SettingsMistakes, spell
 from hashtagd.settings.schema import Settings
 from hashtagd.settings.values import expand_home, home_folder
+from hashtagd.system.files import open_at_once
 
 KEY_VARIABLE = "CIVITAI_API_KEY"
 CREDENTIAL = "civitai-api-key"
@@ -69,7 +70,7 @@ def read_key_file(path: Path) -> SecretStr:
         ValueError: it is missing, readable by everybody, empty, or holds no usable key.
     """
     try:
-        with path.open("rb") as file:
+        with open_at_once(path) as file:
             mode = os.fstat(file.fileno()).st_mode
             data = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
@@ -105,7 +106,7 @@ def _key_file(settings: Settings, environ: Mapping[str, str]) -> tuple[KeyPath, 
 
 def _is_for_others(path: Path) -> bool:
     try:
-        path.open("rb").close()
+        open_at_once(path).close()
     except PermissionError:
         return True
     except OSError:

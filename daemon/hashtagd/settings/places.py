@@ -7,6 +7,7 @@ from pathlib import Path
 from hashtagd.settings.document import MAX_CHARACTERS
 from hashtagd.settings.mistakes import Mistake, SettingsMistakes
 from hashtagd.settings.values import expand_home, home_folder
+from hashtagd.system.files import open_at_once
 
 CATALOG_FILE = "catalog.db"
 #: the machine's own settings
@@ -59,7 +60,7 @@ def read_config(path: Path) -> str:
         SettingsMistakes: it cannot be read, is far too large, or is not UTF-8.
     """
     try:
-        with path.open("rb") as file:
+        with open_at_once(path) as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise _whole(path, f"cannot be read: {os.strerror(error.errno or 0)}") from None
