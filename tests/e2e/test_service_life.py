@@ -1,5 +1,6 @@
 """The life of a service as its manager sees it: a real notify socket, a real process, real signals."""
 
+import json
 import signal
 import time
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from hashtagd.standin import Standin
-from support.daemon_process import Daemon, Home, is_tagged, publish, running, until
+from support.daemon_process import Daemon, Home, is_tagged, publish, run_command, running, until
 from support.safetensors import lora
 from support.service_manager import Manager
 
@@ -94,6 +95,43 @@ def test_a_hangup_with_a_bad_file_keeps_the_old_settings_and_says_so(
         daemon.process.send_signal(signal.SIGHUP)
         daemon.until(lambda: "RELOADING=1" in manager.hears())
         assert daemon.terminate() == 0
+
+
+def test_a_hangup_with_settings_that_cannot_be_worked_with_goes_back_to_the_old_ones(
+    home: Home, site: Standin, manager: Manager
+) -> None:
+    """They are well written, and only trying shows that the catalog they name cannot be made."""
+    with running(home, environ={"NOTIFY_SOCKET": manager.address}) as daemon:
+        daemon.until(lambda: "READY=1" in manager.hears())
+        good = home.config.read_text(encoding="utf-8")
+        bad = {**settings_of(home), "catalog": {"url": "sqlite:////proc/none/catalog.db"}}
+        home.config.write_text(yaml.safe_dump(bad), encoding="utf-8")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until(lambda: bool(daemon.events("settings_refused")))
+        daemon.until(lambda: len(daemon.events("daemon_started")) == 2)
+        content = lora(3)
+        publish(site, content, "Ink")
+        (home.loras / "ink.safetensors").write_bytes(content)
+        daemon.until(lambda: is_tagged(home.loras / "ink.safetensors", "Ink", picture=False))
+        home.config.write_text(good, encoding="utf-8")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until(lambda: len(daemon.events("daemon_started")) == 3)
+        assert daemon.terminate() == 0
+
+
+def test_a_log_file_that_cannot_be_written_is_told_and_stops_nothing(home: Home) -> None:
+    settings = {
+        **settings_of(home),
+        "log": {"format": "json", "file": str(home.folder / "none" / "hashtagd.log")},
+    }
+    home.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    done = run_command(home, "run", "--once")
+    assert done.returncode == 0
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [it["event"] for it in told if it.get("kind") == "log_file"] == ["log_file_failed"]
+    (home.folder / "none").mkdir()
+    assert "log_file_failed" not in run_command(home, "run", "--once").stderr
+    assert (home.folder / "none" / "hashtagd.log").stat().st_size > 0
 
 
 def test_a_stop_during_the_change_of_settings_is_a_stop(home: Home, manager: Manager) -> None:

@@ -66,19 +66,30 @@ def run(
 
 
 def _run_daemon(prepared: Prepared, folders: tuple[Path, ...]) -> int:
-    """Watch until stopped; SIGHUP begins a new round with new settings."""
+    """Watch until stopped; SIGHUP begins a round with new settings, or with the old if these do not work."""
     turn: Prepared | None = prepared
+    stood: Prepared | None = None
+    failed: Trouble | None = None
     reloads = Reloads(prepared.context, folders)
     well = True
     with heeding_signals(StopPause(), reloads.ask) as heard:
         while turn is not None and well and not heard.stops:
             heard.pause = StopPause()
-            with logging_to_stderr(turn.context, terse=False) as log:
-                reloads.refused = partial(_tell_refused, log)
-                process = _process(turn, heard.pause, log, once=False, handover=reloads.is_due)
-                with assemble(turn.context.loaded, process) as service:
-                    well = service.run()
-            turn = reloads.take()
+            try:
+                with logging_to_stderr(turn.context, terse=False) as log:
+                    reloads.refused = partial(_tell_refused, log)
+                    if failed is not None:
+                        _tell_refused(log, failed)
+                    process = _process(turn, heard.pause, log, once=False, handover=reloads.is_due)
+                    with assemble(turn.context.loaded, process) as service:
+                        stood, failed = turn, None
+                        well = service.run()
+            except Trouble as trouble:
+                if stood is None or stood is turn:
+                    raise
+                turn, failed = stood, trouble
+            else:
+                turn = reloads.take()
     return 0 if well else EXIT_TRY_AGAIN
 
 

@@ -57,8 +57,17 @@ def logging_to_stderr(context: Context, *, terse: bool, least: Level = "warning"
         stream=sys.stderr,
         clock=context.clock,
     )
+    log = events("daemon")
+    if logs.file_trouble is not None:
+        tell(
+            log,
+            "log_file_failed",
+            kind="log_file",
+            what=f"{settings.log.file} cannot be written ({logs.file_trouble.strerror})",
+            you="correct `log.file`, or make its folder and let hashtagd write there",
+        )
     try:
-        yield events("daemon")
+        yield log
     finally:
         logs.close()
 

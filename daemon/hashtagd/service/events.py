@@ -37,6 +37,10 @@ EVENTS: Final[Mapping[str, tuple[EventLevel, str]]] = MappingProxyType(
         "hashing_paused": ("info", "ComfyUI generates, so no file is read"),
         "hashing_resumed": ("info", "ComfyUI has nothing to do any more, so files are read again"),
         "page_served": ("info", "health and figures can be looked at"),
+        "log_file_failed": (
+            "warning",
+            "`log.file` cannot be written; all else of the log goes on",
+        ),
         "page_not_served": ("warning", "nothing can listen at `web.listen`; everything else goes on"),
         "gallery_gathered": ("info", "the further pictures of a model are there"),
         "galleries_full": ("warning", "galleries hold as much as they may, so no more pictures are fetched"),

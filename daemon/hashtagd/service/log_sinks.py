@@ -75,6 +75,14 @@ class FileTarget:
         while data:
             data = data[os.write(self._descriptor, data) :]
 
+    def try_out(self) -> OSError | None:
+        """Open the file; returns why that is refused. Lines that come later try again, each for itself."""
+        try:
+            self._reopen()
+        except OSError as error:
+            return error
+        return None
+
     def _put_aside(self) -> None:
         """Give the file the next name, and begin a new one; where that is refused, it grows on."""
         names = [self._path, *(self._path.with_name(f"{self._path.name}.{n + 1}") for n in range(self._kept))]

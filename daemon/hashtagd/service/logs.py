@@ -51,9 +51,13 @@ def events(room: str) -> BoundLogger:
 class Logs:
     """The logging of this process, until `close` puts everything back."""
 
-    def __init__(self, handlers: list["_Handler"], undo: Callable[[], None]) -> None:
+    def __init__(
+        self, handlers: list["_Handler"], undo: Callable[[], None], file_trouble: OSError | None = None
+    ) -> None:
         self._handlers = handlers
         self._undo: Callable[[], None] | None = undo
+        #: why the file could not be opened at first; None: it could, or there is none
+        self.file_trouble = file_trouble
 
     @property
     def dropped(self) -> int:
@@ -93,10 +97,13 @@ def configure(
     words = form == "console" or (form == "auto" and terminal)
     render: Render = (lambda event: console_line(event, colours=terminal)) if words else json_line
     wanted: list[tuple[Target, Render]] = [(target_of(stream), render)]
+    trouble = None
     if file is not None:
-        wanted.append((FileTarget(file), json_line))
+        target = FileTarget(file)
+        trouble = target.try_out()
+        wanted.append((target, json_line))
     handlers = [_Handler(LineSink(target), _Formatter(redactor, clock, form)) for target, form in wanted]
-    logs = Logs(handlers, _install(handlers, level))
+    logs = Logs(handlers, _install(handlers, level), trouble)
     atexit.register(logs.close)
     return logs
 
