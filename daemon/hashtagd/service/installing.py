@@ -114,7 +114,7 @@ class Installer:
                 return Step(did=f"{path} is as it should be"), False
             ours = before is None or is_as_written(before)
             if not ours:
-                raise _in_the_way(path, edited=ours is False)
+                raise _in_the_way(path, self._tool if ours is False else None)
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
             temporary.write_text(text, encoding="utf-8")
@@ -173,8 +173,11 @@ class Installer:
         return Step(did=f"`{shown}` failed: {said}", well=False)
 
     def _by_hand(self) -> str:
-        tool = "systemctl --user" if self._manager is Manager.USER else "systemctl"
-        return f"`{tool} daemon-reload` and `{tool} enable --now {UNIT}`"
+        return f"`{self._tool} daemon-reload` and `{self._tool} enable --now {UNIT}`"
+
+    @property
+    def _tool(self) -> str:
+        return "systemctl --user" if self._manager is Manager.USER else "systemctl"
 
 
 def unwritten(
@@ -217,9 +220,10 @@ def _is_there(manager: Manager) -> bool:
     return manager is Manager.SYSTEM or bool(os.environ.get("XDG_RUNTIME_DIR"))
 
 
-def _in_the_way(path: Path, *, edited: bool) -> AskOperator:
-    why = "somebody changed it since hashtagd wrote it" if edited else "hashtagd did not write it"
-    keep = "what you added belongs into `systemctl edit hashtagd`, which stays; " if edited else ""
+def _in_the_way(path: Path, edit_with: str | None) -> AskOperator:
+    """Refuse to replace what is not ours, or not any more; `edit_with` is a tool for lines of one's own."""
+    why = "hashtagd did not write it" if edit_with is None else "somebody changed it since hashtagd wrote it"
+    keep = "" if edit_with is None else f"put your lines into `{edit_with} edit hashtagd`, where they stay; "
     return AskOperator(
         f"{path} is there, and {why}",
         does="it was left alone, and nothing was started",
