@@ -1,6 +1,7 @@
 """`hashtagd init` proposes what `check-config` accepts."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -105,6 +106,19 @@ def test_a_running_comfyui_is_asked(home: Home, server: str) -> None:
         "url": server,
     }
     assert [root["path"] for root in document["roots"]] == [str(home.folder / "nas")]
+
+
+@pytest.mark.parametrize("name", ["new\nline", "tab\t", os.fsdecode(b"half \xff")])
+def test_a_folder_whose_name_no_settings_can_hold_is_left_out_and_named(
+    home: Home, user: Path, name: str
+) -> None:
+    comfyui(user / "ComfyUI")
+    done = home.bare("init", "--url", NOBODY, comfyui(user / name))
+    assert yaml.safe_load(done.out)["comfyui"]["path"] == str(user / "ComfyUI")
+    assert "left out" in done.err
+    path = home.folder / "proposed.yaml"
+    path.write_text(done.out, encoding="utf-8")
+    assert home.bare("--config", path, "check-config").code == 0
 
 
 def test_folders_that_are_named_come_first_whatever_they_hold(home: Home, user: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hashtagd.nudges import Unreachable, Unusable
 from hashtagd.nudges.line import Line
 from hashtagd.service.proposing import proposed
 from hashtagd.settings import find_config
+from hashtagd.settings.document import can_hold
 from hashtagd.settings.values import home_folder, http_url
 from hashtagd.system.flags import PLAIN
 
@@ -53,10 +54,15 @@ def init(context: Context, *, folders: tuple[Path, ...], write: bool, url: str) 
     if home is None:
         raise _no_home()
     told = _told(url, context)
-    found = leads(context.environ, home, told, folders)
+    everything = leads(context.environ, home, told, folders)
+    found = [lead for lead in everything if can_hold(str(lead.path))]
     text = proposed(found, url=url if told or url != _DEFAULT_URL else None, environ=context.environ)
     for lead in found:
         click.echo(f"found {safe(lead.path)}: {safe(lead.why)}", err=True)
+    for lead in everything:
+        if lead not in found:
+            what = "settings cannot hold the characters of its name; give it another one"
+            click.echo(f"left out {safe(lead.path)}: {what}", err=True)
     if not found:
         click.echo("found no folder with models; name one: `hashtagd init FOLDER`", err=True)
     if not write:

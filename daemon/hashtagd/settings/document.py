@@ -150,9 +150,14 @@ def _pairs(node: yaml.MappingNode, path: KeyPath, document: Document) -> Iterato
         yield key, _value(value_node, (*path, key), document)
 
 
+def can_hold(text: str) -> bool:
+    """Tell whether settings may hold a text as a value, however it is quoted."""
+    return _CONTROL.search(text) is None
+
+
 def _scalar(node: yaml.ScalarNode, path: KeyPath, document: Document) -> Value:
     text = str(node.value)
-    if _CONTROL.search(text):
+    if not can_hold(text):
         document.refuse(path, node, "has control characters")
         return None
     return _plain(text) if node.style is None else text
