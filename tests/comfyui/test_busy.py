@@ -12,6 +12,7 @@ from hashtagd.comfyui.busy import is_generating
         ({"exec_info": {"queue_remaining": 12}}, True),
         ({"exec_info": {"queue_remaining": 0}}, False),
         ({"exec_info": {"queue_remaining": "many"}}, False),
+        ({"exec_info": {"queue_remaining": True}}, False),
         ({"exec_info": None}, False),
         ({}, False),
         ([1], False),

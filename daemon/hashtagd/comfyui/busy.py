@@ -24,4 +24,4 @@ def is_generating(url: str, get_json: Callable[[str, float], Any]) -> bool:
     answer = get_json(url.rstrip("/") + "/prompt", ANSWER_WITHIN_S)
     info = answer.get("exec_info") if isinstance(answer, Mapping) else None
     remaining = info.get("queue_remaining") if isinstance(info, Mapping) else None
-    return isinstance(remaining, int) and remaining > 0
+    return isinstance(remaining, int) and not isinstance(remaining, bool) and remaining > 0
