@@ -133,6 +133,32 @@ def test_odd_paths_stand_in_the_unit_as_they_are(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["with space", "100%", "a$b", "${HOME}", "später"])
+@needs_analyze
+def test_a_program_in_a_folder_of_any_name_is_found_by_systemd(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    program = machine(tmp_path / name).program
+    files = rendered(Manager.USER, machine(tmp_path, program=program))
+    list(Installer(Manager.USER, tmp_path / "units", runs=False).install(files))
+    verified = judge(tmp_path / "units" / UNIT, Manager.USER, "verify", "--man=no")
+    assert (verified.stdout, verified.stderr, verified.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"program": ["/opt/it's/hashtagd"]},
+        {"program": ["/opt/back\\slash/hashtagd"]},
+        {"key_file": Path("/srv/key ")},
+        {"key_file": Path("/srv/key\\")},
+    ],
+)
+def test_what_systemd_would_read_otherwise_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(AskOperator) as refused:
+        rendered(Manager.USER, machine(tmp_path, **changes))
+    assert refused.value.kind == "unfit_path"
+
+
 def test_the_page_gets_its_port_where_all_others_are_forbidden(tmp_path: Path) -> None:
     def lines(manager: Manager, host: str) -> list[str]:
         return rendered(manager, machine(tmp_path, listens=(host, 8765)))[DROP_IN].splitlines()
@@ -219,6 +245,30 @@ def test_a_unit_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (step,) = installer.uninstall()
     assert not step.well
     assert (folder / UNIT).exists()
+
+
+def test_a_link_in_the_place_of_a_unit_is_somebody_s_wherever_it_leads(tmp_path: Path) -> None:
+    """`systemctl link` and keepers of dotfiles make such links."""
+    installer = Installer(Manager.USER, tmp_path / "units", runs=False)
+    files = rendered(Manager.USER, machine(tmp_path))
+    (tmp_path / "units").mkdir()
+    (tmp_path / "dotfiles.service").write_text(files[UNIT], encoding="utf-8")
+    for target in (tmp_path / "nowhere", tmp_path / "dotfiles.service"):
+        (tmp_path / "units" / UNIT).symlink_to(target)
+        with pytest.raises(AskOperator) as refused:
+            list(installer.install(files))
+        assert refused.value.kind == "unit_in_the_way"
+        assert (tmp_path / "units" / UNIT).readlink() == target
+        (tmp_path / "units" / UNIT).unlink()
+
+
+def test_a_service_of_somebody_else_is_not_stopped(tmp_path: Path) -> None:
+    systemctl = Systemctl(tmp_path)
+    folder = tmp_path / "units"
+    folder.mkdir()
+    (folder / UNIT).write_text("[Service]\nExecStart=/usr/bin/mine\n", encoding="utf-8")
+    list(Installer(Manager.USER, folder, runs=True, systemctl=[str(systemctl.path)]).uninstall())
+    assert systemctl.calls == ["daemon-reload"]
 
 
 def test_what_somebody_changed_in_our_files_is_neither_overwritten_nor_removed(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ class Installer:
         Raises:
             AskOperator: scope `daemon`: a file could not be removed.
         """
-        if self._runs and (self._folder / UNIT).exists():
+        if self._runs and self._wrote(self._folder / UNIT):
             yield self._tell("disable", "--now", UNIT)
         mark = mark_in(self._folder / DROP_IN)
         if self._key_place is not None and mark is not None:
@@ -110,11 +110,12 @@ class Installer:
         """Write a file; tells whether anything had to be done."""
         try:
             before = path.read_text(encoding="utf-8") if path.exists() else None
-            if before == text:
-                return Step(did=f"{path} is as it should be"), False
-            ours = before is None or is_as_written(before)
+            # a link is somebody's, wherever it leads
+            ours = None if path.is_symlink() else before is None or is_as_written(before)
             if not ours:
                 raise _in_the_way(path, self._tool if ours is False else None)
+            if before == text:
+                return Step(did=f"{path} is as it should be"), False
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
             temporary.write_text(text, encoding="utf-8")
@@ -123,6 +124,14 @@ class Installer:
         except (OSError, UnicodeDecodeError) as error:
             raise _unwritable(path, error) from error
         return Step(did=f"{path} was {'written' if before is None else 'written anew'}"), True
+
+    @staticmethod
+    def _wrote(path: Path) -> bool:
+        """Tell whether a file is of us, changed or not: what somebody else made is not ours to stop."""
+        try:
+            return not path.is_symlink() and is_as_written(path.read_text(encoding="utf-8")) is not None
+        except (OSError, UnicodeDecodeError):
+            return False
 
     def _remove(self, path: Path) -> Step:
         try:

@@ -113,7 +113,7 @@ def _drop_in(manager: Manager, machine: Machine) -> str:
         "[Service]",
         "# an empty line first: without it systemd would start both",
         "ExecStart=",
-        f"ExecStart={' '.join(map(_quoted, command))}",
+        f"ExecStart={' '.join([_program(command[0]), *map(_quoted, command[1:])])}",
     ]
     if machine.state_folder is not None:
         lines += _state(machine.state_folder)
@@ -146,6 +146,14 @@ def _state(folder: Path) -> list[str]:
     ]
 
 
+def _program(path: str) -> str:
+    """Quote what is started: there a `$` is a `$`, and quotes and backslashes are refused by systemd."""
+    if set(path) & set("\"'\\"):
+        raise _unfit()
+    text = _checked(path).replace("%", "%%")
+    return text if shlex.quote(path) == path and text == path else f'"{text}"'
+
+
 def _quoted(word: str) -> str:
     """Quote a word of a command line as systemd reads it: `%` and `$` mean something there, too."""
     text = _checked(word).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
@@ -158,13 +166,20 @@ def _path(folder: Path) -> str:
 
 
 def _plain(path: Path) -> str:
+    """Spell a path that nothing can quote: a space at its end would be lost, a backslash go on in the next line."""
+    if str(path).endswith((" ", "\\")):
+        raise _unfit()
     return _checked(str(path)).replace("%", "%%")
 
 
 def _checked(text: str) -> str:
     if text.isprintable():
         return text
-    raise AskOperator(
+    raise _unfit()
+
+
+def _unfit() -> AskOperator:
+    return AskOperator(
         "a path holds characters that cannot stand in a unit of systemd",
         does="nothing was written",
         you="give the folder another name, or write the unit by hand (systemd/README.md)",
