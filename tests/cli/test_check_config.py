@@ -126,3 +126,15 @@ def test_roots_that_the_command_line_replaces_stop_no_run(home: Home) -> None:
 def test_settings_without_a_home_make_no_roots(home: Home) -> None:
     home.config.write_text("")
     assert home.cli("check-config").code == 0
+
+
+def test_a_key_file_that_every_folder_would_mean_otherwise_is_refused(home: Home) -> None:
+    """It would be found from where it was tried, and not by the service."""
+    (home.folder / "key.txt").write_text("k" * 32, encoding="utf-8")
+    (home.folder / "key.txt").chmod(0o600)
+    home.settle(providers=[{"kind": "civitai", "api_key_file": "key.txt"}])
+    done = home.cli("check-config")
+    assert done.code == 78
+    assert "providers[0].api_key_file: must be an absolute path, or begin with ~/" in done.err
+    home.settle(providers=[{"kind": "civitai", "api_key_file": str(home.folder / "key.txt")}])
+    assert home.cli("check-config").code == 0

@@ -80,3 +80,44 @@ def test_all_that_the_settings_say_can_be_written_to_and_the_state_is_that_of_th
     assert "HASHTAGD_STATE_DIR=" not in printed
     own = home.cli("service", "print", "--user").out
     assert f'Environment="HASHTAGD_STATE_DIR={home.state}"' in own.splitlines()
+
+
+def test_the_service_of_a_user_gets_the_settings_that_this_shell_means(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`$HASHTAGD_CONFIG` and `$XDG_CONFIG_HOME` reach no service."""
+    monkeypatch.setenv("HASHTAGD_CONFIG", "config.yaml")
+    assert f"--config {home.config} run" in home.bare("service", "print", "--user").out
+    monkeypatch.delenv("HASHTAGD_CONFIG")
+    usual = home.folder / "user" / ".config" / "hashtagd" / "config.yaml"
+    usual.parent.mkdir(parents=True)
+    home.config.rename(usual)
+    assert "--config" not in home.bare("service", "print", "--user").out
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(usual.parent.parent))
+    assert "--config" not in home.bare("service", "print", "--user").out
+    monkeypatch.setenv("HOME", str(home.folder))
+    assert f"--config {usual} run" in home.bare("service", "print", "--user").out
+
+
+def test_settings_that_no_daemon_would_start_with_are_not_installed(home: Home) -> None:
+    home.settle(
+        providers=[{"kind": "civitai", "base_url": home.site.url, "api_key_file": str(home.folder / "none")}]
+    )
+    done = home.cli("service", "install", "--user")
+    assert done.code == 78
+    assert "api_key_file: cannot be read" in done.err
+    assert not list((home.folder / "user").rglob("*.service"))
+
+
+def test_a_service_of_the_machine_has_another_home_than_who_installs_it(home: Home) -> None:
+    (home.folder / "user" / "loras").mkdir(parents=True)
+    home.settle(roots=[{"path": "~/loras"}])
+    assert home.cli("service", "print", "--user").code == 0
+    done = home.cli("service", "print", "--system")
+    assert done.code == 78
+    assert "whole paths" in done.err
+    key = {"kind": "civitai", "base_url": home.site.url, "api_key_file": "~/key"}
+    home.settle(providers=[key])
+    assert "whole paths" in home.cli("service", "print", "--system").err
+    home.settle(providers=[{**key, "api_key_file": "/srv/key"}])
+    assert home.cli("service", "print", "--system").code == 0

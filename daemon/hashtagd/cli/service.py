@@ -1,6 +1,7 @@
 """`hashtagd service install`, `uninstall` and `print`: systemd."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,8 +10,10 @@ from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.main import EXIT_FAILED
 from hashtagd.cli.output import safe
 from hashtagd.core.troubles import AskOperator, Scope
-from hashtagd.service.installing import Installer, Step
+from hashtagd.service.checking import check_settings
+from hashtagd.service.installing import SERVICE_HOME, Installer, Step
 from hashtagd.service.key_file import KeyFile, choose, usual_place
+from hashtagd.service.roots import RootPlan
 from hashtagd.service.units import (
     Machine,
     Manager,
@@ -56,6 +59,7 @@ def show(context: Context, *, user: bool | None) -> int:
 def install(context: Context, *, user: bool | None) -> int:
     """Write the unit for the configured folders, and start it where systemd runs."""
     manager = _manager(user)
+    check_settings(context.loaded, context.environ)
     key = _key(context, manager)
     files = rendered(manager, _machine(context, manager, key))
     return _tell(list(_installer(context, manager).install(files, key)))
@@ -100,6 +104,8 @@ def _home(context: Context) -> Path:
 def _machine(context: Context, manager: Manager, key: KeyFile | None) -> Machine:
     """Collect what the unit depends on; settings that are wrong are told before anything is written."""
     plan = context.roots()
+    if manager is Manager.SYSTEM:
+        _check_homes(context, plan)
     if not plan.folders:
         raise AskOperator(
             "there is no folder to watch",
@@ -120,14 +126,25 @@ def _machine(context: Context, manager: Manager, key: KeyFile | None) -> Machine
     )
 
 
+def _check_homes(context: Context, plan: RootPlan) -> None:
+    """Refuse folders that are others for the user the service runs as, to whom `~` is another home."""
+    theirs = replace(context, environ={**context.environ, "HOME": SERVICE_HOME})
+    keys = {key_file(it.loaded.settings, it.environ) for it in (context, theirs)}
+    if theirs.roots().folders != plan.folders or len(keys) > 1:
+        raise AskOperator(
+            f"`~` in the settings, and in what is not set there, is {SERVICE_HOME} for a service of the machine",
+            does="nothing was written",
+            you="write whole paths under `roots`, `comfyui.path` (null: no ComfyUI) and `api_key_file`, "
+            "or install for yourself: `--user`",
+            scope=Scope.DAEMON,
+            kind="other_home",
+        )
+
+
 def _config(context: Context, manager: Manager) -> Path | None:
     """Name the settings where the service would not find them by itself."""
-    if context.config is not None:
-        return Path(os.path.abspath(context.config))  # noqa: PTH100 - links stay as spelled
-    found = find_config(context.environ, None)
-    if manager is Manager.USER or found == SYSTEM_CONFIG:
-        return None
-    if found is None:
+    found = find_config(context.environ, context.config)
+    if found is None and manager is Manager.SYSTEM:
         raise AskOperator(
             "there are no settings that a service of the machine could use",
             does="nothing was written",
@@ -135,7 +152,11 @@ def _config(context: Context, manager: Manager) -> Path | None:
             scope=Scope.DAEMON,
             kind="no_settings",
         )
-    return found
+    # `$HASHTAGD_CONFIG` and the like are of this shell, and no service sees them
+    own = [_home(context) / ".config" / "hashtagd" / "config.yaml"] if manager is Manager.USER else []
+    if context.config is None and found in (None, SYSTEM_CONFIG, *own):
+        return None
+    return None if found is None else Path(os.path.abspath(found))  # noqa: PTH100 - links stay as spelled
 
 
 def _state(context: Context) -> Path | None:

@@ -23,8 +23,10 @@ _RUNS: Final = Path("/run/systemd/system")
 _ANSWERS_WITHIN_S: Final = 90.0
 _UNIT_MODE: Final = 0o644
 _USER: Final = "hashtagd"
+#: where `~` leads for the service of the machine
+SERVICE_HOME: Final = "/var/lib/hashtagd"
 _SPECIFIER: Final = re.compile("%[h%]")
-_USER_LINE: Final = f'u {_USER} - "hashtagd" /var/lib/hashtagd'
+_USER_LINE: Final = f'u {_USER} - "hashtagd" {SERVICE_HOME}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Civitai: asked in batches, anonymously, a few requests for thousands of files."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -40,6 +41,14 @@ class CivitaiOptions(BaseModel):
         if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc or parts.query:
             raise ValueError("must be an address such as https://civitai.com, without a user name or a query")
         origin_of(value)  # a port that is none is refused here
+        return value
+
+    @field_validator("api_key_file")
+    @classmethod
+    def _is_absolute(cls, value: str | None) -> str | None:
+        # a service stands in another folder than the shell in which the settings were tried
+        if value is not None and not value.startswith("~/") and not PurePath(value).is_absolute():
+            raise ValueError("must be an absolute path, or begin with ~/")
         return value
 
 
