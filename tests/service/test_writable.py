@@ -33,6 +33,17 @@ def test_roots_and_where_links_in_them_lead_may_be_written_to(tmp_path: Path) ->
     assert folders(tmp_path, models, inside, tmp_path / "away") == [models, elsewhere, tmp_path / "away"]
 
 
+def test_a_link_to_everything_opens_nothing(tmp_path: Path) -> None:
+    """Whoever may write into a models folder could make one, and wait for the next installation."""
+    models, home = tmp_path / "disk" / "models", tmp_path / "home" / "me"
+    for folder in (models, home / "loras"):
+        folder.mkdir(parents=True)
+    for name, target in {"all": "/", "up": tmp_path / "disk", "home": home, "homes": home.parent}.items():
+        (models / name).symlink_to(target)
+    (models / "loras").symlink_to(home / "loras")
+    assert folders(home, models) == [models, home / "loras"]
+
+
 def test_a_tree_of_cards_may_be_written_to_and_one_to_be_made_where_it_is_made(tmp_path: Path) -> None:
     (tmp_path / "cards").mkdir()
     own = {"name": "nas", "path": "/mnt/nas", "writers": [{"json-tree": {"path": "/srv/cards/nas"}}]}

@@ -1,5 +1,6 @@
 """What the daemon writes to besides its state folder, by its settings: a sandbox must let it through."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -22,17 +23,22 @@ def writable_folders(loaded: Loaded, environ: Mapping[str, str], roots: Iterable
     Raises:
         SettingsMistakes: an option of a writer is wrong.
     """
-    return _outer([*_with_links(roots), *_trees(loaded, environ), *_files(loaded, environ)])
+    linked = _with_links(roots, home_folder(environ))
+    return _outer([*linked, *_trees(loaded, environ), *_files(loaded, environ)])
 
 
-def _with_links(roots: Iterable[Path]) -> Iterator[Path]:
+def _with_links(roots: Iterable[Path], home: Path | None) -> Iterator[Path]:
+    """Give the roots, and where links in them lead; but a link to `/` or to a whole home opens no sandbox."""
     for root in roots:
         yield root
+        never_opened = [Path(os.path.realpath(it)) for it in (root, home) if it is not None]
         try:
             links = sorted(child for child in root.iterdir() if child.is_symlink() and is_folder(child))
         except OSError:
             continue
-        yield from (link.resolve() for link in links)
+        for target in (link.resolve() for link in links):
+            if not any(it.is_relative_to(target) for it in never_opened):
+                yield target
 
 
 def _trees(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[Path]:
