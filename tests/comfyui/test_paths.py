@@ -197,6 +197,20 @@ def test_a_file_that_is_not_there_or_too_large_holds_nothing(tmp_path: Path) -> 
     assert len(read_extra_paths(tmp_path, {}).warnings) == 1
 
 
+def test_a_file_that_names_as_much_as_it_may_is_read_all_the_same() -> None:
+    """If each were compared with all others, this would take minutes, and the limit of a test ends it."""
+    lines = "".join(f"    p{number}\n" for number in range(30_000))
+    assert len(parse(f"a:\n  loras: |\n{lines}")) == 30_000
+
+
+def test_merges_that_would_grow_without_end_do_not() -> None:
+    """PyYAML before 6.0.4 copies what is merged, once for each time it is merged."""
+    laughs = "".join(
+        f"b{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 8)}]}}\n" for level in range(1, 20)
+    )
+    assert parse(f"b0: &a0 {{loras: x}}\n{laughs}") == [("loras", "/comfy/x", False)]
+
+
 def test_unknown_variables_stay_as_they_are() -> None:
     assert expand("$NO/${NEITHER}/~", {}) == "$NO/${NEITHER}/~"
 

@@ -68,16 +68,17 @@ def parse_extra_paths(content: bytes, file: Path, environ: Mapping[str, str]) ->
         return ExtraPaths()
     if not isinstance(document, dict):
         return ExtraPaths(warnings=(f"{file.name} holds no sections; it is ignored",))
-    found: list[ExtraPath] = []
-    warnings: list[str] = []
+    # keys in their order: a file that is allowed its size may name a hundred thousand
+    found: dict[ExtraPath, None] = {}
+    warnings: dict[str, None] = {}
     for name, section in document.items():
         for item in _section(str(name), section, file, environ):
             if isinstance(item, str):
-                warnings.append(f"{file.name}: {item}")
-            elif item not in found:
-                found.append(item)
-    found.sort(key=lambda extra: not extra.is_default)
-    return ExtraPaths(paths=tuple(found), warnings=tuple(warnings))
+                warnings[f"{file.name}: {item}"] = None
+            else:
+                found[item] = None
+    paths = sorted(found, key=lambda extra: not extra.is_default)
+    return ExtraPaths(paths=tuple(paths), warnings=tuple(warnings))
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:
