@@ -3,10 +3,13 @@
 import http.client
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from hashtagd.web.server import LocalServer, Page
+from hashtagd.web.server import MOST_CONNECTIONS, LocalServer, Page
+from support.daemon_process import until
+from support.surroundings import HandClock
 
 
 def fine() -> Page:
@@ -24,7 +27,7 @@ def broke() -> list[Exception]:
 
 @pytest.fixture
 def server(broke: list[Exception]) -> Iterator[LocalServer]:
-    made = LocalServer("127.0.0.1", 0, {"/fine": fine, "/broken": broken}, broke.append).start()
+    made = LocalServer("127.0.0.1", 0, {"/fine": fine, "/broken": broken}, broke.append, HandClock()).start()
     yield made
     made.close()
 
@@ -39,6 +42,13 @@ def ask(
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     finally:
         connection.close()
+
+
+def answers(server: LocalServer) -> bool:
+    try:
+        return ask(server, "/fine")[0] == 200
+    except ConnectionError:
+        return False
 
 
 def test_a_page_comes_with_headers_that_let_nobody_use_it(server: LocalServer) -> None:
@@ -88,9 +98,39 @@ def test_junk_ends_the_connection_and_nothing_else(server: LocalServer) -> None:
     assert ask(server, "/fine")[0] == 200
 
 
+def test_who_only_connects_is_one_of_so_many_and_the_next_is_sent_away(server: LocalServer) -> None:
+    """Each has a thread, and a service may have a hundred of them for everything."""
+    with ExitStack() as stack:
+
+        def connect() -> socket.socket:
+            made = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+            return stack.enter_context(made)
+
+        idle = [connect() for _ in range(MOST_CONNECTIONS)]
+        assert connect().recv(1) == b""
+        idle[0].sendall(f"GET /fine HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode())
+        assert idle[0].recv(100).startswith(b"HTTP/1.1 200")
+    until(lambda: answers(server), why="all others have hung up")
+
+
+def test_a_request_that_trickles_in_for_ever_is_ended() -> None:
+    class Hasty(HandClock):
+        def monotonic_s(self) -> float:
+            self.elapsed_s += 3
+            return self.elapsed_s
+
+    server = LocalServer("127.0.0.1", 0, {"/fine": fine}, lambda _error: None, Hasty()).start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+            connection.sendall(b"GET /fine HTTP/1.1\r\nX-One: 1\r\n")
+            assert connection.recv(1) == b""
+    finally:
+        server.close()
+
+
 def test_an_address_of_version_6_can_be_listened_at() -> None:
     try:
-        server = LocalServer("[::1]", 0, {"/fine": fine}, lambda _error: None).start()
+        server = LocalServer("[::1]", 0, {"/fine": fine}, lambda _error: None, HandClock()).start()
     except OSError:
         pytest.skip("this machine has no IPv6 on loopback")
     try:

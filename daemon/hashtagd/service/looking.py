@@ -27,7 +27,9 @@ def looked_at(listen: str | None, make: "Callable[[], Observatory]", process: Pr
 
     host, _, port = listen.rpartition(":")
     try:
-        server = LocalServer(host, int(port), make().routes, lambda error: process.bug("web", error))
+        server = LocalServer(
+            host, int(port), make().routes, lambda error: process.bug("web", error), process.clock
+        )
     except OSError as error:
         process.tell(
             "page_not_served",

@@ -1,5 +1,6 @@
 """A small server on loopback; each request has a thread, a deadline, and no say in anything."""
 
+import io
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -8,12 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from hashtagd.core.ports import Clock
 from hashtagd.web.door import SECURITY_HEADERS, own_hosts, refusal
 
-#: a connection that says nothing is closed after this
+#: a request that has not come by then does not come, however it trickles in
+_HEAD_WITHIN_S: Final = 5.0
+#: how long an answer may wait for its turn, and for who does not take it
 _PATIENCE_S: Final = 10.0
-#: so many answers at once; more connections wait
+#: so many answers are made at once; more requests wait
 _MOST_AT_ONCE: Final = 8
+#: further connections are closed at once: each has a thread, and the unit allows 128
+MOST_CONNECTIONS: Final = 32
 _NOT_FOUND: Final = 404
 _BUSY: Final = 503
 
@@ -38,9 +44,12 @@ class LocalServer:
         host, port: where; 0 is any free port.
         routes: what is there.
         broke: told of every exception, whose text goes to nobody outside.
+        clock: for deadlines.
     """
 
-    def __init__(self, host: str, port: int, routes: Routes, broke: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, host: str, port: int, routes: Routes, broke: Callable[[Exception], None], clock: Clock
+    ) -> None:
         server = self
 
         class Handler(_Handler):
@@ -48,6 +57,7 @@ class LocalServer:
 
         self._routes = routes
         self._broke = broke
+        self.clock = clock
         self._room = threading.BoundedSemaphore(_MOST_AT_ONCE)
         kind = _Server6 if ":" in host else _Server
         self._server = kind((host.strip("[]"), port), Handler)
@@ -89,6 +99,30 @@ class LocalServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    #: a longer one keeps who comes in a crowd from having to try again
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, *args: Any) -> None:  # noqa: ANN401 - those of the base class
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class has it so
+        """Begin a thread for a connection, if there is room for one."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the system has no thread for us
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class has it so
+        """Answer, then make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: who hangs up is no event."""
@@ -100,10 +134,14 @@ class _Server6(_Server):
 
 class _Handler(BaseHTTPRequestHandler):
     local: LocalServer
-    timeout = _PATIENCE_S
     protocol_version = "HTTP/1.1"
     server_version = "hashtagd"
     sys_version = ""
+
+    def setup(self) -> None:
+        """Read from the connection for so long and no longer."""
+        super().setup()
+        self.rfile = io.BufferedReader(_Incoming(self.connection, self.local.clock))
 
     def log_message(self, *_: Any) -> None:  # noqa: ANN401 - the base class has it so
         """Log nothing: an address in the log says nothing about models."""
@@ -114,6 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             key = name.lower()
             headers[key] = f"{headers[key]},{value}" if key in headers else value
         page = self.local.page(self.command, self.path, headers)
+        self.connection.settimeout(_PATIENCE_S)
         self.close_connection = True
         self.send_response(page.status)
         for name, value in SECURITY_HEADERS.items():
@@ -126,6 +165,25 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(page.body)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _answer  # noqa: N815 - the base class calls them so
+
+
+class _Incoming(io.RawIOBase):
+    """What comes over a connection until a moment, with every wait cut to what is left."""
+
+    def __init__(self, connection: socket.socket, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._until_s = clock.monotonic_s() + _HEAD_WITHIN_S
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # what `BufferedReader` gives
+        left_s = self._until_s - self._clock.monotonic_s()
+        if left_s <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left_s)
+        return self._connection.recv_into(buffer)
 
 
 def _plain(text: str, status: int) -> Page:
