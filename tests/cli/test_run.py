@@ -127,6 +127,15 @@ def test_the_first_signal_stops_in_order_and_afterwards_all_is_as_before(number:
     assert signal.getsignal(number) is before
 
 
+def test_a_stop_that_comes_between_two_rounds_is_a_stop() -> None:
+    """A manager sends it once, and kills half a minute later."""
+    with working.heeding_signals(StopPause(), lambda: True) as heard:
+        assert not heard.renew().stopping
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard.stops == 1
+        assert heard.renew().stopping
+
+
 def test_the_key_is_in_nothing_that_is_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     key = "0123456789abcdef0123456789abcdef"
     monkeypatch.setenv("CIVITAI_API_KEY", key)

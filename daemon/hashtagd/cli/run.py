@@ -74,13 +74,13 @@ def _run_daemon(prepared: Prepared, folders: tuple[Path, ...]) -> int:
     well = True
     with heeding_signals(StopPause(), reloads.ask) as heard:
         while turn is not None and well and not heard.stops:
-            heard.pause = StopPause()
+            pause = heard.renew()
             try:
                 with logging_to_stderr(turn.context, terse=False) as log:
                     reloads.refused = partial(_tell_refused, log)
                     if failed is not None:
                         _tell_refused(log, failed)
-                    process = _process(turn, heard.pause, log, once=False, handover=reloads.is_due)
+                    process = _process(turn, pause, log, once=False, handover=reloads.is_due)
                     with assemble(turn.context.loaded, process) as service:
                         stood, failed = turn, None
                         well = service.run()

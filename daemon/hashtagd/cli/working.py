@@ -79,6 +79,13 @@ class Heard:
     pause: StopPause
     stops: int = 0
 
+    def renew(self) -> StopPause:
+        """Give the pause of the next round; a stop that came between two rounds holds for it."""
+        self.pause = StopPause()
+        if self.stops:  # looked at last: one that comes from now on is told to the new one
+            self.pause.stop()
+        return self.pause
+
 
 @contextmanager
 def heeding_signals(pause: StopPause, hung_up: Callable[[], bool] | None = None) -> Iterator[Heard]:
