@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from hashtagd.standin import Standin
+from support import fuse
 from support.daemon_process import (
     Daemon,
     Home,
@@ -194,3 +195,38 @@ def test_a_disk_that_hangs_stops_its_lane_alone(tmp_path: Path, site: Standin, m
             os.kill(pid, signal.SIGKILL)
     finally:
         shutil.rmtree(other)
+
+
+@pytest.mark.skipif(fuse.WHY_NOT is not None, reason=str(fuse.WHY_NOT))
+def test_new_settings_that_name_a_disk_that_hangs_hold_up_nobody(
+    tmp_path: Path, site: Standin, manager: Manager
+) -> None:
+    """A look at its folder does not come back, as of a share whose server is gone."""
+    behind, cloud = tmp_path / "behind", tmp_path / "cloud"
+    behind.mkdir()
+    cloud.mkdir()
+    home = make_home(tmp_path / "home", site=site.url)
+    with (
+        fuse.mounted(behind, cloud) as server,
+        running(home, environ=watched(manager)) as daemon,
+    ):
+        text = home.config.read_text(encoding="utf-8").replace(
+            "providers:", f"- name: cloud\n  path: {cloud}\nproviders:", 1
+        )
+        home.config.write_text(text, encoding="utf-8")
+        daemon.until(lambda: "WATCHDOG=1" in manager.hears())
+        server.send_signal(signal.SIGSTOP)
+        try:
+            began_s = time.monotonic()
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.until(lambda: daemon.events("settings_refused"))
+            (refused,) = daemon.events("settings_refused")
+            assert refused["kind"] == "settings_silent"
+            model = add(home, site, 6, "Ink")
+            daemon.until(lambda: is_tagged(model, "Ink", picture=False))
+            daemon.rest(WATCHDOG_S)
+            assert manager.longest_silence_s(began_s) < WATCHDOG_S
+            daemon.process.send_signal(signal.SIGHUP)
+            assert daemon.terminate(ENDS_WITHIN_S) == 0
+        finally:
+            server.send_signal(signal.SIGCONT)

@@ -28,8 +28,8 @@ WHY_NOT = next(
 
 
 @contextmanager
-def mounted(folder: Path, point: Path) -> Iterator[None]:
-    """Show a folder at a mount point while the block runs."""
+def mounted(folder: Path, point: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Show a folder at a mount point while the block runs; gives the server, without which all looks hang."""
     words = [sys.executable, "-m", "support.fuse_server", str(folder), str(point)]
     surroundings = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
     with subprocess.Popen(words, env=surroundings) as server:
@@ -39,7 +39,7 @@ def mounted(folder: Path, point: Path) -> Iterator[None]:
                 assert server.poll() is None, "the FUSE server ended"
                 assert time.monotonic() < until_s, "nothing was mounted"
                 time.sleep(0.02)
-            yield
+            yield server
         finally:
             subprocess.run(["fusermount3", "-u", "-z", str(point)], check=False)
             server.wait(10)

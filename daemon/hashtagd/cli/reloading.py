@@ -5,10 +5,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from hashtagd.cli.context import Context
-from hashtagd.core.troubles import AskOperator, Scope, Trouble
+from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.service.checking import check_settings
+from hashtagd.service.patience import PATIENCE_S
 from hashtagd.service.roots import RootPlan
 
 
@@ -37,6 +39,9 @@ def prepare(context: Context, folders: tuple[Path, ...]) -> Prepared:
 class Reloads:
     """Between the signal, which may come at any moment, and the main loop, which looks when it is rung for.
 
+    To check settings means to look at roots, and a disk that hangs must not hold up the main loop: a thread
+    of its own looks, and is left behind where no answer comes.
+
     Args:
         context: of the command line; the settings are read anew each time.
         folders: of the command line.
@@ -47,7 +52,11 @@ class Reloads:
         self._folders = folders
         #: told why the new settings cannot be used
         self.refused: Callable[[Trouble], None] = lambda _trouble: None
+        #: rung when it is known whether they can
+        self.ring: Callable[[], None] = lambda: None
         self._asked = threading.Event()
+        self._answer: SimpleQueue[Prepared | Trouble] | None = None
+        self._until_s = 0.0
         self._next: Prepared | None = None
 
     def ask(self) -> bool:
@@ -59,20 +68,52 @@ class Reloads:
 
     def is_due(self) -> bool:
         """Tell whether to hand over to a new round: it was asked for, and the settings are good."""
-        if not self._asked.is_set():
+        if self._asked.is_set():
+            self._asked.clear()
+            self._begin()
+        if self._answer is None:
             return False
-        self._asked.clear()
         try:
-            # a copy has read nothing yet
-            self._next = prepare(replace(self._context), self._folders)
-        except Trouble as trouble:
-            self.refused(trouble)
-        return self._next is not None
+            answer = self._answer.get_nowait()
+        except Empty:
+            if self._context.clock.monotonic_s() < self._until_s:
+                return False
+            answer = _no_answer()
+        self._answer = None
+        if isinstance(answer, Trouble):
+            self.refused(answer)
+            return False
+        self._next = answer
+        return True
+
+    def _begin(self) -> None:
+        answer: SimpleQueue[Prepared | Trouble] = SimpleQueue()
+
+        def look() -> None:
+            try:
+                # a copy has read nothing yet
+                answer.put(prepare(replace(self._context), self._folders))
+            except Trouble as trouble:
+                answer.put(trouble)
+            self.ring()
+
+        self._answer, self._until_s = answer, self._context.clock.monotonic_s() + PATIENCE_S
+        threading.Thread(target=look, name="reload", daemon=True).start()
 
     def take(self) -> Prepared | None:
         """Give what the next round works with; None: there is none."""
         taken, self._next = self._next, None
         return taken
+
+
+def _no_answer() -> TryLater:
+    return TryLater(
+        "a disk with the settings, or with a root they name, does not answer",
+        does="hashtagd goes on with the settings it has",
+        you="see whether a network share is away; then reload once more",
+        scope=Scope.DAEMON,
+        kind="settings_silent",
+    )
 
 
 def _no_roots() -> AskOperator:

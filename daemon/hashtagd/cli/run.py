@@ -77,7 +77,7 @@ def _run_daemon(prepared: Prepared, folders: tuple[Path, ...]) -> int:
             pause = heard.renew()
             try:
                 with logging_to_stderr(turn.context, terse=False) as log:
-                    reloads.refused = partial(_tell_refused, log)
+                    reloads.refused, reloads.ring = partial(_tell_refused, log), pause.ring
                     if failed is not None:
                         _tell_refused(log, failed)
                     process = _process(turn, pause, log, once=False, handover=reloads.is_due)
