@@ -8,12 +8,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from hashtagd.comfyui.busy import ASK_EVERY_S
 from hashtagd.core.ports import Stopping
-from hashtagd.service.health import examine
+from hashtagd.service.health import LANE_DEADLINE_S, examine
+from hashtagd.service.lanes import Lane, Pulse
 from hashtagd.service.manners import PAUSED, Manners
 from hashtagd.stages.hashing import LargeFileHasher, Order, SmallFileHasher
 from support.clock import FakeClock
@@ -208,3 +211,22 @@ def test_a_page_in_place_of_an_answer_is_nobody_busy(comfyui: ComfyUI) -> None:
 def test_waiting_out_of_manners_is_no_illness() -> None:
     health = examine([], {}, None, FakeClock(), paused=PAUSED)
     assert (health.well, health.paused) == (True, PAUSED)
+
+
+def test_a_long_pause_makes_nobody_ill_when_it_is_over(comfyui: ComfyUI) -> None:
+    """ComfyUI may be busy all night in the middle of a file."""
+    clock = FakeClock()
+    waits = Waits(clock)
+    manners = Manners(comfyui.url, clock=clock, pause=waits)
+    pulse = Pulse(beat_s=clock.monotonic_s(), resting=False)
+    lane = SimpleNamespace(work=SimpleNamespace(name="digest-1"), alive=True, pulse=pulse)
+    comfyui.remaining = 1
+    waits.until_idle = (10 * LANE_DEADLINE_S, comfyui)
+    manners.wait()
+
+    def well() -> bool:
+        return examine([cast("Lane", lane)], {}, None, clock, resumed_s=manners.resumed_s).well
+
+    assert well()
+    clock.advance(LANE_DEADLINE_S + 1)
+    assert not well()

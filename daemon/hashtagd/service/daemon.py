@@ -138,6 +138,7 @@ class Service:
             pause=process.pause,
             tell=process.tell,
             paused=lambda: PAUSED if self._manners.paused else None,
+            resumed_s=lambda: self._manners.resumed_s,
         )
         self._supervisor = Supervisor(
             crew,

@@ -28,15 +28,20 @@ def examine(
     clock: Clock,
     *,
     paused: str | None = None,
+    resumed_s: float = float("-inf"),
 ) -> Health:
-    """Ask every lane, every root and the catalog how they are; `paused`: why hashing waits on purpose."""
+    """Ask every lane, every root and the catalog how they are.
+
+    `paused`: why hashing waits on purpose; `resumed_s`: when it did so last (monotonic).
+    """
     reasons: list[str] = []
     if catalog_trouble is not None:
         reasons.append(catalog_trouble.what)
     now_s = clock.monotonic_s()
     for lane in lanes:
         pulse = lane.pulse
-        busy_s = now_s - pulse.beat_s
+        # what was waited for on purpose is no time of work
+        busy_s = now_s - (max(pulse.beat_s, resumed_s) if _hashes(lane) else pulse.beat_s)
         if not lane.alive:
             reasons.append(f"lane {lane.work.name} has ended")
         elif not pulse.resting and busy_s > LANE_DEADLINE_S and not (paused and _hashes(lane)):

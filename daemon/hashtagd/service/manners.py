@@ -45,6 +45,8 @@ class Manners:
         self._ask_at_s = float("-inf")
         self._answered_s = float("-inf")
         self._waiting = 0
+        #: when the last pause ended, by the monotonic clock; -inf: there was none
+        self.resumed_s = float("-inf")
 
     @property
     def paused(self) -> bool:
@@ -71,6 +73,8 @@ class Manners:
         with self._lock:
             before, self._waiting = self._waiting > 0, self._waiting + step
             after = self._waiting > 0
+            if before and not after:
+                self.resumed_s = self._clock.monotonic_s()
         if before != after:
             self._changed(after)
 

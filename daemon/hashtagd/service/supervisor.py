@@ -49,6 +49,8 @@ class Crew:
     tell: Tell
     #: why hashing waits on purpose; None: it does not
     paused: Callable[[], str | None] = lambda: None
+    #: when it did so last (monotonic)
+    resumed_s: Callable[[], float] = lambda: float("-inf")
 
 
 class Supervisor:
@@ -114,7 +116,12 @@ class Supervisor:
         crew = self._crew
         self._note_catalog(crew.catalog.trouble)
         self.health = health = examine(
-            crew.lanes, crew.board.troubles(), self._catalog_trouble, crew.clock, paused=crew.paused()
+            crew.lanes,
+            crew.board.troubles(),
+            self._catalog_trouble,
+            crew.clock,
+            paused=crew.paused(),
+            resumed_s=crew.resumed_s(),
         )
         polled = self._tell_polled()
         crew.presence.tell(
