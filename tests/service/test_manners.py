@@ -190,15 +190,17 @@ def test_who_was_busy_and_is_silent_for_a_moment_is_busy_still(comfyui: ComfyUI)
     assert waits.waited_s >= 2 * ASK_EVERY_S
 
 
-def test_a_stop_ends_the_wait(comfyui: ComfyUI) -> None:
+def test_a_stop_ends_the_wait_and_is_no_end_of_comfyui_s_work(comfyui: ComfyUI) -> None:
     clock = FakeClock()
     waits = Waits(clock)
     waits.stopping = True
     comfyui.remaining = 1
-    manners = Manners(comfyui.url, clock=clock, pause=waits)
+    told: list[bool] = []
+    manners = Manners(comfyui.url, clock=clock, pause=waits, changed=told.append)
     with pytest.raises(Stopping):
         manners.wait()
     assert not manners.paused
+    assert told == [True], "nobody said that ComfyUI is at rest"
 
 
 def test_a_page_in_place_of_an_answer_is_nobody_busy(comfyui: ComfyUI) -> None:

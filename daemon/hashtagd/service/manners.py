@@ -75,7 +75,8 @@ class Manners:
             after = self._waiting > 0
             if before and not after:
                 self.resumed_s = self._clock.monotonic_s()
-        if before != after:
+        # at the end nothing is read again, and ComfyUI goes on
+        if before != after and not (before and self._pause.stopping):
             self._changed(after)
 
     def _is_busy(self) -> bool:
