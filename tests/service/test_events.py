@@ -8,16 +8,14 @@ import hashtagd
 from hashtagd.service.events import EVENTS, level_of
 
 SOURCE = Path(hashtagd.__file__).parent
-#: names that are put together from parts
-MADE = {"question_deferred", "question_parked"}
+#: names that are put together from parts, or told by no call
+MADE = {"question_deferred", "question_parked", "log_lines_dropped"}
 
 
 def told() -> set[str]:
     """Collect the first words of all calls of something called `tell`, and of `stories`' table."""
     found = set(MADE)
     for path in SOURCE.rglob("*.py"):
-        if path.name == "logs.py":
-            continue  # its own events tell of the logging itself
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
@@ -25,7 +23,7 @@ def told() -> set[str]:
             words = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant)]
             if path.name == "installing.py":
                 continue  # it tells another program
-            if name in {"tell", "_tell", "error"} and set(path.parts) & {"service", "providers", "cli"}:
+            if name in {"tell", "_tell", "error", "critical"} and set(path.parts) & {"service", "providers", "cli"}:
                 found.update(
                     word for word in words if isinstance(word, str) and re.fullmatch(r"[a-z_]+", word)
                 )

@@ -2,6 +2,7 @@ import io
 import json
 import logging
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -334,6 +335,25 @@ def test_a_log_file_that_grew_large_is_put_aside_and_some_older_ones_are_kept(tm
         "log.1": "006\n007\n",
         "log.2": "004\n005\n",
     }
+
+
+def test_a_line_that_a_full_disk_cut_off_does_not_spoil_the_next(tmp_path: Path) -> None:
+    """The limit for files stands for the disk: a write is cut short, and the next one fails."""
+    path = tmp_path / "log"
+    target = FileTarget(path)
+    target('{"a": 1}\n')
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12, hard))
+    try:
+        for _ in range(2):
+            with pytest.raises(OSError, match="too large"):
+                target('{"b": 2}\n')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    target('{"c": 3}\n')
+    target('{"d": 4}\n')
+    target.close()
+    assert path.read_text() == '{"a": 1}\n{"b\n{"c": 3}\n{"d": 4}\n'
 
 
 def test_a_log_file_that_cannot_be_put_aside_grows_on(tmp_path: Path) -> None:

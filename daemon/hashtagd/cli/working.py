@@ -26,6 +26,7 @@ _LEVELS: Mapping[EventLevel, int] = {
     "info": logging.INFO,
     "warning": logging.WARNING,
     "error": logging.ERROR,
+    "critical": logging.CRITICAL,
 }
 
 

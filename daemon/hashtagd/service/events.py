@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
-EventLevel = Literal["debug", "info", "warning", "error"]
+EventLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 EVENTS: Final[Mapping[str, tuple[EventLevel, str]]] = MappingProxyType(
     {
@@ -15,6 +15,10 @@ EVENTS: Final[Mapping[str, tuple[EventLevel, str]]] = MappingProxyType(
         "catalog_failed": ("warning", "the catalog does not answer; told again when the reason changes"),
         "lane_waited": ("warning", "a lane rests for a reason that concerns all of its work"),
         "bug_met": ("error", "hashtagd did something wrong; the traceback is there"),
+        "thread_crashed": ("critical", "a thread ended by a mistake of hashtagd; the traceback is there"),
+        "process_crashed": ("critical", "hashtagd ended by a mistake of its own; the traceback is there"),
+        "error_ignored_by_python": ("error", "something went wrong where nobody can be told, as in a clean-up"),
+        "log_lines_dropped": ("warning", "so many lines before this one could not be written, and are lost"),
         "root_scanned": ("info", "a root was walked, and holds other numbers of files than the last time"),
         "root_unchanged": ("debug", "a root was walked, and holds as much as the last time"),
         "root_paused": ("warning", "a root, or one stage of it, is not worked on"),

@@ -64,6 +64,8 @@ class FileTarget:
         self._kept = kept
         self._descriptor = -1
         self._identity: tuple[int, int] | None = None
+        #: the disk was full in the middle of a line
+        self._torn = False
 
     def __call__(self, text: str) -> None:
         """Append a text."""
@@ -71,9 +73,13 @@ class FileTarget:
             self._reopen()
         elif os.fstat(self._descriptor).st_size >= self._most_bytes:
             self._put_aside()
-        data = text.encode("utf-8", "backslashreplace")
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        # a line that was cut off must not take the next one with it
+        data = rest = (b"\n" if self._torn else b"") + text.encode("utf-8", "backslashreplace")
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        finally:
+            self._torn = bool(rest) if len(rest) < len(data) else self._torn
 
     def try_out(self) -> OSError | None:
         """Open the file; returns why that is refused. Lines that come later try again, each for itself."""
@@ -98,6 +104,7 @@ class FileTarget:
         if self._identity is not None:
             os.close(self._descriptor)
             self._identity = None
+            self._torn = False
 
     def _there(self) -> tuple[int, int] | None:
         try:
