@@ -121,6 +121,31 @@ def test_a_folder_whose_name_no_settings_can_hold_is_left_out_and_named(
     assert home.bare("--config", path, "check-config").code == 0
 
 
+def test_folders_of_one_name_and_of_odd_names_are_proposed_as_settings_may_have_them(
+    home: Home, user: Path
+) -> None:
+    names = ("nas/loras", "usb/loras", "ends with space ", "q" * 120, "100% 'é\"")
+    named = [home.folder / name for name in names]
+    for folder in named:
+        folder.mkdir(parents=True)
+    comfyui(user / "ComfyUI")
+    done = home.bare("init", "--url", NOBODY, *named)
+    roots = yaml.safe_load(done.out)["roots"]
+    assert [root["path"] for root in roots] == [str(it) for it in named]
+    assert [root.get("name") for root in roots][:2] == ["nas-loras", "usb-loras"]
+    path = home.folder / "proposed.yaml"
+    path.write_text(done.out, encoding="utf-8")
+    accepted = home.bare("--config", path, "check-config")
+    assert accepted.code == 0, accepted.err
+
+
+def test_a_folder_that_no_root_may_be_is_left_out_and_named(home: Home, user: Path) -> None:
+    done = home.bare("init", "--url", NOBODY, "/", user, home.loras)
+    assert [root["path"] for root in yaml.safe_load(done.out)["roots"]] == [str(home.loras)]
+    assert "left out /: a root must not be / itself" in done.err
+    assert f"left out {user}: a root must not be your home" in done.err
+
+
 def test_folders_that_are_named_come_first_whatever_they_hold(home: Home, user: Path, tmp_path: Path) -> None:
     comfyui(user / "ComfyUI")
     own, plain = comfyui(tmp_path / "elsewhere" / "ComfyUI"), tmp_path / "my models"

@@ -56,6 +56,30 @@ def test_a_base_directory_counts_before_the_program_s_folder(home: Path) -> None
     assert found(home, told)[0] == (base, True)
 
 
+def test_a_base_directory_may_be_told_in_one_word(home: Path) -> None:
+    base = comfyui(home / "base")
+    told = {"/system_stats": {"system": {"argv": ["main.py", f"--base-directory={base}"]}}}
+    assert found(home, told) == [(base, True)]
+
+
+def test_a_folder_that_another_holds_is_none_of_its_own_whichever_is_told_first(home: Path) -> None:
+    own, nas = comfyui(home / "ComfyUI"), home / "nas"
+    (nas / "loras" / "styles").mkdir(parents=True)
+    (own / "models" / "linked").symlink_to(nas / "linked")
+    (nas / "linked" / "deep").mkdir(parents=True)
+    folders = [nas / "loras" / "styles", nas / "loras", own / "models" / "linked", nas / "linked" / "deep"]
+    told = {"/experiment/models": [{"name": "loras", "folders": [str(it) for it in folders]}]}
+    assert found(home, told) == [(nas / "loras", False), (own, True)]
+
+
+@pytest.mark.parametrize("whole", ["/", "."])
+def test_a_whole_machine_or_home_is_no_folder_of_models(home: Path, whole: str) -> None:
+    nas = home / "nas"
+    nas.mkdir()
+    told = {"/experiment/models": [{"name": "x", "folders": [os.path.normpath(home / whole), str(nas)]}]}
+    assert found(home, told) == [(nas, False)]
+
+
 def test_a_server_in_a_container_tells_of_folders_that_are_not_here(home: Path) -> None:
     told = {
         "/system_stats": {"system": {"argv": ["/app/main.py"]}},
@@ -69,8 +93,12 @@ def test_desktop_and_lora_manager_are_asked_for_their_settings(home: Path) -> No
     other.mkdir()
     config = home / ".config"
     (config / "ComfyUI").mkdir(parents=True)
+    nas = home / "nas" / "loras"
+    nas.mkdir(parents=True)
     (config / "ComfyUI" / "extra_models_config.yaml").write_text(
-        f"comfyui:\n  base_path: {desktop}\n  is_default: true\n  loras: models/loras/\n", encoding="utf-8"
+        f"comfyui:\n  base_path: {desktop}\n  is_default: true\n  loras: models/loras/\n"
+        f"  custom_nodes: ./\n  download_model_base: models\nmine:\n  loras: {nas}\n  vae: /not/here\n",
+        encoding="utf-8",
     )
     (config / "ComfyUI-LoRA-Manager").mkdir()
     (config / "ComfyUI-LoRA-Manager" / "settings.json").write_text(
@@ -79,7 +107,7 @@ def test_desktop_and_lora_manager_are_asked_for_their_settings(home: Path) -> No
         ),
         encoding="utf-8",
     )
-    assert found(home) == [(desktop, True), (other, False)]
+    assert found(home) == [(desktop, True), (nas, False), (other, False)]
 
 
 def test_stabilitymatrix_s_models_are_found(home: Path) -> None:

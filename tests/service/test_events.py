@@ -23,7 +23,8 @@ def told() -> set[str]:
             words = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant)]
             if path.name == "installing.py":
                 continue  # it tells another program
-            if name in {"tell", "_tell", "error", "critical"} and set(path.parts) & {"service", "providers", "cli"}:
+            tells = name in {"tell", "_tell", "error", "critical"}
+            if tells and set(path.parts) & {"service", "providers", "cli"}:
                 found.update(
                     word for word in words if isinstance(word, str) and re.fullmatch(r"[a-z_]+", word)
                 )

@@ -10,12 +10,12 @@ import click
 
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.output import safe
-from hashtagd.comfyui.places import leads
+from hashtagd.comfyui.places import Lead, leads
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.nudges import Unreachable, Unusable
 from hashtagd.nudges.line import Line
 from hashtagd.service.proposing import proposed
-from hashtagd.settings import find_config
+from hashtagd.settings import Root, check_roots, find_config, state_folder
 from hashtagd.settings.document import can_hold
 from hashtagd.settings.values import home_folder, http_url
 from hashtagd.system.flags import PLAIN
@@ -55,14 +55,13 @@ def init(context: Context, *, folders: tuple[Path, ...], write: bool, url: str) 
         raise _no_home()
     told = _told(url, context)
     everything = leads(context.environ, home, told, folders)
-    found = [lead for lead in everything if can_hold(str(lead.path))]
+    left_out = {lead.path: why for lead in everything if (why := _unfit(lead, context, home)) is not None}
+    found = [lead for lead in everything if lead.path not in left_out]
     text = proposed(found, url=url if told or url != _DEFAULT_URL else None, environ=context.environ)
     for lead in found:
         click.echo(f"found {safe(lead.path)}: {safe(lead.why)}", err=True)
-    for lead in everything:
-        if lead not in found:
-            what = "settings cannot hold the characters of its name; give it another one"
-            click.echo(f"left out {safe(lead.path)}: {what}", err=True)
+    for path, why in left_out.items():
+        click.echo(f"left out {safe(path)}: {why}", err=True)
     if not found:
         click.echo("found no folder with models; name one: `hashtagd init FOLDER`", err=True)
     if not write:
@@ -73,6 +72,15 @@ def init(context: Context, *, folders: tuple[Path, ...], write: bool, url: str) 
     _write(path, text)
     click.echo(f"{safe(path)} was written; `hashtagd check-config` checks it, `hashtagd run` works with it")
     return 0
+
+
+def _unfit(lead: Lead, context: Context, home: Path) -> str | None:
+    """Say why settings could not name a folder; None: they can."""
+    if not can_hold(str(lead.path)):
+        return "settings cannot hold the characters of its name; give it another one"
+    root = Root.model_construct(name="", path=lead.path / "models" if lead.comfyui else lead.path)
+    refused = check_roots([root], home=home, state_folder=state_folder(context.environ)).mistakes
+    return next((f"a root {mistake.rule}" for mistake in refused), None)
 
 
 def _told(url: str, context: Context) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hashtagd.comfyui.looks import is_folder
 EXTRA_PATHS_NAME = "extra_model_paths.yaml"
 
 #: kinds of folder that hold no single-file models
-_NO_MODELS = frozenset({"custom_nodes", "configs", "datasets", "diffusers"})
+NO_MODELS = frozenset({"custom_nodes", "configs", "datasets", "diffusers"})
 #: folders in `models` whose kind is called otherwise
 _KEYS = {"unet": "diffusion_models", "clip": "text_encoders", "t2i_adapter": "controlnet"}
 _UNFIT_FOR_A_NAME = re.compile(r"[^\w.-]+")
@@ -60,7 +60,7 @@ def propose_roots(folders: Sequence[Path], environ: Mapping[str, str]) -> Propos
         extra = read_extra_paths(folder / EXTRA_PATHS_NAME, environ)
         warnings += extra.warnings
         for item in extra.paths:
-            if item.key in _NO_MODELS:
+            if item.key in NO_MODELS:
                 continue
             if is_folder(item.path):
                 wanted.append(item.path)
@@ -78,12 +78,12 @@ def model_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, tuple[P
         if item.is_default and is_folder(item.path):
             found.setdefault(item.key, []).append(item.path)
     for path in sorted((folder / "models").glob("*")):
-        if is_folder(path) and path.name not in _NO_MODELS:
+        if is_folder(path) and path.name not in NO_MODELS:
             found.setdefault(_KEYS.get(path.name, path.name), []).append(path)
     for item in extra:
         if not item.is_default and is_folder(item.path):
             found.setdefault(item.key, []).append(item.path)
-    return {key: tuple(dict.fromkeys(paths)) for key, paths in found.items() if key not in _NO_MODELS}
+    return {key: tuple(dict.fromkeys(paths)) for key, paths in found.items() if key not in NO_MODELS}
 
 
 def _outer(folders: Sequence[Path]) -> list[Path]:
@@ -91,15 +91,15 @@ def _outer(folders: Sequence[Path]) -> list[Path]:
     real = {folder: Path(os.path.realpath(folder)) for folder in folders}
     kept: dict[Path, Path] = {}
     for folder, path in real.items():
-        linked = (target for other in kept.values() for target in _reach(other))
+        linked = (target for other in kept.values() for target in linked_from(other))
         others = (other for other in real.values() if other != path)
         if path not in kept and not any(path.is_relative_to(top) for top in (*others, *linked)):
             kept[path] = folder
     return list(kept.values())
 
 
-def _reach(folder: Path) -> Iterator[Path]:
-    """Yield the real folders that the links directly in this one lead to."""
+def linked_from(folder: Path) -> Iterator[Path]:
+    """Give the real folders that links directly in this one lead to: who follows links is there, too."""
     try:
         children = [child for child in folder.iterdir() if child.is_symlink() and is_folder(child)]
     except OSError:
@@ -108,9 +108,10 @@ def _reach(folder: Path) -> Iterator[Path]:
         yield Path(os.path.realpath(child))
 
 
-def _named(folders: Sequence[Path]) -> Iterator[RootProposal]:
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """Give each folder a name of its own: the last part of its path, where that is enough."""
     plain = [_name_of(folder) for folder in folders]
-    taken: set[str] = set()
+    taken: dict[str, None] = {}
     for folder, name in zip(folders, plain, strict=True):
         # two folders of one name both get their parent's in front, so that their order does not matter
         unique = name if plain.count(name) == 1 else f"{_name_of(folder.parent)}-{name}"
@@ -118,8 +119,13 @@ def _named(folders: Sequence[Path]) -> Iterator[RootProposal]:
         while unique in taken:
             unique = f"{name}-{number}"
             number += 1
-        taken.add(unique)
-        yield RootProposal(name=unique, path=folder)
+        taken[unique] = None
+    return list(taken)
+
+
+def _named(folders: Sequence[Path]) -> Iterator[RootProposal]:
+    for name, folder in zip(names_of(folders), folders, strict=True):
+        yield RootProposal(name=name, path=folder)
 
 
 def _name_of(folder: Path) -> str:

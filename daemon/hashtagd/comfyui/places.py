@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hashtagd.comfyui.extra_paths import read_extra_paths
 from hashtagd.comfyui.looks import is_folder
-from hashtagd.comfyui.paths import EXTRA_PATHS_NAME
+from hashtagd.comfyui.paths import EXTRA_PATHS_NAME, NO_MODELS, linked_from
 from hashtagd.system.files import open_at_once
 
 _MAX_BYTES: Final = 1 << 20
@@ -34,6 +34,8 @@ _USUAL: Final = (
 _ELSEWHERE: Final = ("/opt/ComfyUI", "/srv/ComfyUI", "/workspace/ComfyUI", "/ComfyUI")
 _STABILITY_MATRIX: Final = ("StabilityMatrix/Data/Models", "StabilityMatrix/Models")
 _DESKTOP: Final = "ComfyUI/extra_models_config.yaml"
+#: stands among the kinds there, and means all of them
+_DESKTOP_BASE: Final = "download_model_base"
 _LORA_MANAGER: Final = "ComfyUI-LoRA-Manager/settings.json"
 #: keys of LoRA Manager's settings that are lists of folders by kind
 _FOLDER_KINDS: Final = ("loras", "checkpoints", "unet", "embeddings")
@@ -52,7 +54,9 @@ class Lead:
 def leads(
     environ: Mapping[str, str], home: Path, told: Mapping[str, Any], named: Sequence[Path] = ()
 ) -> list[Lead]:
-    """List what is there, the surest first, each folder once.
+    """List what is there, the surest first, each folder once, and none that another one holds.
+
+    What a program names in place of a folder of models, such as `/` or a whole home, is passed over.
 
     Args:
         environ: for `~` and variables in other programs' settings.
@@ -61,8 +65,10 @@ def leads(
         named: folders of ComfyUI, or of models, that a person named.
     """
     found: dict[Path, Lead] = {}
+    whole = Path(os.path.realpath(home))
+    own = [Lead(path=path, comfyui=is_folder(path / "models"), why="you named it") for path in named]
     for lead in (
-        *(Lead(path=path, comfyui=is_folder(path / "models"), why="you named it") for path in named),
+        *own,
         *_of_server(told),
         *_of_desktop(environ, home),
         *_usual(home),
@@ -71,9 +77,15 @@ def leads(
         real = Path(os.path.realpath(lead.path))
         if real in found or not is_folder(real):
             continue
-        if not any(real.is_relative_to(it) for it in _reach(found)):
+        if lead.comfyui or lead in own or not whole.is_relative_to(real):
             found[real] = lead
-    return list(found.values())
+    first = next((lead for lead in found.values() if lead.comfyui), None)
+    holders = {real: _root(lead) for real, lead in found.items() if not whole.is_relative_to(real)}
+    return [
+        lead
+        for real, lead in found.items()
+        if lead is first or not _is_held(_root(lead), [it for other, it in holders.items() if other != real])
+    ]
 
 
 def _folders(values: Any) -> Iterator[Path]:  # noqa: ANN401 - any JSON
@@ -85,9 +97,19 @@ def _folders(values: Any) -> Iterator[Path]:  # noqa: ANN401 - any JSON
             yield Path(os.path.realpath(path)) if ".." in path.parts else path
 
 
-def _reach(found: Mapping[Path, Lead]) -> Iterator[Path]:
-    for real, lead in found.items():
-        yield real / "models" if lead.comfyui else real
+def _root(lead: Lead) -> Path:
+    return lead.path / "models" if lead.comfyui else lead.path
+
+
+def _is_held(path: Path, others: Sequence[Path]) -> bool:
+    """Tell whether a folder lies in another one, by its name, by its links, or by a link in the other one."""
+    real = Path(os.path.realpath(path))
+    return any(
+        path.is_relative_to(it)
+        or real.is_relative_to(os.path.realpath(it))
+        or any(real.is_relative_to(target) for target in linked_from(it))
+        for it in others
+    )
 
 
 def _of_server(told: Mapping[str, Any]) -> Iterator[Lead]:
@@ -101,7 +123,7 @@ def _of_server(told: Mapping[str, Any]) -> Iterator[Lead]:
         for path in _folders(paths):
             if path.parent.name == "models" and (path.parent.parent / "main.py").exists():
                 yield Lead(path=path.parent.parent, comfyui=True, why="the ComfyUI that runs looks there")
-            elif entry.get("name") not in ("custom_nodes", "configs", "datasets", "diffusers"):
+            elif entry.get("name") not in tuple(NO_MODELS):
                 yield Lead(path=path, comfyui=False, why="the ComfyUI that runs looks there")
 
 
@@ -110,6 +132,9 @@ def _from_argv(argv: Sequence[Any]) -> Iterator[str]:
     for name, value in itertools.pairwise(words):
         if name == "--base-directory":
             yield value
+    for word in words:
+        if word.startswith("--base-directory="):
+            yield word.partition("=")[2]
     if words and words[0].endswith("main.py"):
         yield os.path.dirname(words[0])  # noqa: PTH120 - a word that somebody told, not a path yet
 
@@ -117,9 +142,11 @@ def _from_argv(argv: Sequence[Any]) -> Iterator[str]:
 def _of_desktop(environ: Mapping[str, str], home: Path) -> Iterator[Lead]:
     file = _config_home(environ, home) / _DESKTOP
     for extra in read_extra_paths(file, environ).paths:
-        folder = extra.path.parent.parent
+        why = "ComfyUI Desktop's settings name it"
         if extra.path.parent.name == "models":
-            yield Lead(path=folder, comfyui=True, why="ComfyUI Desktop's settings name it")
+            yield Lead(path=extra.path.parent.parent, comfyui=True, why=why)
+        elif extra.key not in NO_MODELS and extra.key != _DESKTOP_BASE:
+            yield Lead(path=extra.path, comfyui=False, why=why)
 
 
 def _usual(home: Path) -> Iterator[Lead]:

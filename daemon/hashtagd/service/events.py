@@ -17,7 +17,7 @@ EVENTS: Final[Mapping[str, tuple[EventLevel, str]]] = MappingProxyType(
         "bug_met": ("error", "hashtagd did something wrong; the traceback is there"),
         "thread_crashed": ("critical", "a thread ended by a mistake of hashtagd; the traceback is there"),
         "process_crashed": ("critical", "hashtagd ended by a mistake of its own; the traceback is there"),
-        "error_ignored_by_python": ("error", "something went wrong where nobody can be told, as in a clean-up"),
+        "error_ignored_by_python": ("error", "something went wrong in a clean-up, where nobody can be told"),
         "log_lines_dropped": ("warning", "so many lines before this one could not be written, and are lost"),
         "root_scanned": ("info", "a root was walked, and holds other numbers of files than the last time"),
         "root_unchanged": ("debug", "a root was walked, and holds as much as the last time"),

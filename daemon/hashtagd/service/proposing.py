@@ -8,9 +8,10 @@ from typing import Final
 import yaml
 
 from hashtagd.comfyui.extra_paths import read_extra_paths
-from hashtagd.comfyui.paths import EXTRA_PATHS_NAME
+from hashtagd.comfyui.paths import EXTRA_PATHS_NAME, names_of
 from hashtagd.comfyui.places import Lead
 from hashtagd.service.examining_roots import reservations
+from hashtagd.settings.values import ROOT_NAME_MAX, root_name
 
 _HEAD: Final = """\
 # Settings of hashtagd, proposed by `hashtagd init`. Everything that is not here has its default;
@@ -41,12 +42,23 @@ def proposed(found: Sequence[Lead], *, url: str | None, environ: Mapping[str, st
     others = [lead for lead in found if lead is not own]
     if others:
         lines.append("roots:")
-    for lead in others:
-        path = lead.path / "models" if lead.comfyui else lead.path
+    paths = [lead.path / "models" if lead.comfyui else lead.path for lead in others]
+    for lead, path, name in zip(others, paths, names_of(paths), strict=True):
         lines += [*_comments(lead.why, *reservations(path)), f"  - path: {_scalar(str(path))}"]
+        if not _names_itself(path, paths):
+            lines.append(f"    name: {_scalar(name[:ROOT_NAME_MAX])}")
     if not found:
         lines += ["# Folders with models:", "# roots:", "#   - path: /where/they/are"]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _names_itself(path: Path, paths: Sequence[Path]) -> bool:
+    """Tell whether the last part of a path, which is the name where none is given, can be one."""
+    try:
+        root_name(path.name)
+    except ValueError:
+        return False
+    return sum(path.name == other.name for other in paths) == 1
 
 
 def _of_comfyui(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:

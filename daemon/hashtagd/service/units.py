@@ -166,7 +166,7 @@ def _path(folder: Path) -> str:
 
 
 def _plain(path: Path) -> str:
-    """Spell a path that nothing can quote: a space at its end would be lost, a backslash go on in the next line."""
+    """Spell a path that nothing can quote: at its end a space would be lost, a backslash would join lines."""
     if str(path).endswith((" ", "\\")):
         raise _unfit()
     return _checked(str(path)).replace("%", "%%")

@@ -10,7 +10,7 @@ from pydantic import ValidationInfo
 
 _MAX_PORT = 65_535
 _LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})", re.ASCII)
-_ROOT_NAME_MAX = 100
+ROOT_NAME_MAX = 100
 _SECRET_QUERY_NAMES = frozenset({"password", "sslpassword", "passwd", "pwd"})
 
 
@@ -87,7 +87,7 @@ def listen_address(text: str) -> str:
 
 def root_name(text: str) -> str:
     """Insist on a short printable name: it stands in the catalog, in logs and on the command line."""
-    if not 1 <= len(text) <= _ROOT_NAME_MAX or "/" in text or text != text.strip() or not text.isprintable():
+    if not 1 <= len(text) <= ROOT_NAME_MAX or "/" in text or text != text.strip() or not text.isprintable():
         raise ValueError("must be 1 to 100 printable characters without /")
     return text
 
