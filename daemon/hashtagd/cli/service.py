@@ -132,7 +132,7 @@ def _check_homes(context: Context, plan: RootPlan) -> None:
     keys = {key_file(it.loaded.settings, it.environ) for it in (context, theirs)}
     if theirs.roots().folders != plan.folders or len(keys) > 1:
         raise AskOperator(
-            f"for a service of the machine `~` is {SERVICE_HOME}, and the settings mean folders in another home",
+            f"for a service of the machine `~` is {SERVICE_HOME}, and the settings mean another home",
             does="nothing was written",
             you="write whole paths under `roots`, `comfyui.path` (null: no ComfyUI) and `api_key_file`, "
             "or install for yourself: `--user`",
