@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from hashtagd.service.patience import in_time
+from hashtagd.system.patience import all_in_time, in_time
 
 
 def test_what_ends_in_time_is_done() -> None:
@@ -23,3 +23,12 @@ def test_what_goes_wrong_in_time_is_told() -> None:
 
     with pytest.raises(OSError, match="broken"):
         in_time(look, 60.0)
+
+
+def test_many_that_hang_are_waited_for_side_by_side() -> None:
+    """One after the other this would take half an hour, and the limit of a test ends it."""
+    answer = threading.Event()
+    done: list[str] = []
+    looks = [*[answer.wait] * 1000, lambda: done.append("looked")]
+    assert all_in_time(looks, 2.0) == [*[False] * 1000, True]
+    answer.set()

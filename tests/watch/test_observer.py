@@ -155,6 +155,31 @@ def test_a_root_that_is_away_at_start_is_watched_when_it_comes(tmp_path: Path) -
         here.until(lambda: "x.safetensors" in here.relpaths)
 
 
+def test_a_root_that_comes_back_while_a_disk_hangs_is_watched_afterwards(tmp_path: Path) -> None:
+    """Whoever arms a disk that hangs holds the lock of all watches; a scan must not wait for that."""
+    root = RootFolder(name="loras", path=tmp_path / "loras")
+    with watched(root) as here:
+        root.path.mkdir()
+        [change] = here.roots.check()
+        held, over = threading.Event(), threading.Event()
+
+        def hang() -> None:
+            with here.observer._lock:
+                held.set()
+                over.wait()
+
+        thread = threading.Thread(target=hang)
+        thread.start()
+        held.wait()
+        here.observer.rearm(change.root)
+        here.observer.check()
+        assert here.observer.modes() == {"loras": "away"}
+        over.set()
+        thread.join()
+        here.observer.check()
+        assert here.observer.modes() == {"loras": "events"}
+
+
 def test_a_well_watched_root_is_not_armed_twice(tmp_path: Path) -> None:
     root = loras(tmp_path / "loras")
     with watched(root) as here:

@@ -20,6 +20,7 @@ from hashtagd.service.examining_roots import examine_limits, examine_root
 from hashtagd.service.finding import Finding, Level, ok, warn
 from hashtagd.service.writable import writable_folders
 from hashtagd.settings.values import home_folder
+from hashtagd.system.patience import silent_among
 
 _SIGNS = {Level.OK: "ok  ", Level.WARN: "warn", Level.FAIL: "FAIL"}
 
@@ -63,7 +64,8 @@ def _findings(context: Context, *, offline: bool) -> Iterator[Finding]:
     writers = parts.make_writers(context.loaded)
     for root in plan.folders:
         yield from examine_root(root, writes=bool(writers.get(root.name, writers[None])))
-    yield examine_limits(list(plan.folders))
+    silent = silent_among(root.path for root in plan.folders)
+    yield examine_limits([root for root in plan.folders if root.path not in silent])
     yield examine_store(settings.catalog.url)
     if not offline:
         for entry, (_, options) in parts.entries_of(context.loaded):

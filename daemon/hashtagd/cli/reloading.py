@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Final
 
 from hashtagd.cli.context import Context
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.service.checking import check_settings
-from hashtagd.service.patience import PATIENCE_S
 from hashtagd.service.roots import RootPlan
+from hashtagd.system.patience import PATIENCE_S
+
+#: several looks at disks that hang come back by themselves; what takes longer is a disk that holds the settings
+_ANSWER_WITHIN_S: Final = 6 * PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ class Reloads:
                 answer.put(trouble)
             self.ring()
 
-        self._answer, self._until_s = answer, self._context.clock.monotonic_s() + PATIENCE_S
+        self._answer, self._until_s = answer, self._context.clock.monotonic_s() + _ANSWER_WITHIN_S
         threading.Thread(target=look, name="reload", daemon=True).start()
 
     def take(self) -> Prepared | None:

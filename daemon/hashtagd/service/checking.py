@@ -9,6 +9,7 @@ from functools import partial
 
 from hashtagd import providers, writers
 from hashtagd.service import parts
+from hashtagd.service.roots import look_in_time
 from hashtagd.settings import (
     Draft,
     Lines,
@@ -18,7 +19,6 @@ from hashtagd.settings import (
     WriterEntry,
     check_roots,
     find_api_key,
-    look_at_roots,
     state_folder,
 )
 from hashtagd.settings.values import home_folder
@@ -77,7 +77,7 @@ def _of_roots(draft: Draft, lines: Lines, environ: Mapping[str, str]) -> list[Mi
     by_path = check_roots(draft.roots, home=home, state_folder=state, lines=lines).mistakes
     # a folder that is refused for its path is not refused for its other name as well
     told = {mistake.path for mistake in by_path}
-    looked = look_at_roots(draft.roots, lines=lines).mistakes
+    looked = look_in_time(draft.roots, lines=lines).mistakes
     return [*by_path, *(mistake for mistake in looked if mistake.path not in told)]
 
 

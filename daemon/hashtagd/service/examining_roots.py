@@ -12,6 +12,7 @@ from typing import Final
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
 from hashtagd.service.finding import Finding, fail, ok, warn
+from hashtagd.system.patience import PATIENCE_S, in_time
 from hashtagd.system.flags import NO_FOLLOW, PLAIN
 from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.mounts import Mount, mount_of, read_mounts
@@ -33,6 +34,18 @@ def examine_root(root: RootFolder, *, writes: bool) -> Iterator[Finding]:
         root: as the settings have it.
         writes: something is to be written beside its models.
     """
+    found: list[Finding] = []
+    if in_time(lambda: found.extend(_looked_at(root, writes=writes)), PATIENCE_S + _EVENT_WITHIN_S):
+        yield from found
+    else:
+        yield fail(
+            f"root {root.name}",
+            f"{root.path} does not answer",
+            "see whether its disk or server is there; the other roots are worked on meanwhile",
+        )
+
+
+def _looked_at(root: RootFolder, *, writes: bool) -> Iterator[Finding]:
     name = f"root {root.name}"
     if (missing := _missing(name, root.path)) is not None:
         yield missing

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from hashtagd.comfyui.paths import RootProposal, propose_roots
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.known_roots import free_name
-from hashtagd.service.patience import in_time
-from hashtagd.settings import Loaded, Root, SettingsMistakes
+from hashtagd.settings import Lines, Loaded, Root, RootFindings, SettingsMistakes
 from hashtagd.settings.roots import check_roots, look_at_roots
 from hashtagd.settings.values import home_folder
+from hashtagd.system.patience import all_in_time, in_time, silent_among
 from hashtagd.watch.roots import RootFolder
 
 
@@ -72,7 +73,7 @@ def plan_roots(
     home = home_folder(environ)
     findings = [
         check_roots(settings.roots, home=home, state_folder=state_folder, lines=loaded.lines),
-        look_at_roots(settings.roots if look else (), lines=loaded.lines),
+        look_in_time(settings.roots if look else (), lines=loaded.lines),
     ]
     mistakes = [mistake for finding in findings for mistake in finding.mistakes]
     if mistakes:
@@ -88,6 +89,20 @@ def plan_roots(
     elif comfyui is not None and _is_closed(comfyui / "models"):
         warnings.append(f"{comfyui / 'models'} may not be looked at by this user, and is not watched")
     return RootPlan(folders=tuple(_without_overlap(configured, beside)), warnings=tuple(warnings))
+
+
+def look_in_time(roots: Sequence[Root | None], *, lines: Lines | None = None) -> RootFindings:
+    """Look at the folders of the settings; one whose disk does not answer is warned of, and looked at no more."""
+    silent = silent_among(root.path for root in roots if root is not None)
+    answering = [None if root is None or root.path in silent else root for root in roots]
+    found = look_at_roots(answering, lines=lines)
+    rule = "does not answer, so its disk or server may be away; watched as soon as it does"
+    told = [
+        (lines or Lines()).mistake(("roots", index, "path"), rule)
+        for index, root in enumerate(roots)
+        if root is not None and root.path in silent
+    ]
+    return RootFindings(mistakes=found.mistakes, warnings=(*found.warnings, *told))
 
 
 def _of_command_line(
@@ -179,14 +194,17 @@ def absolute_path(path: Path) -> Path:
 
 
 def by_device(folders: Sequence[RootFolder]) -> list[list[RootFolder]]:
-    """Group roots by the device they lie on now; a root that is away is a device of its own."""
+    """Group roots by the device they lie on now; a root that is away, or silent, is a device of its own."""
+    devices: dict[str, object] = {}
+
+    def look_up(folder: RootFolder) -> None:
+        with suppress(OSError):
+            devices[folder.name] = folder.path.stat().st_dev
+
+    all_in_time([partial(look_up, folder) for folder in folders])
     groups: dict[object, list[RootFolder]] = {}
     for folder in folders:
-        try:
-            key: object = folder.path.stat().st_dev
-        except OSError:
-            key = folder.name
-        groups.setdefault(key, []).append(folder)
+        groups.setdefault(devices.get(folder.name, folder.name), []).append(folder)
     return list(groups.values())
 
 

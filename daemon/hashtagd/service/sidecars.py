@@ -15,7 +15,7 @@ from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service import parts
 from hashtagd.service.lock import DaemonLock, running_pid
-from hashtagd.service.patience import PATIENCE_S, in_time
+from hashtagd.system.patience import PATIENCE_S, in_time
 from hashtagd.service.randomness import owner_id
 from hashtagd.service.roots import RootPlan
 from hashtagd.settings import Loaded

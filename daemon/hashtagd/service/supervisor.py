@@ -17,6 +17,7 @@ from hashtagd.service.catalog_watch import CatalogWatch
 from hashtagd.service.clock import StopPause
 from hashtagd.service.health import Health, examine
 from hashtagd.service.lanes import Lane, Tell
+from hashtagd.system.patience import in_time
 from hashtagd.service.presence import Presence
 from hashtagd.service.systemd import Notifier
 from hashtagd.watch.observer import Observer
@@ -29,6 +30,8 @@ ONCE_TICK_S, ONCE_TIMES_LOOK = 0.25, 4
 GRACE_S = 15.0
 #: how long a run that is to end by itself waits for a catalog that does not answer
 CATALOG_PATIENCE_S = 60.0
+#: watches of a large library take some seconds; a disk that hangs in the middle of it is not waited for
+ARMED_WITHIN_S = 120.0
 #: troubles of the catalog that only a new process can heal
 _RESTART_KINDS = frozenset({"catalog_replaced"})
 
@@ -94,7 +97,7 @@ class Supervisor:
         crew = self._crew
         try:
             # observe first, scan then: what arrives in between is seen twice, not never
-            crew.observer.start()
+            in_time(crew.observer.start, ARMED_WITHIN_S)
             crew.notifier.ready()
             for lane in crew.lanes:
                 lane.start()

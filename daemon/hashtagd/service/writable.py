@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from hashtagd.comfyui.looks import is_folder
 from hashtagd.core.ports import WritesTree
 from hashtagd.service.parts import make_writers
+from hashtagd.system.patience import all_in_time
 from hashtagd.settings import Loaded
 from hashtagd.settings.places import default_catalog_url
 from hashtagd.settings.values import expand_home, home_folder
@@ -29,16 +32,20 @@ def writable_folders(loaded: Loaded, environ: Mapping[str, str], roots: Iterable
 
 def _with_links(roots: Iterable[Path], home: Path | None) -> Iterator[Path]:
     """Give the roots, and where links in them lead; but a link to `/` or to a whole home opens no sandbox."""
-    for root in roots:
+    targets: dict[Path, list[Path]] = {root: [] for root in roots}
+    all_in_time([partial(_follow, root, home, found) for root, found in targets.items()])
+    for root, found in targets.items():
         yield root
-        never_opened = [Path(os.path.realpath(it)) for it in (root, home) if it is not None]
-        try:
-            links = sorted(child for child in root.iterdir() if child.is_symlink() and is_folder(child))
-        except OSError:
-            continue
-        for target in (link.resolve() for link in links):
+        yield from found
+
+
+def _follow(root: Path, home: Path | None, found: list[Path]) -> None:
+    never_opened = [Path(os.path.realpath(it)) for it in (root, home) if it is not None]
+    with suppress(OSError):
+        for link in sorted(child for child in root.iterdir() if child.is_symlink() and is_folder(child)):
+            target = link.resolve()
             if not any(it.is_relative_to(target) for it in never_opened):
-                yield target
+                found.append(target)
 
 
 def _trees(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[Path]:

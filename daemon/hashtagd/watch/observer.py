@@ -16,6 +16,7 @@ from watchdog.observers.api import ObservedWatch
 
 from hashtagd.core.ports import Clock
 from hashtagd.core.troubles import Trouble
+from hashtagd.system.patience import silent_among
 from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.folders import Walk
 from hashtagd.watch.hints import Handler, HintBox, Hints, Target
@@ -91,10 +92,17 @@ class Observer:
         return self._overflows
 
     def start(self) -> None:
-        """Arm every root; a root that cannot be watched is polled, none is an error."""
+        """Arm every root; a root that cannot be watched is polled, none is an error.
+
+        One whose disk does not answer is away, and nobody but `rearm` touches it again.
+        """
+        silent = silent_among(post.folder.path for post in self._posts.values())
         with self._lock:
             self._is_running = True
             for post in self._posts.values():
+                if post.folder.path in silent:
+                    post.mode = "away"
+                    continue
                 post.mode = wanted_mode(post.folder)
                 self._arm(post)
 
@@ -128,12 +136,18 @@ class Observer:
 
     def rearm(self, root: str) -> None:
         """Watch a root again that came back or was replaced; nothing happens if it is well watched."""
-        with self._lock:
-            post = self._posts[root]
+        post = self._posts[root]
+        # another root may be being armed on a disk that hangs: scans do without watches until it is over
+        if not self._lock.acquire(timeout=STOP_S):
+            post.must_rearm, post.retry_at_s = True, self._clock.monotonic_s()
+            return
+        try:
             post.mode = wanted_mode(post.folder)
             if self._is_running and not self._is_well_watched(post):
                 self._arm(post)
                 self._box.ask_scan(root)
+        finally:
+            self._lock.release()
 
     def check(self) -> None:
         """Look after dead threads, refused watches and roots to try again. Call every few seconds."""
