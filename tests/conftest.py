@@ -1,5 +1,6 @@
 """What all tests share: a clock, addresses of empty catalogs on both engines, and what must start early."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hashtagd.catalog.catalog import Catalog
 from support import postgres
 from support.clock import FakeClock
 from support.postgres import Postgres
@@ -74,11 +76,44 @@ def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def catalog_url(request: pytest.FixtureRequest) -> str:
-    """The address of an empty catalog; the test runs once on each engine."""
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """The address of a place for a catalog; the test runs once on each engine."""
     name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     url: str = request.getfixturevalue(name)
     return url
+
+
+@pytest.fixture
+def catalog_url(empty_url: str) -> str:
+    """The address of a catalog that is not made yet, on each engine."""
+    return empty_url
+
+
+@pytest.fixture(scope="session")
+def made_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog in a file, of which tests take copies."""
+    path = tmp_path_factory.mktemp("made") / "catalog.db"
+    _make(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def made_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a catalog with tables and nothing in them; the test runs once on each engine."""
+    if request.param == "sqlite":
+        path = tmp_path / "state" / "catalog.db"
+        path.parent.mkdir(mode=0o700)
+        shutil.copyfile(request.getfixturevalue("made_sqlite"), path)
+        yield f"sqlite:///{path}"
+        return
+    if postgres.WHY_NOT is not None:
+        pytest.skip(postgres.WHY_NOT)
+    with request.config.stash[_SERVER].copy(_make) as url:
+        yield url
+
+
+def _make(url: str) -> None:
+    Catalog.open(url, clock=FakeClock(), owner="maker", chance=lambda: 0.0).close()
 
 
 @pytest.fixture

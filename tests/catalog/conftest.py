@@ -11,6 +11,12 @@ from support.library import Library
 
 
 @pytest.fixture
+def catalog_url(made_url: str) -> str:
+    """The address of a catalog without a row, on each engine."""
+    return made_url
+
+
+@pytest.fixture
 def open_catalog(catalog_url: str, clock: FakeClock) -> Iterator[Callable[[str], Catalog]]:
     """Open the store as another process would, under the given name; closed after the test."""
     with ExitStack() as stack:

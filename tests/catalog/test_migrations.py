@@ -16,6 +16,13 @@ from support.clock import FakeClock
 from support.library import Library, card
 from support.wishing import take, wish
 
+
+@pytest.fixture
+def catalog_url(empty_url: str) -> str:
+    """Nothing is there yet."""
+    return empty_url
+
+
 #: the numbers of all steps
 ALL = list(range(1, 9))
 

@@ -11,6 +11,12 @@ from support.clock import FakeClock
 from support.library import Library
 
 
+@pytest.fixture
+def catalog_url(empty_url: str) -> str:
+    """Nothing is there yet."""
+    return empty_url
+
+
 def open_made(url: str, clock: FakeClock) -> Catalog | None:
     return Catalog.open_made(url, clock=clock, owner="reader", chance=lambda: 0.0, database_clock=False)
 

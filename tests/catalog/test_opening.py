@@ -19,6 +19,12 @@ from hashtagd.core.troubles import AskOperator
 from support.clock import FakeClock
 
 
+@pytest.fixture
+def catalog_url(empty_url: str) -> str:
+    """Nothing is there yet."""
+    return empty_url
+
+
 def look(url: str) -> Catalog | None:
     return Catalog.open_made(url, clock=FakeClock(), owner="reader", chance=lambda: 0.0)
 

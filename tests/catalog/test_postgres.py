@@ -1,5 +1,6 @@
 """What only PostgreSQL does: its own clock, broken connections, conflicts between machines."""
 
+import re
 import sys
 import threading
 import uuid
@@ -330,3 +331,30 @@ def test_a_file_that_another_machine_notes_while_it_lands_is_not_read_again(
         assert seen == [Noted(new=1)]
         assert other.claim(Stage.SETTLE) == []
         assert mine.claim_one(Stage.PUBLISH).card == card()
+
+
+@pytest.mark.parametrize("made_url", ["postgresql"], indirect=True)
+def test_what_tests_are_given_has_the_shape_of_what_is_made(
+    made_url: str, postgres_url: str, clock: FakeClock
+) -> None:
+    Catalog.open(postgres_url, clock=clock, owner="me", chance=lambda: 0.0).close()
+    columns = (
+        "select table_name, column_name, data_type, is_nullable, column_default "
+        "from information_schema.columns where table_schema = current_schema() order by 1, 2"
+    )
+    indexes = (
+        "select tablename, indexname, replace(indexdef, schemaname || '.', '') "
+        "from pg_indexes where schemaname = current_schema() order by 1, 2"
+    )
+
+    def shape(url: str) -> list[list[tuple[object, ...]]]:
+        import psycopg  # noqa: PLC0415 - an optional dependency
+
+        with psycopg.connect(url) as connection:
+            return [connection.execute(question).fetchall() for question in (columns, indexes)]
+
+    def normal(rows: list[tuple[object, ...]]) -> list[str]:
+        """Leave out the names of schemas, which defaults repeat."""
+        return [re.sub(r"\b[tm][0-9a-f]{32}\.", "", str(row)) for row in rows]
+
+    assert [normal(rows) for rows in shape(made_url)] == [normal(rows) for rows in shape(postgres_url)]

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+from sqlalchemy import Engine, event
+
 #: None where it can run; else why not, for the skip message
 WHY_NOT = (
     None
@@ -25,6 +27,8 @@ class Postgres:
         self.address = address
         #: says that this process needs the server no more; the last one to say so ends it
         self.leave = leave
+        #: the statements that make a catalog; None: nobody wanted one so far
+        self._orders: str | None = None
 
     def run(self, statement: str) -> None:
         """Run one statement outside of any transaction."""
@@ -34,14 +38,45 @@ class Postgres:
             connection.execute(statement.encode())
 
     @contextlib.contextmanager
-    def schema(self) -> Iterator[str]:
-        """Make an empty schema and give the address that leads into it."""
+    def schema(self, orders: str = "") -> Iterator[str]:
+        """Make a schema, do in it what is ordered, and give the address that leads into it."""
         name = f"t{uuid.uuid4().hex}"
-        self.run(f"create schema {name}")
+        self.run(f"create schema {name}; set search_path to {name}; {orders}")
         try:
-            yield f"{self.address}&options={quote(f'-csearch_path={name}', safe='')}"
+            yield self._address_of(name)
         finally:
             self.run(f"drop schema {name} cascade")
+
+    @contextlib.contextmanager
+    def copy(self, make: Callable[[str], None]) -> Iterator[str]:
+        """Give the address of a schema with the tables that `make` makes; it is asked the first time only.
+
+        Later its statements are sent again, all at once: to make a catalog each time takes minutes in all.
+        """
+        if self._orders is None:
+            self._orders = self._recorded(make)
+        with self.schema(self._orders) as address:
+            yield address
+
+    def _recorded(self, make: Callable[[str], None]) -> str:
+        said: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if statement.lstrip().lower().startswith(("create", "alter")):
+                said.append(statement)
+
+        template = f"m{uuid.uuid4().hex}"
+        self.run(f"create schema {template}")
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            make(self._address_of(template))
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        numbers = f"insert into schema_version select * from {template}.schema_version"  # noqa: S608 - our own name
+        return ";".join([*said, numbers])
+
+    def _address_of(self, schema: str) -> str:
+        return f"{self.address}&options={quote(f'-csearch_path={schema}', safe='')}"
 
 
 def start() -> Postgres:
