@@ -14,7 +14,7 @@ from hashtagd.service.checking import check_settings
 from hashtagd.service.roots import RootPlan
 from hashtagd.system.patience import PATIENCE_S
 
-#: several looks at disks that hang come back by themselves; what takes longer is a disk that holds the settings
+#: looks at roots that hang come back by themselves; what takes longer is a disk that holds the settings
 _ANSWER_WITHIN_S: Final = 6 * PATIENCE_S
 
 

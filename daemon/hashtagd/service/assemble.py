@@ -12,11 +12,11 @@ from hashtagd.service.known_roots import remember_roots
 from hashtagd.service.leases import release_dead
 from hashtagd.service.lock import DaemonLock, OwnerFile
 from hashtagd.service.looking import looked_at
-from hashtagd.system.patience import in_time
 from hashtagd.service.process import Process
 from hashtagd.service.randomness import chance, owner_id
 from hashtagd.service.tidy import sweep_state
 from hashtagd.settings import Loaded
+from hashtagd.system.patience import in_time
 
 __all__ = ["Process", "Service", "assemble"]
 

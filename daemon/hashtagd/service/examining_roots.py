@@ -12,8 +12,8 @@ from typing import Final
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
 from hashtagd.service.finding import Finding, fail, ok, warn
-from hashtagd.system.patience import PATIENCE_S, in_time
 from hashtagd.system.flags import NO_FOLLOW, PLAIN
+from hashtagd.system.patience import PATIENCE_S, in_time
 from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.mounts import Mount, mount_of, read_mounts
 from hashtagd.watch.roots import RootFolder

@@ -92,7 +92,7 @@ def plan_roots(
 
 
 def look_in_time(roots: Sequence[Root | None], *, lines: Lines | None = None) -> RootFindings:
-    """Look at the folders of the settings; one whose disk does not answer is warned of, and looked at no more."""
+    """Look at the folders of the settings; one whose disk does not answer is warned of, and left alone."""
     silent = silent_among(root.path for root in roots if root is not None)
     answering = [None if root is None or root.path in silent else root for root in roots]
     found = look_at_roots(answering, lines=lines)

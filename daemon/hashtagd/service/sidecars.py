@@ -15,7 +15,6 @@ from hashtagd.core.sidecars import SidecarState
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service import parts
 from hashtagd.service.lock import DaemonLock, running_pid
-from hashtagd.system.patience import PATIENCE_S, in_time
 from hashtagd.service.randomness import owner_id
 from hashtagd.service.roots import RootPlan
 from hashtagd.settings import Loaded
@@ -24,6 +23,7 @@ from hashtagd.stages.effects import Folder
 from hashtagd.stages.ground import Ground
 from hashtagd.stages.unpublish import Taken, UnpublishStage
 from hashtagd.stages.untouched import UntouchedFolder, detach_nothing
+from hashtagd.system.patience import PATIENCE_S, in_time
 from hashtagd.watch.filters import Kind
 from hashtagd.watch.roots import Roots
 

@@ -17,9 +17,9 @@ from hashtagd.service.catalog_watch import CatalogWatch
 from hashtagd.service.clock import StopPause
 from hashtagd.service.health import Health, examine
 from hashtagd.service.lanes import Lane, Tell
-from hashtagd.system.patience import in_time
 from hashtagd.service.presence import Presence
 from hashtagd.service.systemd import Notifier
+from hashtagd.system.patience import in_time
 from hashtagd.watch.observer import Observer
 
 #: how often the loop turns when nothing wakes it, and when nobody works either

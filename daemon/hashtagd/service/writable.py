@@ -10,10 +10,10 @@ from typing import Final
 from hashtagd.comfyui.looks import is_folder
 from hashtagd.core.ports import WritesTree
 from hashtagd.service.parts import make_writers
-from hashtagd.system.patience import all_in_time
 from hashtagd.settings import Loaded
 from hashtagd.settings.places import default_catalog_url
 from hashtagd.settings.values import expand_home, home_folder
+from hashtagd.system.patience import all_in_time
 
 _SQLITE: Final = "sqlite:///"
 
