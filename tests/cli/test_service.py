@@ -1,5 +1,7 @@
 """`hashtagd service` as people type it; systemd itself is not talked to."""
 
+import os
+
 import pytest
 
 from support.commands import Home
@@ -121,3 +123,17 @@ def test_a_service_of_the_machine_has_another_home_than_who_installs_it(home: Ho
     assert "whole paths" in home.cli("service", "print", "--system").err
     home.settle(providers=[{**key, "api_key_file": "/srv/key"}])
     assert home.cli("service", "print", "--system").code == 0
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root installs for the machine")
+def test_what_the_user_of_the_service_may_not_do_is_told_before_it_starts(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folders of a test are for the user that tests, and for nobody else."""
+    monkeypatch.setattr("hashtagd.cli.service.SERVICE_USER", "nobody")
+    monkeypatch.setattr("hashtagd.cli.service.unit_folder", lambda *_: home.folder / "units")
+    done = home.cli("service", "install", "--system")
+    assert done.code == 1
+    assert (home.folder / "units" / "hashtagd.service").exists()
+    for path in (home.config, home.loras):
+        assert f"so not reach {path}: `setfacl -m u:nobody:x " in done.out

@@ -1,6 +1,7 @@
 """`hashtagd service install`, `uninstall` and `print`: systemd."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from hashtagd.cli.main import EXIT_FAILED
 from hashtagd.cli.output import safe
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.checking import check_settings
-from hashtagd.service.installing import SERVICE_HOME, Installer, Step
+from hashtagd.service.installing import SERVICE_HOME, SERVICE_USER, Installer, Step
 from hashtagd.service.key_file import KeyFile, choose, usual_place
+from hashtagd.service.parts import make_writers
+from hashtagd.service.rights import LIST, READ, RUN, WRITE, lacking
 from hashtagd.service.roots import RootPlan
 from hashtagd.service.units import (
     Machine,
@@ -26,7 +29,7 @@ from hashtagd.settings import find_config
 from hashtagd.settings.keys import KEY_VARIABLE, find_api_key, key_file
 from hashtagd.settings.places import SYSTEM_CONFIG, state_folder
 from hashtagd.settings.values import home_folder
-from hashtagd.system.process import is_root
+from hashtagd.system.process import has_user, is_root
 
 _WHOSE = click.option(
     "--user/--system", "user", default=None, help="Of you, or of the machine; as root the latter is meant."
@@ -61,8 +64,11 @@ def install(context: Context, *, user: bool | None) -> int:
     manager = _manager(user)
     check_settings(context.loaded, context.environ)
     key = _key(context, manager)
-    files = rendered(manager, _machine(context, manager, key))
-    return _tell(list(_installer(context, manager).install(files, key)))
+    machine = _machine(context, manager, key)
+    steps = list(_installer(context, manager).install(rendered(manager, machine), key))
+    if manager is Manager.SYSTEM:
+        steps += _lacking(context, machine)
+    return _tell(steps)
 
 
 @service.command()
@@ -72,6 +78,17 @@ def uninstall(context: Context, *, user: bool | None) -> int:
     """Stop it and remove what `install` wrote. Models, settings and the catalog stay."""
     steps = list(_installer(context, _manager(user)).uninstall())
     return _tell(steps or [Step(did="nothing was installed")])
+
+
+def _lacking(context: Context, machine: Machine) -> Iterator[Step]:
+    """Tell what the user of the machine's service may not do; a service of one's own may do what one may."""
+    if not is_root() or not has_user(SERVICE_USER):
+        return
+    writers = make_writers(context.loaded)
+    plain = {it.path for it in context.roots().folders if not writers.get(it.name, writers[None])}
+    wanted = {folder: LIST if folder in plain else WRITE for folder in machine.folders}
+    config = machine.config or SYSTEM_CONFIG
+    yield from lacking(SERVICE_USER, {Path(machine.program[0]): RUN, config: READ, **wanted})
 
 
 def _installer(context: Context, manager: Manager) -> Installer:

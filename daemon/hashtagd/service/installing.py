@@ -22,11 +22,12 @@ from hashtagd.system.process import has_user
 _RUNS: Final = Path("/run/systemd/system")
 _ANSWERS_WITHIN_S: Final = 90.0
 _UNIT_MODE: Final = 0o644
-_USER: Final = "hashtagd"
+#: whom the service of the machine runs as
+SERVICE_USER: Final = "hashtagd"
 #: where `~` leads for the service of the machine
 SERVICE_HOME: Final = "/var/lib/hashtagd"
 _SPECIFIER: Final = re.compile("%[h%]")
-_USER_LINE: Final = f'u {_USER} - "hashtagd" {SERVICE_HOME}'
+_USER_LINE: Final = f'u {SERVICE_USER} - "hashtagd" {SERVICE_HOME}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ class Installer:
         if not self._runs:
             yield Step(did=f"systemd does not run here; when it does: {self._by_hand()}", well=False)
             return
-        if self._manager is Manager.SYSTEM and not has_user(_USER):
+        if self._manager is Manager.SYSTEM and not has_user(SERVICE_USER):
             yield self._run([which("systemd-sysusers") or "systemd-sysusers", "--inline", _USER_LINE])
         yield self._tell("daemon-reload")
         yield self._tell("enable", "--now", UNIT)
