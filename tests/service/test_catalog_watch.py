@@ -70,6 +70,18 @@ def test_a_commit_of_another_process_wakes_the_lanes_once(house: House, library:
     assert house.woken == 2
 
 
+def test_a_machine_that_slept_wakes_its_lanes(house: House) -> None:
+    """Waits are measured by a clock that stands still meanwhile, due times by one that goes on."""
+    house.watch.turn()
+    for seconds in (8 * 3600.0, -3600.0):
+        before = house.woken
+        house.pass_by(2.0)
+        assert house.woken == before
+        house.clock.jump(seconds)
+        house.pass_by(2.0)
+        assert house.woken == before + 1
+
+
 def test_leases_are_renewed_while_work_goes_on(house: House, library: Library, other: Catalog) -> None:
     library.note("long")
     claims = library.claim(Stage.SETTLE)

@@ -34,6 +34,7 @@ class Ring:
 def _without_collections() -> Iterator[None]:
     gc.disable()
     yield
+    gc.unfreeze()
     gc.enable()
 
 
@@ -59,6 +60,21 @@ def test_a_c_library_that_cannot_give_back_is_not_asked() -> None:
 @pytest.mark.usefixtures("_without_collections")
 def test_the_library_of_this_process_is_used_unless_another_is_given() -> None:
     assert frees(trimmer())
+
+
+@pytest.mark.usefixtures("_without_collections")
+def test_what_is_there_at_the_first_call_is_looked_through_once() -> None:
+    trim = trimmer(object())
+    trim()
+    frozen, looked_through = gc.get_freeze_count(), len(gc.get_objects())
+    assert frozen > 10 * looked_through
+    held = [Ring() for _ in range(1000)]
+    trim()
+    assert gc.get_freeze_count() == frozen
+    assert len(gc.get_objects()) >= looked_through + len(held)
+    held.clear()
+    trim()
+    assert len(gc.get_objects()) < looked_through + 500
 
 
 def test_threads_share_one_arena() -> None:

@@ -21,6 +21,8 @@ REST_S: Final = 5.0
 TRIM_AGAIN_S: Final = 900.0
 #: how long after the start, and then how often, old events and long-gone files are dropped from the catalog
 TIDY_FIRST_S, TIDY_S = 60.0, 3600.0
+#: a wall clock that moved so much between two turns was set, or went on while the machine slept
+JUMP_S: Final = 5.0
 #: a database that said nothing for so long is told of; longer than SQLite waits for another program
 SILENT_S: Final = 15.0
 
@@ -59,6 +61,8 @@ class CatalogWatch:
         self._renewed_s = self._answered_s = clock.monotonic_s()
         self._tidy_at_s = self._renewed_s + TIDY_FIRST_S
         self._trimmed_s = self._renewed_s
+        #: between the wall clock and the one that waits are measured by, at the last turn
+        self._offset_s = self._measure_offset_s()
         #: when the catalog last said that all is well
         self.well_s = self._answered_s
 
@@ -101,6 +105,8 @@ class CatalogWatch:
             self._token = token
             self._changed_s = self._clock.monotonic_s()
             self._wake()
+        elif self._clock_jumped():
+            self._wake()
         if self._clock.monotonic_s() - self._renewed_s >= schedule.RENEW_S:
             self._renewed_s = self._clock.monotonic_s()
             self._leases.renew(self._catalog)
@@ -108,6 +114,14 @@ class CatalogWatch:
             self._tidy_at_s = self._clock.monotonic_s() + TIDY_S
             self._tidy()
             self._trimmed_s = float("-inf")  # it reads much
+
+    def _clock_jumped(self) -> bool:
+        """Tell whether the clock was set, or the machine slept: who waits for a time waits too long then."""
+        before_s, self._offset_s = self._offset_s, self._measure_offset_s()
+        return abs(self._offset_s - before_s) >= JUMP_S
+
+    def _measure_offset_s(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic_s()
 
     def _trim_at_rest(self) -> None:
         now_s = self._clock.monotonic_s()

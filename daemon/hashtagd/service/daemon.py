@@ -260,6 +260,7 @@ class Service:
     def _root_changed(self, root: str, trouble: Trouble | None) -> None:
         if trouble is None:
             self._process.tell("root_recovered", root=root)
+            self._wake_some()  # for the rows that waited for it nobody commits anything
         else:
             self._process.tell(
                 "root_paused", root=root, kind=trouble.kind, what=trouble.what, you=trouble.you

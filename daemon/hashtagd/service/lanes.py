@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 from hashtagd.core.ports import Clock, Pause, Stopping
 from hashtagd.core.troubles import Scope, Trouble, TryLater
 
-#: how long a lane sleeps at most when the catalog names no due time
-IDLE_S = 60.0
+#: how long a lane sleeps at most: commits, roots that come back and jumps of the clock wake it, due times are
+#: known, so this is for what nobody thought of; a dozen lanes that look once a minute are work all day long
+IDLE_S = 300.0
 #: a trouble that comes and goes (a site that closes its gate every seven seconds) is told once in this time
 TOLD_AGAIN_S = 60.0
 #: how long a lane rests after a bug or while the catalog is away

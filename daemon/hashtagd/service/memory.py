@@ -27,6 +27,9 @@ def share_one_arena(library: object = None) -> None:
 def trimmer(library: object = None) -> Callable[[], None]:
     """Make a function that frees what nobody holds and returns it to the system, as far as it can.
 
+    What is there at its first call, modules above all, is not looked through again by any later collection:
+    it is most of what a process at rest holds, and stays to the end.
+
     Args:
         library: the C library; None: that of this process.
     """
@@ -34,6 +37,8 @@ def trimmer(library: object = None) -> Callable[[], None]:
 
     def trim() -> None:
         gc.collect()
+        if not gc.get_freeze_count():
+            gc.freeze()
         if release is not None:
             release(0)
 
