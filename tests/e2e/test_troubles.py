@@ -11,12 +11,23 @@ from typing import Any
 import pytest
 
 from hashtagd.standin import Standin
-from support.daemon_process import Daemon, Home, is_tagged, make_home, publish, run_command, status_of
+from support.daemon_process import (
+    Daemon,
+    Home,
+    is_tagged,
+    make_home,
+    publish,
+    run_command,
+    running,
+    status_of,
+)
 from support.safetensors import frame, lora
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 #: short scans: what heals is seen by the next one
 _SCAN_S = 2
+#: a new file is due in so many seconds, and its root is away until then
+_AWAY_S = 12
 
 
 class Stage:
@@ -88,6 +99,23 @@ def test_a_folder_that_cannot_be_written_to_holds_up_nothing_else(stage: Stage) 
         assert run_command(stage.home, "retry").returncode == 0
         daemon.until(stage.healed, why="the name after the mode was put back")
     assert len(daemon.events("file_digested")) == 2
+
+
+def test_files_that_waited_for_a_root_are_worked_on_when_it_is_back(tmp_path: Path, site: Standin) -> None:
+    """Nothing is committed then: it holds what it held before, and no scan finds a difference."""
+    home = make_home(tmp_path / "home", site=site.url, quiet_s=_AWAY_S, scan_interval_s=_SCAN_S)
+    model = home.loras / "Ink.safetensors"
+    publish(site, lora(0), "Ink")
+    with running(home) as daemon:
+        model.write_bytes(lora(0))
+        daemon.until(lambda: sum(status_of(home)["states"].values()) == 1)
+        daemon.until(lambda: any(scan["files"] == 1 for scan in daemon.events("root_scanned")))
+        home.loras.rename(tmp_path / "away")
+        daemon.until(lambda: daemon.events("root_paused"))
+        daemon.rest(_AWAY_S)
+        assert daemon.events("file_settled") == []
+        (tmp_path / "away").rename(home.loras)
+        daemon.until(lambda: is_tagged(model, "Ink", picture=False))
 
 
 def test_a_file_that_is_no_model_is_parked_and_heals_when_it_becomes_one(stage: Stage) -> None:
