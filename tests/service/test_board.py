@@ -100,3 +100,22 @@ def test_of_several_troubles_the_first_is_shown(board: RootBoard) -> None:
     board.pin("loras", later("first"))
     board.pin("loras", later("second"), stage=Stage.PUBLISH)
     assert board.troubles()["loras"].kind == "first"
+
+
+def test_whoever_waits_hears_of_each_notice_that_is_gone_also_where_another_one_stays(
+    clock: FakeClock,
+) -> None:
+    heard: list[str] = []
+    board = RootBoard(
+        clock=clock, changed=lambda _root, _trouble: None, called_off=lambda: heard.append("called off")
+    )
+    board.pin("loras", for_a_person(), stage=Stage.PUBLISH, for_s=PAUSE_S)
+    board.pin("loras", later())
+    assert heard == []
+    board.lift("loras")
+    assert len(heard) == 1
+    assert "loras" in board.troubles()
+    board.lift("loras")
+    assert len(heard) == 1, "there was nothing to call off"
+    board.worked("loras", Stage.PUBLISH)
+    assert len(heard) == 2

@@ -48,7 +48,7 @@ def waiting(connection: Connection, now: datetime, provider: str, kind: HashKind
 def next_question_due(connection: Connection, provider: str, kind: HashKind) -> datetime | None:
     """Find when the next question can be claimed; None when none is planned.
 
-    Lanes that have nothing to do ask this every minute, so neither half walks over all questions.
+    Lanes that have nothing to do ask this all day long, so neither half walks over all questions.
     """
     free = select(question.c.due_at).where(_is_to(provider, kind), HAS_A_FILE)
     free = free.where(question.c.due_at.is_not(None), question.c.lease_until.is_(None))

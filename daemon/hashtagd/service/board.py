@@ -25,11 +25,19 @@ class RootBoard:
 
     Args:
         changed: told (root, trouble or None) whenever what is wrong with a root changed.
+        called_off: called when a notice is gone: nobody commits anything for the rows that waited for that.
     """
 
-    def __init__(self, *, clock: Clock, changed: Callable[[str, Trouble | None], None]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        changed: Callable[[str, Trouble | None], None],
+        called_off: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
         self._changed = changed
+        self._called_off = called_off
         self._lock = threading.Lock()
         self._notices: dict[tuple[str, Stage | None], Notice] = {}
         self._remarks: dict[str, tuple[Trouble, ...]] = {}
@@ -102,6 +110,7 @@ class RootBoard:
             left = next((notice.trouble for (of, _), notice in self._notices.items() if of == root), None)
         if any(notice is not None for notice in dropped):
             self._changed(root, left)
+            self._called_off()
 
     def _ends(self, stage: Stage) -> list[tuple[str, float]]:
         with self._lock:

@@ -61,7 +61,7 @@ class Service:
             state_folder=process.folder,
         )
         self._names = [folder.name for folder in process.plan.folders]
-        self._board = RootBoard(clock=process.clock, changed=self._root_changed)
+        self._board = RootBoard(clock=process.clock, changed=self._root_changed, called_off=self._wake_some)
         self._roots = Roots(process.plan.folders)
         self._observer = Observer(self._roots, process.clock, lambda: self._wake_some(HintWork.name))
         self._lanes: list[Lane] = []
@@ -260,7 +260,6 @@ class Service:
     def _root_changed(self, root: str, trouble: Trouble | None) -> None:
         if trouble is None:
             self._process.tell("root_recovered", root=root)
-            self._wake_some()  # for the rows that waited for it nobody commits anything
         else:
             self._process.tell(
                 "root_paused", root=root, kind=trouble.kind, what=trouble.what, you=trouble.you
