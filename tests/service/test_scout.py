@@ -1,7 +1,8 @@
 import os
 import shutil
+import threading
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hashtagd.core.place import Place
 from hashtagd.core.troubles import Scope, TryLater
 from hashtagd.core.work import Stage
 from hashtagd.service.board import PAUSE_S, RootBoard
-from hashtagd.service.scout import CHECK_S, ScoutWork
+from hashtagd.service.scout import CHECK_S, SILENT_S, ScoutWork
 from hashtagd.watch.hints import Hints
 from hashtagd.watch.roots import RootFolder, Roots
 from support.clock import FakeClock
@@ -107,6 +108,42 @@ def test_the_first_turn_scans_and_the_next_one_does_not(watch: Watch) -> None:
     watch.later(900 * 0.75)
     assert walks(watch) == 2
     assert watch.noted == 1
+
+
+def test_a_disk_that_does_not_answer_is_told_of_and_not_waited_for_until_it_does(watch: Watch) -> None:
+    released, looking = threading.Event(), threading.Event()
+
+    class Hanging(PosixPath):
+        """A folder on a share whose server is gone."""
+
+        def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+            looking.set()
+            released.wait()
+            return super().stat(follow_symlinks=follow_symlinks)
+
+    folders = [RootFolder(name="loras", path=Hanging(watch.folder))]
+    scout = watch.make(folders=folders, roots=Roots(folders))
+    scout.notice_silence()
+    thread = threading.Thread(target=scout.turn)
+    thread.start()
+    try:
+        assert looking.wait(30)
+        watch.clock.advance(SILENT_S - 1)
+        scout.notice_silence()
+        assert (watch.board.troubles(), scout.idle) == ({}, False)
+        watch.clock.advance(1)
+        for _ in range(2):
+            scout.notice_silence()
+            assert watch.board.troubles()["loras"].kind == "root_silent"
+            assert scout.idle
+    finally:
+        released.set()
+        thread.join()
+    assert watch.board.troubles() == {}
+    assert watch.known() == {"old.safetensors"}
+    assert watch.rearmed == ["loras"]
+    scout.notice_silence()
+    assert watch.board.troubles() == {}
 
 
 def test_a_hint_is_looked_at_and_noted(watch: Watch) -> None:

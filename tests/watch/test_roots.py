@@ -7,7 +7,6 @@ import pytest
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.watch.roots import MARKER_NAME, Change, RootChange, RootFolder, Roots
-from support.safetensors import write
 from support.watching import loras
 
 X = Place(root="loras", relpath="a/x.safetensors")
@@ -150,17 +149,6 @@ def test_a_trouble_raised_a_thousand_times_does_not_grow(tmp_path: Path) -> None
         with pytest.raises(Trouble) as caught:
             roots.locate(X)
         assert len(caught.traceback) < 5
-
-
-def test_a_folder_outside_all_roots_is_told_apart_whatever_link_leads_there(tmp_path: Path) -> None:
-    """F17. Nothing is written outside a root, not even through a link in one."""
-    root = loras(tmp_path / "loras")
-    outside = write(tmp_path / "outside" / "x.safetensors").parent
-    (root.path / "link").symlink_to(outside)
-    (root.path / "inside").mkdir()
-    roots = Roots([root])
-    assert roots.holds(root.path / "inside")
-    assert not roots.holds(root.path / "link")
 
 
 def test_a_root_whose_disk_hangs_does_not_hold_up_the_look_at_another(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from hashtagd.service.clock import StopPause
 from hashtagd.service.lock import running_pid
 from hashtagd.service.roots import RootPlan, place_of
 from hashtagd.service.survey import survey_root
+from hashtagd.system.patience import in_time
 from hashtagd.watch.roots import RootFolder, Roots
+from hashtagd.watch.troubles import silent
 
 
 @click.command()
@@ -79,8 +81,8 @@ def rescan(context: Context, names: tuple[str, ...], rehash: bool) -> int:  # no
 def _rescan(
     folder: RootFolder, roots: Roots, catalog: Catalog, context: Context, *, believe_empty: bool
 ) -> Sequence[Trouble]:
-    roots.check([folder.name])
-    trouble = roots.trouble(folder.name)
+    answers = in_time(lambda: roots.check([folder.name]))
+    trouble = roots.trouble(folder.name) if answers else silent(folder.name)
     if trouble is not None:
         return [trouble]
     survey = survey_root(folder, catalog, context.clock, StopPause(), believe_empty=believe_empty)

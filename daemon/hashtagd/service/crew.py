@@ -88,6 +88,11 @@ class Works:
         gathered = self.galleries is None or self.galleries.idle
         return gathered and all(scout.idle for scout in self.scouts)
 
+    def notice_silence(self) -> None:
+        """Say which disks have not answered for long; looks at none."""
+        for scout in self.scouts:
+            scout.notice_silence()
+
 
 def make_works(
     loaded: Loaded,

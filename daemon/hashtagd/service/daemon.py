@@ -139,6 +139,7 @@ class Service:
             tell=process.tell,
             paused=lambda: PAUSED if self._manners.paused else None,
             resumed_s=lambda: self._manners.resumed_s,
+            notice_silence=self._works.notice_silence,
         )
         self._supervisor = Supervisor(
             crew,
@@ -151,8 +152,12 @@ class Service:
 
     def close(self) -> None:
         """Let go of connections and threads; after `run`."""
-        others = (self._fetcher.close, self._providers.close, self._downloads.close)
-        for close in (*self._works.closers, *others):
+        for close in (
+            *self._works.closers,
+            self._fetcher.close,
+            self._providers.close,
+            self._downloads.close,
+        ):
             close()
 
     def summary(self) -> Summary:

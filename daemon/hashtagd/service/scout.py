@@ -4,7 +4,7 @@ A network disk that hangs holds up only its own scout.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from hashtagd.catalog.catalog import Catalog
 from hashtagd.core import schedule
@@ -16,11 +16,14 @@ from hashtagd.service.healing import healed_places, remarks_of
 from hashtagd.service.lanes import Tell
 from hashtagd.service.survey import survey_root
 from hashtagd.watch.observer import Hints, look
-from hashtagd.watch.roots import Change, RootFolder, Roots
+from hashtagd.watch.roots import Change, RootChange, RootFolder, Roots
 from hashtagd.watch.scan import ScanReport
+from hashtagd.watch.troubles import silent
 
 #: how often a root's identity is checked: a disk that comes back is watched again within twice this
 CHECK_S = 5.0
+#: a disk that did not answer for so long is told of; those that sleep take some seconds to wake up
+SILENT_S = 15.0
 
 
 class ScoutWork:
@@ -71,14 +74,19 @@ class ScoutWork:
         self._checked_s = float("-inf")
         self._scanned_once: set[str] = set()
         self._at_work = False
+        #: the root whose disk is being asked, since when (monotonic), and whether it was called silent
+        self._asking: tuple[str, float] | None = None
+        self._is_silent = False
         #: what the last scan of each root complained of, so that it is told once
         self._told: dict[str, set[tuple[str, str]]] = {}
         self._counted: dict[str, dict[str, int]] = {}
 
     @property
     def idle(self) -> bool:
-        """Tell whether every root that is there was scanned, and nothing waits to be looked at."""
+        """Tell whether every root that is there was scanned, and nothing waits that could be looked at."""
         with self._lock:
+            if self._is_silent:
+                return True
             if self._at_work or self._places or self._subfolders:
                 return False
         there = [name for name in self._folders if self._roots.trouble(name) is None]
@@ -90,6 +98,16 @@ class ScoutWork:
             self._places |= {place for place in hints.places if place.root in self._folders}
             self._subfolders |= {(root, sub) for root, sub in hints.folders if root in self._folders}
             self._scans_wanted |= hints.scan_roots & self._folders.keys()
+
+    def notice_silence(self) -> None:
+        """Say so where a disk has not answered for long; another thread does, for this one waits for it."""
+        with self._lock:
+            if self._asking is None:
+                return
+            name, since_s = self._asking
+            if self._clock.monotonic_s() - since_s >= SILENT_S:
+                self._is_silent = True
+                self._board.pin(name, silent(name))
 
     def turn(self) -> float:
         """Check the roots, look where something was hinted, scan what is due."""
@@ -113,7 +131,7 @@ class ScoutWork:
         if now_s - self._checked_s < CHECK_S:
             return
         self._checked_s = now_s
-        for change in self._roots.check(self._folders):
+        for change in self._changes():
             if change.change is not Change.AWAY:
                 self._board.recovered(change.root)
                 self._rearm(change.root)
@@ -122,6 +140,19 @@ class ScoutWork:
             # also while it stays away: the reason may be another one now
             if (trouble := self._roots.trouble(name)) is not None:
                 self._board.pin(name, trouble)
+
+    def _changes(self) -> Iterator[RootChange]:
+        for name in self._folders:
+            with self._lock:
+                self._asking = name, self._clock.monotonic_s()
+            try:
+                changes = self._roots.check([name])
+            finally:
+                with self._lock:
+                    was_silent, self._asking, self._is_silent = self._is_silent, None, False
+            if was_silent:
+                self._board.lift(name)
+            yield from changes
 
     def _heed_hints(self) -> None:
         with self._lock:

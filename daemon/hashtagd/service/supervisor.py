@@ -54,6 +54,8 @@ class Crew:
     paused: Callable[[], str | None] = lambda: None
     #: when it did so last (monotonic)
     resumed_s: Callable[[], float] = lambda: float("-inf")
+    #: says which disks do not answer; looks at none
+    notice_silence: Callable[[], None] = lambda: None
 
 
 class Supervisor:
@@ -118,6 +120,7 @@ class Supervisor:
         """Do what is due again and again: say how everything is."""
         crew = self._crew
         self._note_catalog(crew.catalog.trouble)
+        crew.notice_silence()
         self.health = health = examine(
             crew.lanes,
             crew.board.troubles(),

@@ -154,14 +154,6 @@ class Roots:
             raise swapped(root.name)
         return root.path / place.relpath
 
-    def holds(self, path: Path) -> bool:
-        """Tell whether a path really lies in one of the roots once all symbolic links are followed.
-
-        A linked folder inside a root may lead out of it; nothing is written there.
-        """
-        real = Path(os.path.realpath(path))
-        return any(real.is_relative_to(os.path.realpath(root.path)) for root in self._roots.values())
-
     def _check_one(self, root: RootFolder, standing: _Standing) -> Change | None:
         try:
             found = root.path.stat()

@@ -41,6 +41,18 @@ def mount_away(name: str) -> TryLater:
     )
 
 
+def silent(name: str) -> TryLater:
+    """Say that a look at the folder does not come back, as of a share whose server is gone."""
+    return TryLater(
+        f"the disk of root {name} does not answer",
+        does="the root waits and nothing of it is forgotten; it goes on by itself when the disk answers",
+        you="see whether the disk, or the server behind it, is there",
+        scope=Scope.ROOT,
+        kind="root_silent",
+        after_s=LOOK_AGAIN_S,
+    )
+
+
 def swapped(name: str) -> TryLater:
     """Say that the folder is not the one of the last check."""
     return _away(f"the folder of root {name} was replaced a moment ago", "nothing: the next check settles it")
