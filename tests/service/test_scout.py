@@ -2,7 +2,7 @@ import os
 import shutil
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path, PosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from hashtagd.service.scout import CHECK_S, SILENT_S, ScoutWork
 from hashtagd.watch.hints import Hints
 from hashtagd.watch.roots import RootFolder, Roots
 from support.clock import FakeClock
+from support.hanging import Hang
 from support.safetensors import write
 from support.serving import Ears, TickingPause, for_a_person, later
 
@@ -111,23 +112,14 @@ def test_the_first_turn_scans_and_the_next_one_does_not(watch: Watch) -> None:
 
 
 def test_a_disk_that_does_not_answer_is_told_of_and_not_waited_for_until_it_does(watch: Watch) -> None:
-    released, looking = threading.Event(), threading.Event()
-
-    class Hanging(PosixPath):
-        """A folder on a share whose server is gone."""
-
-        def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-            looking.set()
-            released.wait()
-            return super().stat(follow_symlinks=follow_symlinks)
-
-    folders = [RootFolder(name="loras", path=Hanging(watch.folder))]
+    hang = Hang()
+    folders = [RootFolder(name="loras", path=hang.path(watch.folder))]
     scout = watch.make(folders=folders, roots=Roots(folders))
     scout.notice_silence()
     thread = threading.Thread(target=scout.turn)
     thread.start()
     try:
-        assert looking.wait(30)
+        assert hang.met.wait(30)
         watch.clock.advance(SILENT_S - 1)
         scout.notice_silence()
         assert (watch.board.troubles(), scout.idle) == ({}, False)
@@ -137,7 +129,7 @@ def test_a_disk_that_does_not_answer_is_told_of_and_not_waited_for_until_it_does
             assert watch.board.troubles()["loras"].kind == "root_silent"
             assert scout.idle
     finally:
-        released.set()
+        hang.over.set()
         thread.join()
     assert watch.board.troubles() == {}
     assert watch.known() == {"old.safetensors"}

@@ -1,12 +1,12 @@
-import os
 import threading
-from pathlib import Path, PosixPath
+from pathlib import Path
 
 import pytest
 
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.watch.roots import MARKER_NAME, Change, RootChange, RootFolder, Roots
+from support.hanging import Hang
 from support.watching import loras
 
 X = Place(root="loras", relpath="a/x.safetensors")
@@ -152,24 +152,15 @@ def test_a_trouble_raised_a_thousand_times_does_not_grow(tmp_path: Path) -> None
 
 
 def test_a_root_whose_disk_hangs_does_not_hold_up_the_look_at_another(tmp_path: Path) -> None:
-    released, looking = threading.Event(), threading.Event()
-
-    class Hanging(PosixPath):
-        """A folder on a share whose server is gone."""
-
-        def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-            looking.set()
-            released.wait()
-            return super().stat(follow_symlinks=follow_symlinks)
-
+    hang = Hang()
     (tmp_path / "nas").mkdir()
-    roots = Roots([RootFolder(name="nas", path=Hanging(tmp_path / "nas")), loras(tmp_path / "loras")])
+    roots = Roots([RootFolder(name="nas", path=hang.path(tmp_path / "nas")), loras(tmp_path / "loras")])
     thread = threading.Thread(target=roots.check, args=(["nas"],))
     thread.start()
     try:
-        assert looking.wait(30)
+        assert hang.met.wait(30)
         assert roots.check(["loras"]) == change(Change.BACK)
         assert roots.trouble("loras") is None
     finally:
-        released.set()
+        hang.over.set()
         thread.join()

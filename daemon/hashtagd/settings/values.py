@@ -8,6 +8,8 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import ValidationInfo
 
+from hashtagd.core.whole_paths import RULE
+
 _MAX_PORT = 65_535
 _LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})", re.ASCII)
 ROOT_NAME_MAX = 100
@@ -37,7 +39,7 @@ def absolute_path(path: Path, info: ValidationInfo) -> Path:
     """Expand `~` and insist on an absolute path, otherwise spelled as given."""
     expanded = Path(expand_home(str(path), _home(info)))
     if not expanded.is_absolute():
-        raise ValueError("must be an absolute path, or begin with ~/")
+        raise ValueError(RULE)
     if ".." in expanded.parts:
         raise ValueError("must not contain ..")
     return expanded

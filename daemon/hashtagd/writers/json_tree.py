@@ -8,13 +8,14 @@ import json
 from collections.abc import Sequence
 from datetime import UTC
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hashtagd.core.artifacts import Target, TreeFile
 from hashtagd.core.card import Card, Confidence
 from hashtagd.core.card_json import hashes_json, model_json
+from hashtagd.core.whole_paths import whole_path
 from hashtagd.writers.version_object import plain
 
 _INDENT: Final = 2
@@ -26,14 +27,7 @@ class JsonTreeOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     #: its folder; made if the folder that it lies in exists
-    path: str
-
-    @field_validator("path")
-    @classmethod
-    def _is_absolute(cls, value: str) -> str:
-        if not value.startswith(("/", "~/")) or "\0" in value:
-            raise ValueError("must be an absolute path, or begin with ~/")
-        return value
+    path: Annotated[str, AfterValidator(whole_path)]
 
 
 class JsonTree:

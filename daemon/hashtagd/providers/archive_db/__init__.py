@@ -3,13 +3,14 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.core.ports import Stopping
 from hashtagd.core.troubles import GiveUp, Scope, Trouble
+from hashtagd.core.whole_paths import whole_path
 from hashtagd.core.work import Absent, Found, Subject
 from hashtagd.providers.archive_db.database import ArchiveDatabase, opened
 from hashtagd.providers.archive_db.index import HashIndex
@@ -29,14 +30,7 @@ class ArchiveDbOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     #: `civitai.sqlite`, the folder that holds it, or LoRA Manager's own folder, which holds that folder
-    path: str
-
-    @field_validator("path")
-    @classmethod
-    def _is_absolute(cls, value: str) -> str:
-        if not value.startswith(("/", "~/")) or "\0" in value:
-            raise ValueError("must be an absolute path, or begin with ~/")
-        return value
+    path: Annotated[str, AfterValidator(whole_path)]
 
 
 class ArchiveDb:

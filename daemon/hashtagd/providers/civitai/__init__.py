@@ -1,14 +1,14 @@
 """Civitai: asked in batches, anonymously, a few requests for thousands of files."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from hashtagd.core.digests import SHA256_OF_NOTHING
 from hashtagd.core.troubles import GiveUp, Scope
+from hashtagd.core.whole_paths import whole_path
 from hashtagd.core.work import Found, Subject
 from hashtagd.providers.civitai.addresses import Addresses
 from hashtagd.providers.civitai.client import IDS_LIMIT, Api
@@ -30,7 +30,7 @@ class CivitaiOptions(BaseModel):
     #: where the API is asked; stored addresses use the site's canonical name, whichever stands here
     base_url: str = "https://civitai.com"
     #: a file with the key alone in it; look-ups do without
-    api_key_file: str | None = None
+    api_key_file: Annotated[str, AfterValidator(whole_path)] | None = None
     requests_per_minute: Annotated[int, Field(ge=1, le=6_000)] = 60
     max_in_flight: Annotated[int, Field(ge=1, le=8)] = 2
 
@@ -41,14 +41,6 @@ class CivitaiOptions(BaseModel):
         if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc or parts.query:
             raise ValueError("must be an address such as https://civitai.com, without a user name or a query")
         origin_of(value)  # a port that is none is refused here
-        return value
-
-    @field_validator("api_key_file")
-    @classmethod
-    def _is_absolute(cls, value: str | None) -> str | None:
-        # a service stands in another folder than the shell in which the settings were tried
-        if value is not None and not value.startswith("~/") and not PurePath(value).is_absolute():
-            raise ValueError("must be an absolute path, or begin with ~/")
         return value
 
 

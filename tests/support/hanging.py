@@ -1,0 +1,27 @@
+"""A folder on a disk that hangs, as a share does whose server is gone, until it is let go."""
+
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path, PosixPath
+
+
+@dataclass
+class Hang:
+    """One that lasts until it is let go."""
+
+    #: somebody looks
+    met: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def path(self, folder: Path) -> Path:
+        """Spell a folder so that looks at it hang."""
+        hang = self
+
+        class Hanging(PosixPath):
+            def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+                hang.met.set()
+                hang.over.wait()
+                return super().stat(follow_symlinks=follow_symlinks)
+
+        return Hanging(folder)
