@@ -63,6 +63,7 @@ def test_health_and_figures_tell_what_the_daemon_did(tmp_path: Path, site: Stand
         assert told["hashtagd_hashed_bytes_total"][()] == len(content)
         assert told["hashtagd_requests_total"][site.url,] >= 2
         assert told["hashtagd_gate_open"][site.url,] == 1
+        assert told["hashtagd_event_overflows_total"][()] == 0
         assert told["hashtagd_well"][()] == 1
         assert told["hashtagd_queue_files"]["digest",] == 0
         assert sum(told["hashtagd_bugs_total"].values()) == 0

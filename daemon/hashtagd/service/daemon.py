@@ -97,11 +97,8 @@ class Service:
             trim=self._trim,
             tidy=self._tidy,
         )
-        self.works: Sequence[Work] = [
-            *(*self._works.all, *self._nudger.works, *self._downloads.works),
-            *(self._hints, self._watch),
-        ]
-        #: how everything was at the last tick
+        others: tuple[Work, ...] = (*self._nudger.works, *self._downloads.works, self._hints, self._watch)
+        self.works: Sequence[Work] = [*self._works.all, *others]
         self._supervisor: Supervisor | None = None
         self._judge = OnceJudge(
             catalog=catalog,
@@ -152,12 +149,8 @@ class Service:
 
     def close(self) -> None:
         """Let go of connections and threads; after `run`."""
-        for close in (
-            *self._works.closers,
-            self._fetcher.close,
-            self._providers.close,
-            self._downloads.close,
-        ):
+        closers = [*self._works.closers, self._fetcher.close, self._providers.close, self._downloads.close]
+        for close in closers:
             close()
 
     def summary(self) -> Summary:
@@ -174,8 +167,7 @@ class Service:
 
     def observatory(self) -> "Observatory":
         """Make what can be looked at from outside; asked for only where somebody may look."""
-        # megabytes that a daemon nobody looks at has no use for
-        from hashtagd.service.observing import Observatory  # noqa: PLC0415
+        from hashtagd.service.observing import Observatory  # noqa: PLC0415 - megabytes, often for nobody
 
         return Observatory(
             catalog=self._catalog,
@@ -183,6 +175,7 @@ class Service:
             tally=self._tally,
             lanes=lambda: self._lanes,
             health=lambda: None if self._supervisor is None else self._supervisor.health,
+            overflows=lambda: self._observer.overflows,
             now=self._process.clock.now,
         )
 

@@ -23,6 +23,7 @@ class Observatory:
         roots: names of those that this process works on.
         lanes: gives the lanes that run.
         health: gives how everything was a second ago.
+        overflows: gives how often the kernel lost events.
         now: the wall clock.
     """
 
@@ -34,6 +35,7 @@ class Observatory:
         tally: Tally,
         lanes: Callable[[], Sequence[Lane]],
         health: Callable[[], Health | None],
+        overflows: Callable[[], int],
         now: Callable[[], datetime],
     ) -> None:
         self._catalog = catalog
@@ -41,6 +43,7 @@ class Observatory:
         self._tally = tally
         self._lanes = lanes
         self._health = health
+        self._overflows = overflows
         self._now = now
 
     @property
@@ -153,6 +156,12 @@ class Observatory:
                 help="Files written beside models since the start.",
                 kind="counter",
                 samples=[({}, self._tally.sum("written"))],
+            ),
+            Figure(
+                name="hashtagd_event_overflows",
+                help="Times the kernel had more changes to tell than it keeps; each brought a scan.",
+                kind="counter",
+                samples=[({}, self._overflows())],
             ),
             Figure(
                 name="hashtagd_well",

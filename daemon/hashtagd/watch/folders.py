@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -256,11 +255,6 @@ class Walk:
 
 def _is_unfinished(name: str) -> bool:
     return name.endswith(PART_SUFFIX) or (name.startswith(UNFINISHED_PREFIX) and name != MARKER_NAME)
-
-
-def link_free(path: Path, relpath: str) -> bool:
-    """Tell whether no component of the relative path is a symbolic link."""
-    return os.path.realpath(path / relpath) == f"{os.path.realpath(path).rstrip('/')}/{relpath}"
 
 
 def stamp_of(row: Row) -> Stamp:

@@ -8,20 +8,14 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-
-from watchdog.observers.api import ObservedWatch
 
 from hashtagd.core.ports import Clock
 from hashtagd.core.troubles import Trouble
 from hashtagd.system.patience import silent_among
-from hashtagd.system.watching import TELLS_OF_CHANGES
-from hashtagd.watch.folders import Walk
-from hashtagd.watch.hints import Handler, HintBox, Hints, Target
-from hashtagd.watch.mounts import MOUNTINFO, mount_of, read_mounts
-from hashtagd.watch.roots import RootFolder, Roots
+from hashtagd.watch.hints import Handler, HintBox, Hints
+from hashtagd.watch.posts import Mode, Post, targets_of, wanted_mode
+from hashtagd.watch.roots import Roots
 from hashtagd.watch.sight import look
 from hashtagd.watch.watcher import (
     Watcher,
@@ -45,26 +39,6 @@ STOP_S = 1.0
 DEATHS_BORNE = 3
 #: ... within this time, and the roots are polled
 DEATHS_WITHIN_S = 600.0
-#: linked folders of one root that are watched; changes in further ones are found by the scan
-LINKS_WATCHED = 64
-
-Mode = Literal["events", "poll", "off", "away"]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Post:
-    """Where one root is watched from."""
-
-    folder: RootFolder
-    mode: Mode
-    watches: list[ObservedWatch] = field(default_factory=list)
-    trouble: Trouble | None = None
-    #: folders came or went since the watches were last counted
-    must_count: bool = False
-    #: since when the count is short: it may have met folders just made; if it stays so, it is the limit
-    short_since_s: float | None = None
-    must_rearm: bool = False
-    retry_at_s: float = float("inf")
 
 
 class Observer:
@@ -81,7 +55,7 @@ class Observer:
         self._box = HintBox(on_hint)
         self._lock = threading.RLock()
         self._watcher: Watcher | None = None
-        self._posts = {name: _Post(folder=folder, mode="off") for name, folder in roots.folders.items()}
+        self._posts = {name: Post(folder=folder, mode="off") for name, folder in roots.folders.items()}
         self._deaths_s: deque[float] = deque(maxlen=DEATHS_BORNE)
         self._overflows = 0
         self._is_running = False
@@ -115,7 +89,7 @@ class Observer:
 
     def modes(self) -> dict[str, Mode]:
         """Tell how each root is watched just now."""
-        return {name: _shown_mode(post) for name, post in self._posts.items()}
+        return {name: post.shown_mode for name, post in self._posts.items()}
 
     def troubles(self) -> dict[str, Trouble]:
         """Tell why roots are polled that should be watched."""
@@ -164,7 +138,7 @@ class Observer:
         finally:
             self._lock.release()
 
-    def _check_post(self, post: _Post) -> None:
+    def _check_post(self, post: Post) -> None:
         if post.mode == "away" and self._clock.monotonic_s() >= post.retry_at_s:
             # a folder deleted and made anew may get the very inode it had: nobody else would notice
             post.mode = wanted_mode(post.folder)
@@ -181,7 +155,7 @@ class Observer:
         if post.watches and post.must_count:
             self._count(post)
 
-    def _arm(self, post: _Post) -> None:
+    def _arm(self, post: Post) -> None:
         self._disarm(post)
         post.must_rearm = False
         if post.mode != "events":
@@ -189,7 +163,7 @@ class Observer:
         try:
             if self._watcher is None:
                 self._watcher = Watcher(self._note_loss)
-            for target in _targets(post.folder):
+            for target in targets_of(post.folder):
                 post.watches.append(self._watcher.watch(target.real_path, Handler(self._box, target)))
         except OSError as error:
             self._disarm(post)
@@ -197,7 +171,7 @@ class Observer:
             return
         post.must_count, post.short_since_s = True, None
 
-    def _note_refusal(self, post: _Post, error: OSError) -> None:
+    def _note_refusal(self, post: Post, error: OSError) -> None:
         name = post.folder.name
         if error.errno == errno.ENOSPC:
             post.trouble = watch_limit_trouble(name, *self._shortage(post))
@@ -209,7 +183,7 @@ class Observer:
             return
         post.retry_at_s = self._clock.monotonic_s() + RETRY_S
 
-    def _count(self, post: _Post) -> None:
+    def _count(self, post: Post) -> None:
         missing, ours = self._shortage(post)
         if not missing:
             if post.trouble is not None:
@@ -222,7 +196,7 @@ class Observer:
             post.trouble = watch_limit_trouble(post.folder.name, missing, ours)
             post.retry_at_s = self._clock.monotonic_s() + RETRY_S
 
-    def _shortage(self, post: _Post) -> tuple[int, int]:
+    def _shortage(self, post: Post) -> tuple[int, int]:
         """Count the folders of a root that are not watched, and all that are."""
         watched = self._watcher.watched() if self._watcher is not None else set()
         inodes = {inode for _, inode in watched}
@@ -230,7 +204,7 @@ class Observer:
         missing = {inode for path in paths for inode in folders_below(path)} - inodes
         return len(missing), len(watched)
 
-    def _is_well_watched(self, post: _Post) -> bool:
+    def _is_well_watched(self, post: Post) -> bool:
         if post.mode != "events":
             return not post.watches
         if self._watcher is None or not post.watches or not self._all_emit(post):
@@ -242,10 +216,10 @@ class Observer:
         # after an unmount the kernel drops its watches, though thread and inode look as before
         return (found.st_dev, found.st_ino) in self._watcher.watched()
 
-    def _all_emit(self, post: _Post) -> bool:
+    def _all_emit(self, post: Post) -> bool:
         return self._watcher is not None and all(map(self._watcher.emits, post.watches))
 
-    def _disarm(self, post: _Post) -> None:
+    def _disarm(self, post: Post) -> None:
         for watch in post.watches:
             if self._watcher is not None:
                 self._watcher.unwatch(watch)
@@ -279,39 +253,8 @@ class Observer:
         self._box.ask_scan(*(name for name, post in self._posts.items() if post.watches))
 
 
-def wanted_mode(folder: RootFolder) -> Mode:
-    """Decide how a root is to be watched, by its setting and its file system."""
-    if not TELLS_OF_CHANGES and folder.watch != "off":
-        return "poll"
-    if folder.watch != "auto":
-        return folder.watch
-    try:
-        mount = mount_of(os.path.realpath(folder.path), read_mounts(MOUNTINFO))
-    except OSError:
-        return "events"
-    return "events" if mount.tells_all else "poll"
-
-
 def _leads_to_folder(path: Path) -> bool:
     try:
         return path.is_symlink() and path.is_dir()
     except OSError:
         return False  # a target whose name is too long, a disk that fails: the scan tells of it
-
-
-def _shown_mode(post: _Post) -> Mode:
-    return "poll" if post.mode == "events" and post.trouble is not None else post.mode
-
-
-def _targets(folder: RootFolder) -> list[Target]:
-    """List what to watch for a root: itself, and the folders that links in it lead to.
-
-    Watchdog would follow links in circles until names get too long, so each is watched by itself.
-    """
-    targets = [Target(root=folder, real_path=os.path.realpath(folder.path))]
-    if not folder.follow_symlinks:
-        return targets
-    with Walk(folder, "", lambda _folder, _error: None, with_files=False) as walk:
-        deque(walk, maxlen=0)
-    links = sorted(walk.links.items())[:LINKS_WATCHED]
-    return targets + [Target(root=folder, real_path=real, relpath=relpath) for relpath, real in links]
