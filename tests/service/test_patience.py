@@ -1,8 +1,11 @@
 import threading
+from pathlib import Path
 
 import pytest
 
-from hashtagd.system.patience import all_in_time, in_time
+from hashtagd.system.patience import all_in_time, in_time, silent_among
+from support.daemon_process import until
+from support.hanging import Hang
 
 
 def test_what_ends_in_time_is_done() -> None:
@@ -32,3 +35,18 @@ def test_many_that_hang_are_waited_for_side_by_side() -> None:
     looks = [*[answer.wait] * 1000, lambda: done.append("looked")]
     assert all_in_time(looks, 2.0) == [*[False] * 1000, True]
     answer.set()
+
+
+def test_a_folder_that_hangs_is_waited_for_once_and_answers_when_it_does(tmp_path: Path) -> None:
+    """Were it waited for each time, this would take an hour, and the limit of a test ends it."""
+    hang = Hang()
+    far = hang.path(tmp_path / "far")
+    (tmp_path / "near").mkdir()
+    (tmp_path / "far").mkdir()
+    folders = [far, tmp_path / "near", tmp_path / "none", far]
+    before = threading.active_count()
+    assert all(silent_among(folders, 1.0) == {far} for _ in range(3600))
+    assert threading.active_count() == before + 1
+    hang.over.set()
+    until(lambda: silent_among(folders, 1.0) == set())
+    assert silent_among([far]) == set()

@@ -1,6 +1,5 @@
 """A folder on a disk that hangs, as a share does whose server is gone, until it is let go."""
 
-import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PosixPath
@@ -19,9 +18,9 @@ class Hang:
         hang = self
 
         class Hanging(PosixPath):
-            def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+            def __fspath__(self) -> str:
                 hang.met.set()
                 hang.over.wait()
-                return super().stat(follow_symlinks=follow_symlinks)
+                return super().__fspath__()
 
         return Hanging(folder)

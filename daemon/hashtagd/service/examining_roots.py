@@ -13,7 +13,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
 from hashtagd.service.finding import Finding, fail, ok, warn
 from hashtagd.system.flags import NO_FOLLOW, PLAIN
-from hashtagd.system.patience import PATIENCE_S, in_time
+from hashtagd.system.patience import PATIENCE_S, in_time, silent_among
 from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.mounts import Mount, mount_of, read_mounts
 from hashtagd.watch.roots import RootFolder
@@ -35,7 +35,10 @@ def examine_root(root: RootFolder, *, writes: bool) -> Iterator[Finding]:
         writes: something is to be written beside its models.
     """
     found: list[Finding] = []
-    if in_time(lambda: found.extend(_looked_at(root, writes=writes)), PATIENCE_S + _EVENT_WITHIN_S):
+    answers = root.path not in silent_among([root.path])
+    if answers and in_time(
+        lambda: found.extend(_looked_at(root, writes=writes)), PATIENCE_S + _EVENT_WITHIN_S
+    ):
         yield from found
     else:
         yield fail(

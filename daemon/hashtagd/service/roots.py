@@ -201,7 +201,8 @@ def by_device(folders: Sequence[RootFolder]) -> list[list[RootFolder]]:
         with suppress(OSError):
             devices[folder.name] = folder.path.stat().st_dev
 
-    all_in_time([partial(look_up, folder) for folder in folders])
+    silent = silent_among(folder.path for folder in folders)
+    all_in_time([partial(look_up, folder) for folder in folders if folder.path not in silent])
     groups: dict[object, list[RootFolder]] = {}
     for folder in folders:
         groups.setdefault(devices.get(folder.name, folder.name), []).append(folder)

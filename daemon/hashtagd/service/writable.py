@@ -13,7 +13,7 @@ from hashtagd.service.parts import make_writers
 from hashtagd.settings import Loaded
 from hashtagd.settings.places import default_catalog_url
 from hashtagd.settings.values import expand_home, home_folder
-from hashtagd.system.patience import all_in_time
+from hashtagd.system.patience import all_in_time, silent_among
 
 _SQLITE: Final = "sqlite:///"
 
@@ -33,7 +33,8 @@ def writable_folders(loaded: Loaded, environ: Mapping[str, str], roots: Iterable
 def _with_links(roots: Iterable[Path], home: Path | None) -> Iterator[Path]:
     """Give the roots, and where links in them lead; but a link to `/` or to a whole home opens no sandbox."""
     targets: dict[Path, list[Path]] = {root: [] for root in roots}
-    all_in_time([partial(_follow, root, home, found) for root, found in targets.items()])
+    answering = targets.keys() - silent_among(targets)
+    all_in_time([partial(_follow, root, home, targets[root]) for root in answering])
     for root, found in targets.items():
         yield root
         yield from found

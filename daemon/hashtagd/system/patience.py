@@ -13,6 +13,37 @@ from typing import Final
 PATIENCE_S: Final = 5.0
 
 
+class Look:
+    """A look that may hang, in a thread of its own, which is left behind then."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+        self._failed: Exception | None = None
+        self._began_s = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="look", daemon=True)
+        self._thread.start()
+
+    def ends(self, patience_s: float) -> bool:
+        """Tell whether it ends within so long after its beginning; a later question waits for what is left.
+
+        Raises what the look raised.
+        """
+        self._thread.join(max(0.0, self._began_s + patience_s - time.monotonic()))
+        if self._failed is not None:
+            raise self._failed
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._look()
+        except Exception as error:  # noqa: BLE001 - it is raised again where somebody waits for it
+            self._failed = error
+
+
+#: of `silent_among`, what has not come back: a folder that hangs takes one thread, however often it is asked
+_PENDING: Final[dict[Path, Look]] = {}
+
+
 def in_time(look: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
     """Look in a thread of its own; False: it did not end in time, and is left behind.
 
@@ -22,7 +53,7 @@ def in_time(look: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
 
     Raises what `look` raises in time.
     """
-    return all_in_time([look], patience_s)[0]
+    return Look(look).ends(patience_s)
 
 
 def all_in_time(looks: Sequence[Callable[[], object]], patience_s: float = PATIENCE_S) -> list[bool]:
@@ -30,30 +61,23 @@ def all_in_time(looks: Sequence[Callable[[], object]], patience_s: float = PATIE
 
     Raises the first of what they raise in time.
     """
-    failed: list[Exception] = []
-
-    def guarded(look: Callable[[], object]) -> None:
-        try:
-            look()
-        except Exception as error:  # noqa: BLE001 - it is raised again where somebody waits for it
-            failed.append(error)
-
-    threads = [threading.Thread(target=guarded, args=[look], name="look", daemon=True) for look in looks]
-    for thread in threads:
-        thread.start()
-    until_s = time.monotonic() + patience_s
-    for thread in threads:
-        thread.join(max(0.0, until_s - time.monotonic()))
-    if failed:
-        raise failed[0]
-    return [not thread.is_alive() for thread in threads]
+    return [look.ends(patience_s) for look in [Look(look) for look in looks]]
 
 
 def silent_among(folders: Iterable[Path], patience_s: float = PATIENCE_S) -> set[Path]:
-    """Tell which folders do not answer; what a look at the others finds, or does not, is another question."""
-    paths = list(dict.fromkeys(folders))
-    answered = all_in_time([partial(_look_into, path) for path in paths], patience_s)
-    return {path for path, came in zip(paths, answered, strict=True) if not came}
+    """Tell which folders do not answer; what a look at the others finds, or does not, is another question.
+
+    Repeats: one that has not answered since the last call is not waited for again.
+    """
+    looks: dict[Path, Look] = {}
+    for path in dict.fromkeys(folders):
+        known = _PENDING.get(path)
+        looks[path] = Look(partial(_look_into, path)) if known is None else known
+    _PENDING.update(looks)
+    silent = {path for path, look in looks.items() if not look.ends(patience_s)}
+    for path in looks.keys() - silent:
+        _PENDING.pop(path, None)
+    return silent
 
 
 def _look_into(folder: Path) -> None:
