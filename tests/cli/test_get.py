@@ -268,6 +268,34 @@ def test_what_waits_is_shown_by_status_and_woken_by_retry(
     assert (home.loras / "ink.safetensors").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("named", ["loras/ink.safetensors", "ink.safetensors", "{loras}/ink.safetensors"])
+def test_a_wish_can_be_taken_back(home: Home, named: str) -> None:
+    home.site.routes.key = "k" * 32
+    offer(home, needs_key=True)
+    assert home.cli("get", "22").code == 1
+    done = home.cli("get", "--cancel", named.format(loras=home.loras), "other.safetensors")
+    assert done.code == 1, "one of them was not waited for"
+    assert done.out == "loras/ink.safetensors: not waited for any more\n"
+    assert "other.safetensors: no download is waited for under this name" in done.err
+    assert home.cli("status", "--json").json["downloads"] == []
+    home.site.forget_requests()
+    assert home.cli("run", "--once").code == 0
+    assert fetched(home) == []
+    again = home.cli("get", "--cancel", "--json", "ink.safetensors")
+    assert (again.code, again.out) == (1, "")
+
+
+def test_programs_read_what_was_taken_back(home: Home) -> None:
+    home.site.routes.key = "k" * 32
+    offer(home, needs_key=True)
+    assert home.cli("get", "22").code == 1
+    done = home.cli("get", "--cancel", "--json", "loras/ink.safetensors")
+    assert (done.code, done.lines) == (
+        0,
+        [{"event": "cancelled", "root": "loras", "path": "ink.safetensors"}],
+    )
+
+
 def test_no_secret_and_no_signed_address_is_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     key = "secret-key-" + "k" * 32
     home.site.routes.key = key

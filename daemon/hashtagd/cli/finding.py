@@ -29,7 +29,7 @@ def find_rows(catalog: Catalog, plan: RootPlan, wanted: str) -> list[FileRow]:
     """
     if not is_text(wanted):
         return []  # no store can hold such a name
-    for place in _places(plan, wanted):
+    for place in places_of(plan, wanted):
         if rows := catalog.reports.show(place):
             return rows
     is_id = wanted.isascii() and wanted.isdigit() and len(wanted) <= _ID_DIGITS
@@ -131,7 +131,7 @@ def unknown_to_catalog(wanted: str) -> GiveUp:
     )
 
 
-def _places(plan: RootPlan, wanted: str) -> Iterator[Place]:
+def places_of(plan: RootPlan, wanted: str) -> Iterator[Place]:
     """Read a word as a path from here, and as `list` prints files: the root's name before the path."""
     place = place_of(plan.folders, Path(wanted))
     if place is not None:

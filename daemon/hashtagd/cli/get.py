@@ -10,6 +10,7 @@ import click
 
 from hashtagd.catalog.transfers import TransferRow
 from hashtagd.cli.bars import row_facts, watching
+from hashtagd.cli.cancelling import cancel
 from hashtagd.cli.context import Context, pass_context
 from hashtagd.cli.hands import hands
 from hashtagd.cli.main import EXIT_FAILED, EXIT_TRY_AGAIN
@@ -50,6 +51,9 @@ from hashtagd.watch.filters import Kind
     help="In which order they come; by size: the smallest first, once all are known.",
 )
 @click.option("--detach", is_flag=True, help="Leave the work to the daemon that runs.")
+@click.option(
+    "--cancel", "takes_back", is_flag=True, help="Wait no more for these files, named as `status` lists them."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @pass_context
 def get(
@@ -63,6 +67,7 @@ def get(
     form: str | None,
     order: str,
     detach: bool,
+    takes_back: bool,
     as_json: bool,
 ) -> int:
     """Download models by the address of their page, by AIR, or by the number of a version.
@@ -72,6 +77,8 @@ def get(
     named = [*names, *(() if list_file is None else _listed(list_file))]
     if not named:
         raise click.UsageError("name a model, or a file with names with --list")
+    if takes_back:
+        return cancel(context, named, as_json=as_json)
     choice = Choice(file_id=file_id, fp=fp, format=form)
     try:
         with hands(context, _plan(context, to)) as held, _resolver(context, held, to) as resolver:
