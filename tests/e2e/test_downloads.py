@@ -76,3 +76,20 @@ def test_what_a_killed_call_began_the_daemon_ends(home: Home, site: Standin) -> 
     with running(home) as daemon:
         daemon.until(lambda: is_tagged(home.loras / "3.safetensors", "Model 3", picture=False))
     assert (home.loras / "3.safetensors").read_bytes() == content
+
+
+def test_what_was_taken_back_no_daemon_fetches(home: Home, site: Standin) -> None:
+    offer(site, 4)
+    site.fail_next(None, status=503, route="storage")
+    with running(home) as daemon:
+        daemon.ready()
+        assert run_command(home, "get", "--detach", "104").returncode == 0
+        daemon.until(lambda: [it["trouble"] is not None for it in status_of(home)["downloads"]] == [True])
+        taken = run_command(home, "get", "--cancel", "4.safetensors")
+        assert (taken.returncode, taken.stdout) == (0, "loras/4.safetensors: not waited for any more\n")
+        site.clear_faults()
+        offer(site, 5)
+        # who waited longest would have come first
+        assert run_command(home, "retry").returncode == 0
+        assert run_command(home, "get", "105").returncode == 0
+    assert sorted(path.name for path in home.loras.glob("*.safetensors")) == ["5.safetensors"]
