@@ -11,6 +11,7 @@ from hashtagd.service.installing import Installer
 from hashtagd.service.key_file import KeyFile, choose, mark_of, put, take_back, usual_place
 from hashtagd.service.units import DROP_IN, Machine, Manager, rendered
 from support.stage_fakes import as_nobody
+from support.untouched import untouched
 
 KEY, OTHER = "planted0key1for2the3service4only", "another0key1for2the3service4only"
 
@@ -64,10 +65,10 @@ def test_it_is_for_its_owner_alone_and_goes_again(tmp_path: Path, place: Path) -
 
 def test_without_the_environment_the_next_time_it_stays_known_as_ours(tmp_path: Path, place: Path) -> None:
     install(tmp_path, KEY)
-    before = place.stat()
+    before = untouched(place)
     assert install(tmp_path, None) == KeyFile(path=place, mark=mark_of(KEY))
     assert install(tmp_path, KEY) == KeyFile(path=place, mark=mark_of(KEY))
-    assert place.stat() == before
+    assert untouched(place) == before
     list(installer(tmp_path).uninstall())
     assert not place.exists()
 

@@ -15,6 +15,7 @@ from hashtagd.stages.galleries import Galleries, key_of, name_of
 from hashtagd.stages.gather import Gathered, GatherOptions, GatherStage, Later
 from support.publish_fakes import PowerCut, ScriptedFetcher, gone, host_closed, png
 from support.stage_fakes import StillClock
+from support.untouched import untouched
 
 ONE, TWO = "ab" * 32, "cd" * 32
 URLS = tuple(f"https://image.civitai.com/acc/{number}.jpeg" for number in range(6))
@@ -92,10 +93,10 @@ def test_a_picture_is_called_by_what_its_bytes_are(shelf: Shelf, media_type: str
 def test_a_whole_gallery_costs_no_request_and_no_write(shelf: Shelf) -> None:
     shelf.gather()
     shelf.fetcher.asked.clear()
-    before = {path: path.stat() for path in shelf.folder.rglob("*")}
+    before = {path: untouched(path) for path in shelf.folder.rglob("*")}
     assert shelf.stage().step(ONE, URLS) is Gathered.WHOLE
     assert shelf.fetcher.asked == []
-    assert {path: path.stat() for path in shelf.folder.rglob("*")} == before
+    assert {path: untouched(path) for path in shelf.folder.rglob("*")} == before
 
 
 def test_an_address_without_a_picture_makes_room_for_the_next_and_is_asked_once(shelf: Shelf) -> None:

@@ -17,6 +17,7 @@ from support.lives import Neighbourhood, address
 from support.moments import Moments
 from support.publish_fakes import PowerCut, World, before_renames, card, kind_of, png, published
 from support.stage_fakes import as_nobody
+from support.untouched import untouched
 
 SUFFIXES = (".civitai.info", ".metadata.json", ".preview.png")
 WRITERS_OF_FILES = ("lora-manager", "civitai-info", "preview", "sha256-line", "json-tree")
@@ -237,9 +238,9 @@ def test_bytes_of_ours_that_lie_there_already_are_not_written_once_more(world: W
     newer = card(model_name="Newer")
     published(world.publish(world.claim(model, card=newer))[0])
     for _ in range(2):
-        before, calls = at.stat(), world.ledger.calls
+        before, calls = untouched(at), world.ledger.calls
         published(world.publish(world.claim(model, card=newer))[0])
-        assert (at.stat(), world.ledger.calls) == (before, calls)
+        assert (untouched(at), world.ledger.calls) == (before, calls)
 
 
 def test_a_card_whose_edit_is_undone_is_ours_again(tmp_path: Path) -> None:

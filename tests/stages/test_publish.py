@@ -1,7 +1,6 @@
 """Publishing on real files: what is written, what is left alone, and what a second run does."""
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -28,6 +27,7 @@ from support.publish_fakes import (
     published,
 )
 from support.stage_fakes import root_away
+from support.untouched import untouched
 
 SIDECARS = {"wisp.civitai.info", "wisp.metadata.json", "wisp.preview.png", "wisp.safetensors"}
 
@@ -69,10 +69,10 @@ def test_the_model_itself_is_never_touched(world: World) -> None:
 def test_a_second_run_writes_fetches_and_intends_nothing(world: World) -> None:
     model = world.model()
     first = published(world.publish(world.claim(model))[0])
-    before = {path: os.lstat(path) for path in world.folder.iterdir()}
+    before = {path: untouched(path) for path in world.folder.iterdir()}
     world.ledger = ListLedger()
     second = published(world.publish(world.claim(model))[0])
-    assert {path: os.lstat(path) for path in world.folder.iterdir()} == before
+    assert {path: untouched(path) for path in world.folder.iterdir()} == before
     assert world.ledger.calls == 0
     assert len(world.fetcher.asked) == 1
     assert set(second.publications) == set(first.publications)

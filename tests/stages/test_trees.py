@@ -13,6 +13,7 @@ from hashtagd.core.work import Advance, Defer, Outcome, Swept
 from hashtagd.stages.calls import Calls
 from support.publish_fakes import ListLedger, World, before_renames, card, kind_of, published
 from support.readers_json import read_card
+from support.untouched import untouched
 
 CARD = "loras/styles/wisp.safetensors.json"
 
@@ -79,10 +80,10 @@ def test_a_second_run_writes_nothing_and_a_new_answer_replaces_the_card(
     world: Elsewhere, model: Path
 ) -> None:
     world.publish(world.claim(model))
-    before = (world.cards / CARD).stat()
+    before = untouched(world.cards / CARD)
     world.ledger = ListLedger()
     world.publish(world.claim(model))
-    assert ((world.cards / CARD).stat(), world.ledger.calls) == (before, 0)
+    assert (untouched(world.cards / CARD), world.ledger.calls) == (before, 0)
     world.publish(world.claim(model, card=None))
     assert world.card()["state"] == "unknown"
 
