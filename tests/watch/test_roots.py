@@ -56,6 +56,24 @@ def test_a_missing_root_is_away_and_comes_back(tmp_path: Path) -> None:
     assert roots.locate(X).parent.parent == root.path
 
 
+def test_a_root_that_a_lane_sees_first_is_told_of_by_the_next_check_all_the_same(tmp_path: Path) -> None:
+    root = loras(tmp_path / "loras")
+    roots = Roots([root])
+    assert roots.locate(X).parent.parent == root.path
+    assert roots.check() == change(Change.BACK)
+    assert roots.check() == ()
+    away = loras(tmp_path / "away")
+    away.path.rmdir()
+    roots = Roots([away])
+    for _ in range(2):
+        with pytest.raises(TryLater):
+            roots.locate(X)
+    assert roots.check() == change(Change.AWAY)
+    away.path.mkdir()
+    assert roots.locate(X).parent.parent == away.path
+    assert roots.check() == change(Change.BACK)
+
+
 def test_a_root_replaced_by_another_folder_is_noticed(tmp_path: Path) -> None:
     """F05."""
     root = loras(tmp_path / "loras")

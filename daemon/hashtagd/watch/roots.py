@@ -86,6 +86,8 @@ class _Standing:
         self.identity: Identity | None = None
         self.former: tuple[Identity, ...] = ()
         self.trouble: Trouble | None = None
+        #: what was seen on the way to a place, until a check tells of it
+        self.untold: Change | None = None
 
 
 class Roots:
@@ -124,7 +126,8 @@ class Roots:
         for name in self._roots if names is None else names:
             standing = self._standing[name]
             with standing.lock:
-                change = self._check_one(self._roots[name], standing)
+                seen, standing.untold = standing.untold, None
+                change = self._check_one(self._roots[name], standing) or seen
             if change is not None:
                 found.append(RootChange(root=name, change=change))
         return tuple(found)
@@ -142,7 +145,9 @@ class Roots:
             raise unknown_root(place.root)
         standing = self._standing[root.name]
         if standing.identity is None:
-            self.check([root.name])
+            with standing.lock:
+                # only checks tell: whoever watches roots must not miss one that a lane was the first to see
+                standing.untold = self._check_one(root, standing) or standing.untold
         if standing.trouble is not None:
             # a fresh copy: an exception raised twice keeps both tracebacks, and this may happen for weeks
             raise trouble_from_json(standing.trouble.to_json())
