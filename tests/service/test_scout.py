@@ -284,6 +284,47 @@ def test_a_root_that_is_away_from_the_start_holds_nobody_up(watch: Watch) -> Non
     assert watch.scout.idle
 
 
+def test_a_root_that_is_away_for_a_moment_between_two_checks_does_not_rest_until_the_next_scan(
+    watch: Watch, tmp_path: Path
+) -> None:
+    watch.scout.turn()
+    write(watch.folder / "new.safetensors", data=b"another")
+    watch.folder.rename(tmp_path / "aside")
+    watch.scout.take(hint("new.safetensors"))
+    watch.later(CHECK_S / 5)
+    assert watch.board.troubles()["loras"].kind == "root_away"
+    (tmp_path / "aside").rename(watch.folder)
+    watch.later()
+    assert watch.board.troubles() == {}
+    assert watch.known() == {"old.safetensors", "new.safetensors"}
+
+
+def test_another_folder_that_a_hint_meets_in_place_of_a_root_is_judged_before_it_is_scanned(
+    watch: Watch, tmp_path: Path
+) -> None:
+    watch.scout.turn()
+    watch.folder.rename(tmp_path / "aside")
+    watch.folder.write_bytes(b"")
+    watch.scout.take(hint("new.safetensors"))
+    watch.later(CHECK_S / 5)
+    assert watch.board.troubles()["loras"].kind == "root_no_folder"
+    assert walks(watch) == 1
+    watch.folder.unlink()
+    (tmp_path / "aside").rename(watch.folder)
+    watch.later()
+    assert watch.board.troubles() == {}
+    assert watch.known() == {"old.safetensors"}
+
+
+def test_a_root_that_a_lane_saw_first_is_watched_again(watch: Watch) -> None:
+    folders = [RootFolder(name="loras", path=watch.folder)]
+    roots = Roots(folders)
+    scout = watch.make(folders=folders, roots=roots)
+    assert roots.locate(Place(root="loras", relpath="old.safetensors")).exists()
+    scout.turn()
+    assert watch.rearmed == ["loras"]
+
+
 def test_the_reason_why_a_root_is_away_is_the_latest(watch: Watch) -> None:
     shutil.rmtree(watch.folder)
     watch.scout.turn()

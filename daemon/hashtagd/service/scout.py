@@ -115,6 +115,7 @@ class ScoutWork:
         try:
             self._check_roots()
             self._heed_hints()
+            self._check_roots()
             for name in self._folders:
                 if self._is_due(name) and self._roots.trouble(name) is None:
                     self._scan_root(name)
@@ -186,6 +187,12 @@ class ScoutWork:
         """Note nothing, for nothing was seen: a scan tells when the root or the file can be seen again."""
         if trouble.scope is Scope.ROOT:
             self._board.pin(place.root, trouble)
+            if self._roots.trouble(place.root) is None:
+                # it may be well again before any check knows of it: then a scan is what calls that off, but
+                # not of whatever has its path now
+                self._checked_s = float("-inf")
+                with self._lock:
+                    self._scans_wanted.add(place.root)
         self._tell("look_failed", root=place.root, path=place.relpath, kind=trouble.kind, what=trouble.what)
 
     def _scan_root(self, name: str) -> None:
