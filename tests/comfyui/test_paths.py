@@ -107,6 +107,21 @@ def test_a_folder_that_no_disk_could_have_is_a_warning_and_no_folder_of_any_kind
     assert model_folders(comfyui, {})["loras"] == (comfyui / "models" / "loras",)
 
 
+def test_a_folder_that_no_root_may_be_is_left_out_however_it_is_spelled(tmp_path: Path) -> None:
+    """A root that holds everything would take the place of all others, and a unit would open it."""
+    comfyui, private, fine = tmp_path / "ComfyUI", tmp_path / "private", tmp_path / "fine"
+    for folder in (comfyui / "models", private, fine):
+        folder.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(private)
+    lines = "\n".join(f"    {it}" for it in (private, tmp_path / "link", fine))
+    (comfyui / EXTRA_PATHS_NAME).write_text(f"x:\n  loras: |\n{lines}\n", encoding="utf-8")
+    proposal = propose_roots([comfyui], {}, lambda path: "must not be this" if path == private else None)
+    assert [root.path for root in proposal.roots] == [comfyui / "models", fine]
+    assert proposal.warnings == (
+        f"{EXTRA_PATHS_NAME}: a folder of loras is left out: a root must not be this",
+    )
+
+
 def test_kinds_of_folder_are_listed_best_first(tmp_path: Path) -> None:
     make(tmp_path / "fast")
     make(tmp_path / "slow")

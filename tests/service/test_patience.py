@@ -50,3 +50,26 @@ def test_a_folder_that_hangs_is_waited_for_once_and_answers_when_it_does(tmp_pat
     hang.over.set()
     until(lambda: silent_among(folders, 1.0) == set())
     assert silent_among([far]) == set()
+
+
+def test_more_folders_than_a_process_may_have_threads_are_looked_at(tmp_path: Path) -> None:
+    hang = Hang()
+    folders = [tmp_path / str(number) for number in range(2000)]
+    before = set(threading.enumerate())
+
+    def begun() -> int:
+        return len([it for it in threading.enumerate() if it.name == "look" and it not in before])
+
+    most = 0
+
+    def look(_folder: Path) -> None:
+        nonlocal most
+        most = max(most, begun())
+
+    assert silent_among(folders, 60.0, look) == set()
+    assert most == 1
+    far = hang.path(tmp_path / "far")
+    assert silent_among([*folders, far], 1.0) == {far}
+    assert begun() < 40
+    hang.over.set()
+    until(lambda: silent_among([far]) == set())

@@ -1,6 +1,8 @@
 """Which roots a process works on, and which place a path is (`tests/watch` tests what becomes of roots)."""
 
 import json
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.roots import RootPlan, absolute_path, by_device, place_of, plan_roots
 from hashtagd.settings import Loaded, SettingsMistakes
 from hashtagd.watch.roots import RootFolder
+from support import fuse
 from support.serving import settings
 
 
@@ -88,6 +91,70 @@ def test_comfyui_s_folders_join_configured_roots_unless_they_overlap(tmp_path: P
     assert names(same_name)[f"{first.name}-2"] == first.path
     inside = plan(tmp_path, **sections, roots=[{"name": "mine", "path": str(first.path)}])
     assert list(names(inside).values()).count(first.path) == 1
+
+
+@pytest.mark.parametrize("named", ["/", "home", "home/..", "link", "state"])
+def test_what_settings_may_not_name_as_a_root_comfyui_s_extra_paths_may_not_either(
+    tmp_path: Path, named: str
+) -> None:
+    """Another program's file: what it names is scanned, and the sandbox of the unit lets it be written to."""
+    comfy = tmp_path / "comfy" / "ComfyUI"
+    for folder in (comfy / "models", tmp_path / "home", tmp_path / "state"):
+        folder.mkdir(parents=True)
+    (tmp_path / "link").symlink_to("/")
+    (comfy / "extra_model_paths.yaml").write_text(f"x:\n  loras: {tmp_path / named}\n", encoding="utf-8")
+    for planned in (plan(tmp_path, comfyui={"path": str(comfy), "url": None}), plan(tmp_path, comfy)):
+        assert list(names(planned).values()) == [comfy / "models"]
+        (warning,) = planned.warnings
+        assert "is left out: a root must not be" in warning
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[Path]:
+    """Mount a folder whose server does not answer, so that no look at it comes back."""
+    if fuse.WHY_NOT is not None:
+        pytest.skip(fuse.WHY_NOT)
+    behind, point = tmp_path / "behind", tmp_path / "cloud"
+    for name in ("nas", "loras", "vae"):
+        (behind / name).mkdir(parents=True)
+    point.mkdir()
+    with fuse.mounted(behind, point) as server:
+        server.send_signal(signal.SIGSTOP)
+        try:
+            yield point
+        finally:
+            server.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_folders_beside_comfyui_whose_disk_hangs_are_planned_and_hold_up_nobody(
+    tmp_path: Path, silent: Path
+) -> None:
+    comfy = tmp_path / "ComfyUI"
+    (comfy / "models").mkdir(parents=True)
+    (comfy / "models" / "vae").symlink_to(silent / "vae")
+    extra = f"x:\n  loras: {silent}/loras\n  vae: {silent}/vae\n"
+    (comfy / "extra_model_paths.yaml").write_text(extra, encoding="utf-8")
+    nas = {"name": "nas", "path": str(silent / "nas")}
+    planned = plan(tmp_path, comfyui={"path": str(comfy), "url": None}, roots=[nas])
+    # that of the link is reached through it
+    expected = {"nas": silent / "nas", "models": comfy / "models", "loras": silent / "loras"}
+    assert names(planned) == expected
+    told = [warning for warning in planned.warnings if "does not answer" in warning]
+    assert len(told) == len(planned.warnings) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_comfyui_whose_disk_hangs_is_planned(tmp_path: Path, silent: Path, *, whole: bool) -> None:
+    comfy = silent if whole else tmp_path / "ComfyUI"
+    if not whole:
+        comfy.mkdir()
+        (comfy / "models").symlink_to(silent / "nas")
+    planned = plan(tmp_path, comfyui={"path": str(comfy), "url": None})
+    assert names(planned) == {"models": comfy / "models"}
+    assert planned.warnings == (f"{comfy / 'models'} does not answer; it is watched as soon as it does",)
+    assert list(names(plan(tmp_path, comfy)).values()) == [comfy if whole else comfy / "models"]
 
 
 def test_folders_of_the_command_line_replace_what_is_configured(tmp_path: Path) -> None:

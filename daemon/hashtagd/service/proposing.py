@@ -11,7 +11,9 @@ from hashtagd.comfyui.extra_paths import read_extra_paths
 from hashtagd.comfyui.paths import EXTRA_PATHS_NAME, names_of
 from hashtagd.comfyui.places import Lead
 from hashtagd.service.examining_roots import reservations
-from hashtagd.settings.values import ROOT_NAME_MAX, root_name
+from hashtagd.service.roots import refusals
+from hashtagd.settings import state_folder
+from hashtagd.settings.values import ROOT_NAME_MAX, home_folder, root_name
 
 _HEAD: Final = """\
 # Settings of hashtagd, proposed by `hashtagd init`. Everything that is not here has its default;
@@ -65,8 +67,12 @@ def _of_comfyui(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
     """Say what comes with a ComfyUI folder: its models folder, and each folder its extra paths name."""
     yield from (f"models: {it}" for it in reservations(folder / "models"))
     extra = {it.path for it in read_extra_paths(folder / EXTRA_PATHS_NAME, environ).paths}
+    refused = refusals(home_folder(environ), state_folder(environ))
     for path in sorted(extra):
-        yield "; ".join([f"{EXTRA_PATHS_NAME} adds {path}", *reservations(path)])
+        if (why := refused(path)) is not None:
+            yield f"{EXTRA_PATHS_NAME} names {path}, which is left out: a root {why}"
+        else:
+            yield "; ".join([f"{EXTRA_PATHS_NAME} adds {path}", *reservations(path)])
 
 
 def _comments(*texts: str) -> list[str]:

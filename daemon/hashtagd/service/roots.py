@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from hashtagd.comfyui.looks import is_folder
-from hashtagd.comfyui.paths import RootProposal, propose_roots
+from hashtagd.comfyui.paths import SILENT, Proposal, RootProposal, propose_roots
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.known_roots import free_name
@@ -80,15 +80,39 @@ def plan_roots(
         raise SettingsMistakes(loaded.source, mistakes)
     warnings = [warning.text(loaded.source) for finding in findings for warning in finding.warnings]
     configured = [_configured(root) for root in settings.roots]
-    beside: tuple[RootProposal, ...] = ()
-    comfyui = settings.comfyui.path
-    if comfyui is not None and is_folder(comfyui / "models"):
-        proposal = propose_roots([comfyui], environ)
-        warnings += proposal.warnings
-        beside = proposal.roots
-    elif comfyui is not None and _is_closed(comfyui / "models"):
-        warnings.append(f"{comfyui / 'models'} may not be looked at by this user, and is not watched")
-    return RootPlan(folders=tuple(_without_overlap(configured, beside)), warnings=tuple(warnings))
+    proposal = _beside(settings.comfyui.path, environ, refusals(home, state_folder))
+    warnings += proposal.warnings
+    return RootPlan(folders=tuple(_without_overlap(configured, proposal.roots)), warnings=tuple(warnings))
+
+
+def _beside(
+    comfyui: Path | None, environ: Mapping[str, str], refused: Callable[[Path], str | None]
+) -> Proposal:
+    """Propose what the settings mean by ComfyUI's folder; its disk may be away."""
+    if comfyui is None:
+        return Proposal(roots=())
+    models = comfyui / "models"
+    silent = silent_among([comfyui, models])
+    told = (f"{models} {SILENT}",) if silent else ()
+    if silent or is_folder(models):
+        proposal = propose_roots([models if comfyui in silent else comfyui], environ, refused)
+        return replace(proposal, warnings=(*told, *proposal.warnings))
+    closed = f"{models} may not be looked at by this user, and is not watched"
+    return Proposal(roots=(), warnings=(closed,) if _is_closed(models) else ())
+
+
+def refusals(home: Path | None, state_folder: Path | None) -> Callable[[Path], str | None]:
+    """Hold folders that others name to the rule for those of the settings: none opens the whole disk."""
+    real = [None if it is None else Path(os.path.realpath(it)) for it in (home, state_folder)]
+
+    def refused(path: Path) -> str | None:
+        root = Root.model_construct(name="", path=path)
+        for whole, own in ((home, state_folder), real):
+            for mistake in check_roots([root], home=whole, state_folder=own).mistakes:
+                return mistake.rule
+        return None
+
+    return refused
 
 
 def look_in_time(roots: Sequence[Root | None], *, lines: Lines | None = None) -> RootFindings:
@@ -109,12 +133,14 @@ def _of_command_line(
     folders: Sequence[Path], environ: Mapping[str, str], state_folder: Path | None, known: Mapping[str, Path]
 ) -> RootPlan:
     absolute = [absolute_path(folder) for folder in folders]
+    silent = silent_among(absolute)
     for folder in absolute:
-        if not is_folder(folder):
+        if folder not in silent and not is_folder(folder):
             raise _no_folder(folder)
-    proposal = propose_roots(absolute, environ)
+    home = home_folder(environ)
+    proposal = propose_roots(absolute, environ, refusals(home, state_folder))
     asked = [Root.model_construct(name=item.name, path=item.path) for item in proposal.roots]
-    findings = check_roots(asked, home=home_folder(environ), state_folder=state_folder)
+    findings = check_roots(asked, home=home, state_folder=state_folder)
     if findings.mistakes:
         raise _unfit_folder(findings.mistakes[0].rule)
     named: dict[str, Path] = {}
@@ -142,8 +168,12 @@ def _configured(root: Root) -> RootFolder:
 def _without_overlap(configured: Sequence[RootFolder], beside: Sequence[RootProposal]) -> list[RootFolder]:
     """Let configured roots win over those found in ComfyUI's folder: each file belongs to one root."""
     roots = list(configured)
+    silent = silent_among([*(root.path for root in configured), *(item.path for item in beside)])
+    # links are followed only where somebody answers
+    real = [root.path if root.path in silent else Path(os.path.realpath(root.path)) for root in configured]
     for item in beside:
-        if any(_overlap(item.path, other.path) for other in configured):
+        path = item.path if item.path in silent else Path(os.path.realpath(item.path))
+        if any(path.is_relative_to(other) or other.is_relative_to(path) for other in real):
             continue
         names = {root.name for root in roots}
         name = next(name for number in count(1) if (name := _numbered(item.name, number)) not in names)
@@ -153,11 +183,6 @@ def _without_overlap(configured: Sequence[RootFolder], beside: Sequence[RootProp
 
 def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    one, other = Path(os.path.realpath(one)), Path(os.path.realpath(other))
-    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def place_of(folders: Sequence[RootFolder], path: Path) -> Place | None:

@@ -11,6 +11,8 @@ from typing import Final
 
 #: disks that sleep need some seconds to wake up
 PATIENCE_S: Final = 5.0
+#: so many folders have a thread each at once
+_MOST_AT_ONCE: Final = 32
 
 
 class Look:
@@ -40,8 +42,14 @@ class Look:
             self._failed = error
 
 
+def _look_into(folder: Path) -> None:
+    # ValueError: of a path with a NUL
+    with suppress(OSError, ValueError), os.scandir(folder) as entries:
+        next(entries, None)
+
+
 #: of `silent_among`, what has not come back: a folder that hangs takes one thread, however often it is asked
-_PENDING: Final[dict[Path, Look]] = {}
+_PENDING: Final[dict[tuple[Callable[[Path], object], Path], Look]] = {}
 
 
 def in_time(look: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
@@ -64,23 +72,34 @@ def all_in_time(looks: Sequence[Callable[[], object]], patience_s: float = PATIE
     return [look.ends(patience_s) for look in [Look(look) for look in looks]]
 
 
-def silent_among(folders: Iterable[Path], patience_s: float = PATIENCE_S) -> set[Path]:
+def silent_among(
+    folders: Iterable[Path], patience_s: float = PATIENCE_S, look: Callable[[Path], object] = _look_into
+) -> set[Path]:
     """Tell which folders do not answer; what a look at the others finds, or does not, is another question.
 
     Repeats: one that has not answered since the last call is not waited for again.
+
+    Args:
+        folders: where to look.
+        patience_s: how long to wait for all of them.
+        look: never raises; a function of a module, for what has not come back is known by it.
     """
-    looks: dict[Path, Look] = {}
-    for path in dict.fromkeys(folders):
-        known = _PENDING.get(path)
-        looks[path] = Look(partial(_look_into, path)) if known is None else known
-    _PENDING.update(looks)
-    silent = {path for path, look in looks.items() if not look.ends(patience_s)}
-    for path in looks.keys() - silent:
-        _PENDING.pop(path, None)
+    asked = list(dict.fromkeys(folders))
+    fresh = [path for path in asked if (look, path) not in _PENDING]
+    # as many threads as a file can name folders would be more than a unit allows: mostly, one does for all
+    if len(fresh) > _MOST_AT_ONCE and in_time(lambda: [look(path) for path in fresh], patience_s):
+        asked = [path for path in asked if (look, path) in _PENDING]
+    silent: set[Path] = set()
+    for first in range(0, len(asked), _MOST_AT_ONCE):
+        silent |= _silent_among(asked[first : first + _MOST_AT_ONCE], patience_s, look)
     return silent
 
 
-def _look_into(folder: Path) -> None:
-    # ValueError: of a path with a NUL
-    with suppress(OSError, ValueError), os.scandir(folder) as entries:
-        next(entries, None)
+def _silent_among(folders: Sequence[Path], patience_s: float, look: Callable[[Path], object]) -> set[Path]:
+    for path in folders:
+        if (look, path) not in _PENDING:
+            _PENDING[look, path] = Look(partial(look, path))
+    silent = {path for path in folders if not _PENDING[look, path].ends(patience_s)}
+    for path in set(folders) - silent:
+        _PENDING.pop((look, path), None)
+    return silent
