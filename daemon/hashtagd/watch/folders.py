@@ -17,6 +17,7 @@ from typing import Self
 from hashtagd.core.place import Stamp
 from hashtagd.system.flags import FOLDER, NO_FOLLOW, NON_BLOCKING
 from hashtagd.watch.filters import PART_SUFFIX, UNFINISHED_PREFIX, Kind, Names
+from hashtagd.watch.reach import Reach
 from hashtagd.watch.roots import MARKER_NAME, RootFolder
 
 #: name, size, mtime_ns, inode
@@ -98,6 +99,7 @@ class Walk:
         self.unfinished: set[str] = set()
         self.skipped = 0
         self.unspeakable = 0
+        self._reach = Reach(root.path)
         self._root_fd = os.open(root.path, _LIST)
 
     def __enter__(self) -> Self:
@@ -199,7 +201,7 @@ class Walk:
                         if found.st_mode >> _TYPE_SHIFT == regular:
                             rows.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
                             continue
-                        row = self._unusual(entry, found)
+                        row = self._unusual(entry, found, step)
                     except _GONE:
                         continue
                     except OSError as error:
@@ -222,10 +224,10 @@ class Walk:
         self.unspeakable += kind is Kind.UNSPEAKABLE
         return kind is Kind.OURS
 
-    def _unusual(self, entry: os.DirEntry[str], found: os.stat_result) -> Row | None:
+    def _unusual(self, entry: os.DirEntry[str], found: os.stat_result, step: _Step) -> Row | None:
         # a link to a file is a place of its own; folders, FIFOs, sockets, devices are no files by any name
         if stat.S_ISLNK(found.st_mode) and self._root.follow_symlinks:
-            target = _target_of(entry)
+            target = self._target_of(entry, _below(step, entry.name))
             if target is not None and stat.S_ISREG(target.st_mode):
                 return (entry.name, target.st_size, target.st_mtime_ns, target.st_ino)
         self.skipped += 1
@@ -233,14 +235,14 @@ class Walk:
 
     def _child(self, entry: os.DirEntry[str], step: _Step) -> _Step | None:
         is_link = False
-        relpath = f"{step.relpath}/{entry.name}" if step.relpath else entry.name
+        relpath = _below(step, entry.name)
         try:
             if not entry.is_dir(follow_symlinks=False):
                 if _is_unfinished(entry.name):
                     self.unfinished.add(step.relpath)
                 if not (self._root.follow_symlinks and entry.is_symlink()):
                     return None
-                target = _target_of(entry)
+                target = self._target_of(entry, relpath)
                 if target is None or not stat.S_ISDIR(target.st_mode):
                     return None
                 is_link = True
@@ -251,6 +253,21 @@ class Walk:
         if not self._names.enters_child(relpath):
             return None
         return _Step(relpath, is_link, step.under_link or is_link)
+
+    def _target_of(self, entry: os.DirEntry[str], relpath: str) -> os.stat_result | None:
+        """Stat what a link leads to; None when it leads nowhere. Raises where something may be at its end."""
+        if not self._reach.answers(relpath):
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        try:
+            return entry.stat()
+        except OSError as error:
+            if error.errno in _NOWHERE:
+                return None
+            raise
+
+
+def _below(step: _Step, name: str) -> str:
+    return f"{step.relpath}/{name}" if step.relpath else name
 
 
 def _is_unfinished(name: str) -> bool:
@@ -264,13 +281,3 @@ def stamp_of(row: Row) -> Stamp:
 
 def _key(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
-
-
-def _target_of(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Stat what a link leads to; None when it leads nowhere. Raises where something may be at its end."""
-    try:
-        return entry.stat()
-    except OSError as error:
-        if error.errno in _NOWHERE:
-            return None
-        raise

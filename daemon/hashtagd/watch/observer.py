@@ -22,6 +22,7 @@ from hashtagd.watch.watcher import (
     dying_trouble,
     folders_below,
     instance_limit_trouble,
+    silent_link_trouble,
     watch_limit_trouble,
 )
 
@@ -177,6 +178,8 @@ class Observer:
             post.trouble = watch_limit_trouble(name, *self._shortage(post))
         elif error.errno in (errno.EMFILE, errno.ENFILE):
             post.trouble = instance_limit_trouble(name)
+        elif error.errno == errno.ETIMEDOUT:
+            post.trouble = silent_link_trouble(name)
         else:
             # the root's own check says why
             post.mode, post.retry_at_s = "away", self._clock.monotonic_s() + AWAY_RETRY_S

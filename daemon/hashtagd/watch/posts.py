@@ -1,5 +1,6 @@
 """Where each root is watched from: how that is meant to be, how it is, and which folders it takes."""
 
+import errno
 import os
 from collections import deque
 from dataclasses import dataclass, field
@@ -58,11 +59,22 @@ def targets_of(folder: RootFolder) -> list[Target]:
     """List what to watch for a root: itself, and the folders that links in it lead to.
 
     Watchdog would follow links in circles until names get too long, so each is watched by itself.
+
+    Raises:
+        OSError: ETIMEDOUT, a link leads to what does not answer: watchdog's own walk would never end there.
     """
     targets = [Target(root=folder, real_path=os.path.realpath(folder.path))]
     if not folder.follow_symlinks:
         return targets
-    with Walk(folder, "", lambda _folder, _error: None, with_files=False) as walk:
+    silent: list[OSError] = []
+
+    def note(_folder: str, error: OSError) -> None:
+        if error.errno == errno.ETIMEDOUT:
+            silent.append(error.with_traceback(None))
+
+    with Walk(folder, "", note, with_files=False) as walk:
         deque(walk, maxlen=0)
+    if silent:
+        raise silent[0]
     links = sorted(walk.links.items())[:LINKS_WATCHED]
     return targets + [Target(root=folder, real_path=real, relpath=relpath) for relpath, real in links]

@@ -170,6 +170,17 @@ def instance_limit_trouble(root: str) -> AskOperator:
     )
 
 
+def silent_link_trouble(root: str) -> AskOperator:
+    """Say that a link in a root leads to what does not answer."""
+    return AskOperator(
+        f"a link in root {root} leads to a disk or a server that does not answer",
+        does="the root is polled instead, without what is behind it; watching is tried again every minute",
+        you="see whether that disk, or the server behind it, is there, or remove the link",
+        scope=Scope.ROOT,
+        kind="watch_link_silent",
+    )
+
+
 def dying_trouble(root: str) -> AskOperator:
     """Say that the watcher ended again and again."""
     return AskOperator(
