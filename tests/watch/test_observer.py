@@ -8,6 +8,7 @@ from hashtagd.core.place import Place
 from hashtagd.core.troubles import TryLater
 from hashtagd.watch import observer as observer_module
 from hashtagd.watch.observer import Observer, look, wanted_mode
+from hashtagd.watch.posts import Post
 from hashtagd.watch.roots import RootFolder, Roots
 from support.clock import FakeClock
 from support.safetensors import write
@@ -178,6 +179,34 @@ def test_a_root_that_comes_back_while_a_disk_hangs_is_watched_afterwards(tmp_pat
         thread.join()
         here.observer.check()
         assert here.observer.modes() == {"loras": "events"}
+
+
+def test_what_a_disk_held_up_until_all_was_over_is_not_watched_any_more(tmp_path: Path) -> None:
+    """Another round in the same process would else have every folder watched twice."""
+    one, other = loras(tmp_path / "loras"), RootFolder(name="other", path=tmp_path / "other")
+    other.path.mkdir()
+    roots = Roots([one, other])
+    before = set(threading.enumerate())
+    armed, over = threading.Event(), threading.Event()
+
+    class Slow(Observer):
+        """The disk of its second root answers only when all is over."""
+
+        def _arm(self, post: Post) -> None:
+            if post.folder == other:
+                armed.set()
+                over.wait()
+            super()._arm(post)
+
+    observer = Slow(roots, FakeClock(), lambda: None)
+    thread = threading.Thread(target=observer.start)
+    thread.start()
+    armed.wait()
+    observer.stop()
+    assert len(set(threading.enumerate()) - before) > 1
+    over.set()
+    thread.join()
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_well_watched_root_is_not_armed_twice(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Observer:
         self._posts = {name: Post(folder=folder, mode="off") for name, folder in roots.folders.items()}
         self._deaths_s: deque[float] = deque(maxlen=DEATHS_BORNE)
         self._overflows = 0
-        self._is_running = False
+        self._is_running = self._is_over = False
 
     @property
     def overflows(self) -> int:
@@ -73,17 +73,18 @@ class Observer:
         """
         silent = silent_among(post.folder.path for post in self._posts.values())
         with self._lock:
-            self._is_running = True
+            self._is_running = not self._is_over
             for post in self._posts.values():
                 if post.folder.path in silent:
                     post.mode = "away"
                     continue
                 post.mode = wanted_mode(post.folder)
                 self._arm(post)
+            self._end_late()
 
     def stop(self) -> None:
-        """End all threads; hints not drained are dropped. What hangs on a disk is left to itself."""
-        self._is_running = False
+        """End all threads, for good; hints not drained are dropped. What hangs on a disk ends after that."""
+        self._is_running, self._is_over = False, True
         if self._lock.acquire(timeout=STOP_S):
             self._dismiss_watcher()
             self._lock.release()
@@ -121,6 +122,7 @@ class Observer:
             if self._is_running and not self._is_well_watched(post):
                 self._arm(post)
                 self._box.ask_scan(root)
+            self._end_late()
         finally:
             self._lock.release()
 
@@ -136,6 +138,7 @@ class Observer:
                 for name, post in self._posts.items():
                     post.must_count = post.must_count or name in grown
                     self._check_post(post)
+            self._end_late()
         finally:
             self._lock.release()
 
@@ -159,7 +162,7 @@ class Observer:
     def _arm(self, post: Post) -> None:
         self._disarm(post)
         post.must_rearm = False
-        if post.mode != "events":
+        if post.mode != "events" or self._is_over:
             return
         try:
             if self._watcher is None:
@@ -243,6 +246,11 @@ class Observer:
             else:
                 self._arm(post)
             self._box.ask_scan(name)
+
+    def _end_late(self) -> None:
+        """Let go of what was armed on a disk that hung when it was all over: nobody waited for that."""
+        if self._is_over:
+            self._dismiss_watcher()
 
     def _dismiss_watcher(self) -> None:
         for post in self._posts.values():
