@@ -1,6 +1,7 @@
 """`hashtagd doctor` on a machine that tests make: real folders, a real event, a real site on loopback."""
 
 import json
+import signal
 import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support import fuse
 from support.commands import Done, Home
 from support.stage_fakes import as_nobody
 
@@ -68,6 +70,28 @@ def test_a_root_that_is_polled_needs_no_events(home: Home) -> None:
     home.settle(roots=[{"name": "loras", "path": str(home.loras), "watch": "poll"}])
     told = found(home.cli("doctor", "--json", "--offline"))
     assert "`watch: poll`" in told["root loras: events"]["found"]
+
+
+@pytest.mark.slow
+def test_a_link_to_a_share_that_is_gone_is_told_of_and_its_root_is_not_called_silent(
+    home: Home, tmp_path: Path
+) -> None:
+    if fuse.WHY_NOT is not None:
+        pytest.skip(fuse.WHY_NOT)
+    behind, point = tmp_path / "behind", tmp_path / "share"
+    behind.mkdir()
+    point.mkdir()
+    (home.loras / "nas").symlink_to(point)
+    with fuse.mounted(behind, point) as server:
+        server.send_signal(signal.SIGSTOP)
+        try:
+            done = home.cli("doctor", "--json")
+        finally:
+            server.send_signal(signal.SIGCONT)
+    told = found(done)
+    assert levels(done)["root loras"] == "ok"
+    assert told["root loras: events"]["level"] == "warn"
+    assert "leads to a disk or a server that does not answer" in told["root loras: events"]["found"]
 
 
 def test_a_site_that_is_away_fails_and_the_rest_is_still_looked_at(home: Home) -> None:

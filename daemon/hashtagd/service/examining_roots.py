@@ -11,13 +11,15 @@ from typing import Final
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
+from hashtagd.core.troubles import Trouble
 from hashtagd.service.finding import Finding, fail, ok, warn
 from hashtagd.system.flags import NO_FOLLOW, PLAIN
 from hashtagd.system.patience import PATIENCE_S, in_time, silent_among
 from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.mounts import Mount, mount_of, read_mounts
+from hashtagd.watch.posts import targets_of
 from hashtagd.watch.roots import RootFolder
-from hashtagd.watch.watcher import LIMITS, Watcher, folders_below
+from hashtagd.watch.watcher import LIMITS, Watcher, folders_below, silent_link_trouble
 
 #: an event that has not come by then does not come
 _EVENT_WITHIN_S: Final = 3.0
@@ -37,7 +39,7 @@ def examine_root(root: RootFolder, *, writes: bool) -> Iterator[Finding]:
     found: list[Finding] = []
     answers = root.path not in silent_among([root.path])
     if answers and in_time(
-        lambda: found.extend(_looked_at(root, writes=writes)), PATIENCE_S + _EVENT_WITHIN_S
+        lambda: found.extend(_looked_at(root, writes=writes)), 2 * PATIENCE_S + _EVENT_WITHIN_S
     ):
         yield from found
     else:
@@ -173,6 +175,8 @@ def _of_events(name: str, root: RootFolder, mount: Mount, *, writable: bool) -> 
             f"{mount.fs_type} tells of changes made through this very mount, and of no others",
             "set `watch: auto` or `watch: poll` for this root; others' changes wait for the scan until then",
         )
+    elif (trouble := _silent_link(root)) is not None:
+        yield warn(check, f"{trouble.what}: {trouble.does}", trouble.you)
     elif not writable:
         yield ok(check, f"not tried, because nothing can be written there (file system {mount.fs_type})")
     elif _event_comes(root.path):
@@ -183,6 +187,15 @@ def _of_events(name: str, root: RootFolder, mount: Mount, *, writable: bool) -> 
             f"a change was not told within {_EVENT_WITHIN_S:.0f} s (file system {mount.fs_type})",
             "set `watch: poll` for this root; until then new models are found by the scan",
         )
+
+
+def _silent_link(root: RootFolder) -> Trouble | None:
+    try:
+        targets_of(root)
+    except OSError as error:
+        if error.errno == errno.ETIMEDOUT:
+            return silent_link_trouble(root.name)
+    return None
 
 
 def _event_comes(folder: Path) -> bool:
