@@ -245,6 +245,31 @@ def test_a_disk_that_hangs_from_the_start_keeps_nobody_from_starting(
         assert daemon.terminate(ENDS_WITHIN_S) == 0
 
 
+def published(daemon: Daemon) -> list[str]:
+    return [it["path"] for it in daemon.events("file_published")]
+
+
+def test_a_link_to_a_disk_that_hangs_holds_up_nothing_but_what_is_behind_it(
+    tmp_path: Path, site: Standin, manager: Manager, cloud: tuple[Path, subprocess.Popen[bytes]]
+) -> None:
+    point, server = cloud
+    home = make_home(tmp_path / "home", site=site.url)
+    (home.loras / "nas").symlink_to(point)
+    model = add(home, site, 6, "Ink")
+    content = lora(7)
+    publish(site, content, "Far")
+    (point / "far.safetensors").write_bytes(content)
+    server.send_signal(signal.SIGSTOP)
+    with running(home, environ=watched(manager)) as daemon:
+        daemon.until(lambda: "READY=1" in manager.hears())
+        daemon.until(lambda: is_tagged(model, "Ink", picture=False))
+        daemon.until(lambda: [it["kind"] for it in daemon.events("root_polled")] == ["watch_link_silent"])
+        server.send_signal(signal.SIGCONT)
+        # watching is tried again every minute
+        daemon.until(lambda: "nas/far.safetensors" in published(daemon), within_s=90)
+        assert daemon.terminate(ENDS_WITHIN_S) == 0
+
+
 def test_new_settings_that_name_a_disk_that_hangs_hold_up_nobody(
     tmp_path: Path, site: Standin, manager: Manager, cloud: tuple[Path, subprocess.Popen[bytes]]
 ) -> None:
