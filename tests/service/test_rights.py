@@ -1,6 +1,7 @@
 """Who may do what, as the kernel says; the user is one that every Linux has and nobody is."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,17 @@ def test_a_group_that_may_write_is_the_smaller_change(folder: Path) -> None:
     os.chown(folder, -1, 100)
     (line,) = said({folder: WRITE})
     assert f"may not write to {folder}: `usermod -aG users nobody`" in line
+    folder.chmod(0o2770)
+    (line,) = said({folder: WRITE})
+    assert line.startswith(f"the user nobody may not look into {folder}: `usermod -aG users nobody`, then")
+
+
+@pytest.mark.parametrize("name", ["root", "disk", "sudo"])
+def test_nobody_is_put_into_a_group_of_administrators(folder: Path, name: str) -> None:
+    folder.chmod(0o775)
+    shutil.chown(folder, group=name)
+    (line,) = said({folder: WRITE})
+    assert "`setfacl -R" in line
 
 
 def test_a_home_that_nobody_else_may_pass_hides_all_in_it(folder: Path) -> None:

@@ -40,11 +40,12 @@ def _look(user: str, path: Path, rights: str, found: list[str]) -> None:
     if closed is not None:
         lets_pass = f"`setfacl -m u:{user}:x {_word(closed)}`"
         found.append(f"pass {closed}, so not reach {path}: {lets_pass}, or install for yourself: `--user`")
-    elif not may(user, path, rights.replace("w", "")):
-        found.append(f"{'look into' if path.is_dir() else 'read'} {path}: {_by_list(user, path, rights)}")
     elif not may(user, path, rights):
+        reads = may(user, path, rights.replace("w", ""))
+        what = "write to" if reads else "look into" if path.is_dir() else "read"
         remedy = _by_list(user, path, rights) if group is None else f"`usermod -aG {_word(group)} {user}`"
-        found.append(f"write to {path}: {remedy}, then `systemctl restart hashtagd`")
+        then = ", then `systemctl restart hashtagd`" if reads or group is not None else ""
+        found.append(f"{what} {path}: {remedy}{then}")
 
 
 def _by_list(user: str, path: Path, rights: str) -> str:

@@ -42,6 +42,10 @@ else:
     import pwd
 
     _TEST = which("test") or "/usr/bin/test"
+    #: whose members are, or can become, root: nobody is put into them for the sake of a folder
+    _POWERFUL = frozenset(
+        ("adm", "disk", "docker", "incus-admin", "kmem", "libvirt", "lxd", "root", "shadow", "sudo", "wheel")
+    )
 
     HANG_UP: signal.Signals | None = signal.SIGHUP
 
@@ -79,14 +83,15 @@ else:
         )
 
     def group_that_may_write(folder: Path) -> str | None:
-        """Name the group whose members may write to a folder, if it is one that people are in."""
+        """Name the group whose members may list a folder and write to it, if it is one that people are in."""
         status = folder.stat()
-        if status.st_gid == 0 or not status.st_mode & stat.S_IWGRP:
+        if status.st_mode & stat.S_IRWXG != stat.S_IRWXG:
             return None
         try:
-            return grp.getgrgid(status.st_gid).gr_name
+            name = grp.getgrgid(status.st_gid).gr_name
         except KeyError:
             return None
+        return None if name in _POWERFUL else name
 
     def datagram_socket() -> socket.socket:
         """Make a socket of this machine; Python closes it in child processes.
