@@ -82,6 +82,20 @@ def test_a_machine_that_slept_wakes_its_lanes(house: House) -> None:
         assert house.woken == before + 1
 
 
+def test_what_was_noted_by_a_clock_that_was_years_ahead_is_due_when_it_is_set_right(
+    house: House, library: Library
+) -> None:
+    years_s = 10 * 365 * 86_400.0
+    house.pass_by(2.0)
+    house.clock.jump(years_s)
+    house.pass_by(2.0)
+    library.note("early")
+    house.pass_by(2.0)
+    house.clock.jump(-years_s)
+    house.pass_by(2.0)
+    assert [claim.place.relpath for claim in library.claim(Stage.SETTLE)] == ["early"]
+
+
 def test_leases_are_renewed_while_work_goes_on(house: House, library: Library, other: Catalog) -> None:
     library.note("long")
     claims = library.claim(Stage.SETTLE)

@@ -106,6 +106,8 @@ class CatalogWatch:
             self._changed_s = self._clock.monotonic_s()
             self._wake()
         elif self._clock_jumped():
+            # set back by years: what was noted meanwhile would wait for years, or for the next start
+            self._catalog.pull_back_absurd()
             self._wake()
         if self._clock.monotonic_s() - self._renewed_s >= schedule.RENEW_S:
             self._renewed_s = self._clock.monotonic_s()
