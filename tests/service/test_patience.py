@@ -73,3 +73,22 @@ def test_more_folders_than_a_process_may_have_threads_are_looked_at(tmp_path: Pa
     assert begun() < 40
     hang.over.set()
     until(lambda: silent_among([far]) == set())
+
+
+def test_a_folder_that_another_thread_finds_to_answer_meanwhile_is_no_trouble(tmp_path: Path) -> None:
+    """The scouts of several devices ask about what links in all their roots lead to."""
+    near, far = Hang(), Hang()
+    first, second = near.path(tmp_path / "near"), far.path(tmp_path / "far")
+    found: list[set[Path]] = []
+    one = threading.Thread(target=lambda: found.append(silent_among([first], 60.0)))
+    both = threading.Thread(target=lambda: found.append(silent_among([second, first], 60.0)))
+    one.start()
+    assert near.met.wait(30)
+    both.start()
+    assert far.met.wait(30)
+    near.over.set()
+    one.join()
+    assert found == [set()]
+    far.over.set()
+    both.join()
+    assert found == [set(), set()]

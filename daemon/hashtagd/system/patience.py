@@ -96,10 +96,12 @@ def silent_among(
 
 
 def _silent_among(folders: Sequence[Path], patience_s: float, look: Callable[[Path], object]) -> set[Path]:
+    # kept here, too: another thread may find the same folder to answer, and drop it
+    looks: dict[Path, Look] = {}
     for path in folders:
-        if (look, path) not in _PENDING:
-            _PENDING[look, path] = Look(partial(look, path))
-    silent = {path for path in folders if not _PENDING[look, path].ends(patience_s)}
-    for path in set(folders) - silent:
+        known = _PENDING.get((look, path))
+        looks[path] = _PENDING[look, path] = Look(partial(look, path)) if known is None else known
+    silent = {path for path, one in looks.items() if not one.ends(patience_s)}
+    for path in looks.keys() - silent:
         _PENDING.pop((look, path), None)
     return silent
