@@ -21,7 +21,7 @@ from hashtagd.catalog.pending import pending_files
 from hashtagd.catalog.tables import file
 from hashtagd.core.ports import Admitted, Closed
 from hashtagd.core.troubles import AskOperator, Scope, TryLater
-from hashtagd.core.work import Release, Stage
+from hashtagd.core.work import Defer, Release, Stage
 from support.clock import FakeClock
 from support.library import CLOSED, ROOT, Library, card
 from support.wishing import fetched, wish
@@ -52,7 +52,11 @@ def test_the_clock_of_the_server_counts(shared: Catalog, clock: FakeClock) -> No
     assert (
         abs((datetime.now(UTC) - due_at).total_seconds()) < 60 < abs((clock.now() - due_at).total_seconds())
     )
-    assert library.claim_one(Stage.SETTLE).attempts == 1
+    claim = library.claim_one(Stage.SETTLE)
+    assert claim.attempts == 1
+    shared.apply([(claim, Defer(trouble=None, wait_s=60.0))])
+    shared.set_back(3600.0)  # ours was; that of the server was right
+    assert library.claim(Stage.SETTLE) == []
 
 
 @pytest.mark.parametrize("ahead_s", [-3600.0, 0.0, 3600.0])

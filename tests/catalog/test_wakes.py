@@ -82,13 +82,32 @@ def test_times_from_a_wrong_clock_are_pulled_back(library: Library) -> None:
     gates.admit("https://b.example")
     library.clock.jump(-10 * 365 * 86400)
     assert library.claim(Stage.SETTLE) == []
-    assert library.catalog.pull_back_absurd() == 7
+    assert library.catalog.pull_back_absurd() == 9
     assert len(library.claim(Stage.SETTLE)) == 2
     assert len(library.ask()) == 1
     assert gates.admit("https://a.example") == Admitted(probe=True)
     library.clock.advance(60)
     assert gates.admit("https://b.example") == Admitted()
     assert library.catalog.pull_back_absurd() == 0
+
+
+def test_what_a_clock_that_was_hours_ahead_put_off_goes_on_when_it_is_set_back(library: Library) -> None:
+    ahead_s, catalog = 8 * 3600.0, library.catalog
+    gates = catalog.gates({}, 1)
+    library.publish_whole("known", card())
+    catalog.ask_again()
+    library.answer(card(), again_in_s=20 * 86400.0)
+    library.clock.jump(ahead_s)
+    library.note("new", "put off")
+    catalog.apply([(library.claim(Stage.SETTLE, limit=1)[0], Defer(trouble=BROKEN, wait_s=600.0))])
+    left = gates.close("https://a.example", CLOSED) - library.clock.now()
+    library.clock.jump(-ahead_s)
+    catalog.set_back(ahead_s)
+    claims = library.claim(Stage.SETTLE)
+    assert [claim.still_since for claim in claims] == [library.clock.now()] * 2
+    # asked again in twenty days still, and a host that wants to be left alone is, for as long as it said
+    assert library.ask() == []
+    assert gates.list()[0].opens_at == library.clock.now() + left
 
 
 def test_the_longest_ordinary_wait_is_not_absurd(library: Library) -> None:

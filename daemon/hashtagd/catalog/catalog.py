@@ -7,7 +7,7 @@ needs a person.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from sqlalchemy import select
@@ -269,6 +269,11 @@ class Catalog:
         if not self.database.read(wakes.has_absurd_times):
             return 0
         return self.database.write(wakes.pull_back)
+
+    def set_back(self, by_s: float) -> None:
+        """Pull back what a clock that ran ahead has put off; nothing where the server's clock counts."""
+        if not self.database.has_own_clock:
+            self.database.write(lambda it, now: wakes.set_back(it, now, timedelta(seconds=by_s)))
 
     def purge_gone(self) -> int:
         """Forget files that were gone for 30 days. Writes only if there are any."""

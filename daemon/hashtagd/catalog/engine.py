@@ -49,7 +49,8 @@ class Database:
     ) -> None:
         self.engine = engine
         self._clock = clock
-        self._database_clock = database_clock
+        #: the server's clock counts, not ours
+        self.has_own_clock = database_clock
         self._path = path
         #: how far the clock that counts is ahead of this process's own
         self._ahead = timedelta(0)
@@ -129,10 +130,10 @@ class Database:
 
     def _begin(self, connection: Connection, *, reads: bool) -> datetime:
         """Ask the server's time, and let it tell the others when this commits: one round trip for both."""
-        if self._path is not None or (reads and not self._database_clock):
+        if self._path is not None or (reads and not self.has_own_clock):
             return self._clock.now()
         row = connection.execute(text(_TIME if reads else _TIME_AND_NEWS)).one()
-        if not self._database_clock:
+        if not self.has_own_clock:
             return self._clock.now()
         now: datetime = row[0].astimezone(UTC)
         self._ahead = now - self._clock.now()  # each time anew: either clock may be set

@@ -18,6 +18,8 @@ from hashtagd.core.work import HashKind, Stage
 _LONGEST: Final = timedelta(seconds=schedule.LONGEST_WAIT_S)
 #: a lease is never renewed for longer than this
 _LONGEST_LEASE: Final = timedelta(seconds=2 * schedule.LEASE_S)
+#: most waits of files are shorter
+_SHORT: Final = timedelta(hours=1)
 _GONE_KEPT: Final = timedelta(seconds=schedule.GONE_KEPT_S)
 
 
@@ -90,7 +92,9 @@ def ask_again(connection: Connection, now: datetime, hashes: Sequence[str] | Non
 def absurd_times(now: datetime) -> list[tuple[Any, ColumnElement[bool], dict[str, Any]]]:
     """List (table, which rows, new values) for times that only a wrong clock can have written."""
     late, held = now + _LONGEST, now + _LONGEST_LEASE
+    unsettled = file.c.stage == Stage.SETTLE.value
     return [
+        (file, and_(unsettled, file.c.still_since > held), {"still_since": now}),
         (file, file.c.due_at > late, {"due_at": now}),
         (file, file.c.lease_until > held, {"lease_until": now}),
         (question, question.c.due_at > late, {"due_at": now, "pull_at": now}),
@@ -114,9 +118,34 @@ def has_absurd_times(connection: Connection, now: datetime) -> bool:
 
 def pull_back(connection: Connection, now: datetime) -> int:
     """Pull such times back to now. Returns how many rows had one."""
+    return _apply(connection, absurd_times(now))
+
+
+def set_back(connection: Connection, now: datetime, by: timedelta) -> None:
+    """Pull back what a clock put off that was ahead and has just been set back.
+
+    What would have been due within that time by the right clock is asked for early, this once.
+    """
+    ahead = now + by
+    due = {"due_at": now}
+    rules: list[tuple[Any, ColumnElement[bool], dict[str, Any]]] = [
+        *absurd_times(now),
+        (file, and_(file.c.stage == Stage.SETTLE.value, file.c.still_since > now), {"still_since": now}),
+        # these wait for minutes; questions wait for days as well, and those that do stay where they are
+        (file, file.c.due_at.between(now, ahead + _SHORT), due),
+        (question, question.c.due_at.between(now, ahead + _SHORT), {**due, "pull_at": now}),
+        (transfer, transfer.c.due_at.between(now, ahead + _SHORT), due),
+    ]
+    gates = connection.execute(select(gate.c.origin, gate.c.opens_at).where(gate.c.opens_at > now)).all()
+    for origin, opens_at in gates:
+        connection.execute(update(gate).where(gate.c.origin == origin).values(opens_at=opens_at - by))
+    _apply(connection, rules)
+
+
+def _apply(connection: Connection, rules: Sequence[tuple[Any, ColumnElement[bool], dict[str, Any]]]) -> int:
     return sum(
         connection.execute(update(table).where(which).values(**values)).rowcount
-        for table, which, values in absurd_times(now)
+        for table, which, values in rules
     )
 
 

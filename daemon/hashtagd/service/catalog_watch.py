@@ -105,9 +105,9 @@ class CatalogWatch:
             self._token = token
             self._changed_s = self._clock.monotonic_s()
             self._wake()
-        elif self._clock_jumped():
-            # set back by years: what was noted meanwhile would wait for years, or for the next start
-            self._catalog.pull_back_absurd()
+        elif abs(moved_s := self._clock_moved_s()) >= JUMP_S:
+            if moved_s < 0:  # what was noted meanwhile would wait for as long as the clock was ahead
+                self._catalog.set_back(-moved_s)
             self._wake()
         if self._clock.monotonic_s() - self._renewed_s >= schedule.RENEW_S:
             self._renewed_s = self._clock.monotonic_s()
@@ -117,10 +117,10 @@ class CatalogWatch:
             self._tidy()
             self._trimmed_s = float("-inf")  # it reads much
 
-    def _clock_jumped(self) -> bool:
-        """Tell whether the clock was set, or the machine slept: who waits for a time waits too long then."""
+    def _clock_moved_s(self) -> float:
+        """Tell how far the clock was set, or for how long the machine slept: waits are too long then."""
         before_s, self._offset_s = self._offset_s, self._measure_offset_s()
-        return abs(self._offset_s - before_s) >= JUMP_S
+        return self._offset_s - before_s
 
     def _measure_offset_s(self) -> float:
         return self._clock.now().timestamp() - self._clock.monotonic_s()
