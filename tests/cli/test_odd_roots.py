@@ -1,5 +1,7 @@
 """`init` and `doctor` over a ComfyUI with extra paths: a read-only disk, and one that tells of nothing."""
 
+import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,3 +92,23 @@ def test_events_that_are_insisted_on_where_none_come_are_warned_of(home: Home, t
     found = told(home.cli("doctor", "--offline", "--json"))["root cloud: events"]
     assert (found["level"], "through this very mount" in found["found"]) == ("warn", True)
     assert "`watch: poll`" in found["you"]
+
+
+def test_init_waits_for_no_disk_that_another_program_names_and_that_does_not_answer(home: Home) -> None:
+    behind, cloud = home.folder / "behind", home.folder / "cloud"
+    for folder in (behind / "loras", cloud):
+        folder.mkdir(parents=True)
+    manager = home.folder / "user" / ".config" / "ComfyUI-LoRA-Manager" / "settings.json"
+    manager.parent.mkdir(parents=True)
+    manager.write_text(json.dumps({"folder_paths": {"loras": [str(cloud / "loras")]}}), encoding="utf-8")
+    with fuse.mounted(behind, cloud) as server:
+        # the kernel remembers it for a second from now on
+        assert str(cloud / "loras") in home.bare("init", "--url", NOBODY).out
+        server.send_signal(signal.SIGSTOP)
+        try:
+            done = home.bare("init", "--url", NOBODY, "--write")
+        finally:
+            server.send_signal(signal.SIGCONT)
+        assert done.code == 1
+        assert "does not answer" in done.err
+        assert "nothing was written" in done.err

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hashtagd.comfyui.paths import model_folders
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.roots import RootPlan, absolute_path, by_device, place_of, plan_roots
@@ -142,6 +143,11 @@ def test_folders_beside_comfyui_whose_disk_hangs_are_planned_and_hold_up_nobody(
     assert names(planned) == expected
     told = [warning for warning in planned.warnings if "does not answer" in warning]
     assert len(told) == len(planned.warnings) == 3
+    # and nothing is put where nothing answers
+    assert model_folders(comfy, {}) == {}
+    (comfy / "models" / "loras").mkdir()
+    assert model_folders(comfy, {}) == {"loras": (comfy / "models" / "loras",)}
+    assert model_folders(silent, {}) == {}
 
 
 @pytest.mark.slow

@@ -84,19 +84,24 @@ def propose_roots(
 
 
 def model_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
-    """Map kinds of folder (`loras`, `checkpoints`, ...) to the existing folders of a ComfyUI, best first."""
+    """Map kinds of folder (`loras`, `checkpoints`, ...) to the existing folders of a ComfyUI, best first.
+
+    What does not answer now is left out: nothing can be put there.
+    """
+    models = folder / "models"
+    if silent_among([folder, models]):
+        return {}
     extra = read_extra_paths(folder / EXTRA_PATHS_NAME, environ).paths
-    found: dict[str, list[Path]] = {}
-    for item in extra:
-        if item.is_default and is_folder(item.path):
-            found.setdefault(item.key, []).append(item.path)
-    for path in sorted((folder / "models").glob("*")):
-        if is_folder(path) and path.name not in NO_MODELS:
-            found.setdefault(_KEYS.get(path.name, path.name), []).append(path)
-    for item in extra:
-        if not item.is_default and is_folder(item.path):
-            found.setdefault(item.key, []).append(item.path)
-    return {key: tuple(dict.fromkeys(paths)) for key, paths in found.items() if key not in NO_MODELS}
+    own = sorted(models.glob("*"))
+    silent = silent_among([*own, *(item.path for item in extra)])
+    named = [(item.key, item.path) for item in extra if item.is_default]
+    named += [(_KEYS.get(path.name, path.name), path) for path in own]
+    named += [(item.key, item.path) for item in extra if not item.is_default]
+    found: dict[str, dict[Path, None]] = {}
+    for key, path in named:
+        if key not in NO_MODELS and path not in silent and is_folder(path):
+            found.setdefault(key, {})[path] = None
+    return {key: tuple(paths) for key, paths in found.items()}
 
 
 def _why_not(path: Path, refused: Callable[[Path], str | None], *, is_silent: bool) -> str | None:
