@@ -118,6 +118,16 @@ def test_a_released_file_is_due_as_before_and_uncharged(library: Library) -> Non
     assert library.claim_one(Stage.SETTLE).attempts == 1
 
 
+def test_a_file_released_for_a_while_waits_uncharged_and_says_why(library: Library) -> None:
+    library.note("x")
+    end(library, Stage.SETTLE, Release(trouble=BUSY, wait_s=300.0))
+    assert wait_s(library) == 300
+    (row,) = library.catalog.reports.show(place("x"))
+    assert row.trouble == BUSY.to_json()
+    library.clock.advance(300)
+    assert library.claim_one(Stage.SETTLE).attempts == 1
+
+
 def test_a_parked_file_is_left_alone_and_says_why(library: Library) -> None:
     library.note("x")
     end(library, Stage.SETTLE, Park(trouble=BROKEN))

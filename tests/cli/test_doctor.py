@@ -91,7 +91,10 @@ def test_a_link_to_a_share_that_is_gone_is_told_of_and_its_root_is_not_called_si
     told = found(done)
     assert levels(done)["root loras"] == "ok"
     assert told["root loras: events"]["level"] == "warn"
-    assert "leads to a disk or a server that does not answer" in told["root loras: events"]["found"]
+    assert (
+        "nas in root loras lies on a disk or a server that does not answer"
+        in told["root loras: events"]["found"]
+    )
 
 
 def test_a_site_that_is_away_fails_and_the_rest_is_still_looked_at(home: Home) -> None:

@@ -245,28 +245,39 @@ def test_a_disk_that_hangs_from_the_start_keeps_nobody_from_starting(
         assert daemon.terminate(ENDS_WITHIN_S) == 0
 
 
-def published(daemon: Daemon) -> list[str]:
-    return [it["path"] for it in daemon.events("file_published")]
+def reads_of(daemon: Daemon, path: str) -> int:
+    return sum(it["path"] == path for it in daemon.events("file_digested"))
 
 
 def test_a_link_to_a_disk_that_hangs_holds_up_nothing_but_what_is_behind_it(
     tmp_path: Path, site: Standin, manager: Manager, cloud: tuple[Path, subprocess.Popen[bytes]]
 ) -> None:
+    """Not while the daemon runs, and not when it starts; also when there is work to do behind it."""
     point, server = cloud
     home = make_home(tmp_path / "home", site=site.url)
     (home.loras / "nas").symlink_to(point)
-    model = add(home, site, 6, "Ink")
     content = lora(7)
     publish(site, content, "Far")
     (point / "far.safetensors").write_bytes(content)
-    server.send_signal(signal.SIGSTOP)
+    with running(home, environ=watched(manager)) as daemon:
+        # who is at work on it at that moment is held for good
+        daemon.until(
+            lambda: [it["path"] for it in daemon.events("file_published")] == ["nas/far.safetensors"]
+        )
+        server.send_signal(signal.SIGSTOP)
+        assert run_command(home, "rescan", "--rehash", "loras").returncode == 1
+        model = add(home, site, 6, "Ink")
+        daemon.until(lambda: is_tagged(model, "Ink", picture=False))
+        assert daemon.terminate(ENDS_WITHIN_S) == 0
+    other = add(home, site, 8, "Oil")
     with running(home, environ=watched(manager)) as daemon:
         daemon.until(lambda: "READY=1" in manager.hears())
-        daemon.until(lambda: is_tagged(model, "Ink", picture=False))
-        daemon.until(lambda: [it["kind"] for it in daemon.events("root_polled")] == ["watch_link_silent"])
+        daemon.until(lambda: is_tagged(other, "Oil", picture=False))
+        daemon.until(lambda: [it["kind"] for it in daemon.events("root_polled")] == ["watch_silent"])
+        assert reads_of(daemon, "nas/far.safetensors") == 1
         server.send_signal(signal.SIGCONT)
-        # watching is tried again every minute
-        daemon.until(lambda: "nas/far.safetensors" in published(daemon), within_s=90)
+        assert run_command(home, "retry").returncode == 0
+        daemon.until(lambda: reads_of(daemon, "nas/far.safetensors") == 2)
         assert daemon.terminate(ENDS_WITHIN_S) == 0
 
 

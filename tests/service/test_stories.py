@@ -118,6 +118,13 @@ def test_a_full_disk_is_told_for_the_root_and_not_once_more_for_each_of_its_file
     assert ears.events == []
 
 
+def test_a_share_that_is_gone_is_told_by_the_scan_and_not_once_more_for_each_file_on_it(
+    claim: Claim, ears: Ears
+) -> None:
+    tell_outcome(ears.tell, claim, Release(trouble=BUSY, wait_s=300.0))
+    assert ears.events == []
+
+
 @pytest.mark.parametrize("outcome", [Defer(trouble=None, wait_s=1.0), Release(), Advance(facts=ANSWERED)])
 def test_plain_waiting_is_no_event(claim: Claim, ears: Ears, outcome: Outcome) -> None:
     tell_outcome(ears.tell, claim, outcome)

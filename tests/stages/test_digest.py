@@ -42,6 +42,7 @@ from support.stage_fakes import (
     at_rest,
     claim,
     no_more_files,
+    place_silent,
     root_away,
     stamp,
 )
@@ -504,6 +505,13 @@ def test_a_root_that_is_away_gives_the_row_back(tmp_path: Path, path: Path) -> N
     bench = Bench(tmp_path)
     bench.locator.trouble = root_away()
     assert bench.one(path) == Release(trouble=bench.locator.trouble)
+
+
+def test_a_file_that_does_not_answer_waits_and_is_not_blamed(tmp_path: Path, path: Path) -> None:
+    write(path, 100)
+    bench = Bench(tmp_path)
+    bench.locator.trouble = place_silent()
+    assert bench.one(path) == Release(trouble=bench.locator.trouble, wait_s=300.0)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -26,7 +26,7 @@ from support.publish_fakes import (
     preview,
     published,
 )
-from support.stage_fakes import root_away
+from support.stage_fakes import place_silent, root_away
 from support.untouched import untouched
 
 SIDECARS = {"wisp.civitai.info", "wisp.metadata.json", "wisp.preview.png", "wisp.safetensors"}
@@ -351,6 +351,13 @@ def test_a_root_that_is_away_gives_the_claim_back(world: World) -> None:
     [outcome] = world.publish(claim)
     assert isinstance(outcome, Release)
     assert outcome.trouble is world.locator.trouble
+
+
+def test_a_claim_whose_file_does_not_answer_waits_and_nothing_is_written(world: World) -> None:
+    claim, before = world.claim(world.model()), set(world.tree())
+    world.locator.trouble = place_silent()
+    assert world.publish(claim) == [Release(trouble=world.locator.trouble, wait_s=300.0)]
+    assert set(world.tree()) == before
 
 
 def test_bytes_that_change_while_a_picture_is_fetched_are_not_published_under(world: World) -> None:

@@ -40,6 +40,7 @@ from support.stage_fakes import (
     at_rest,
     claim,
     no_more_files,
+    place_silent,
     root_away,
     stamp,
 )
@@ -386,6 +387,16 @@ def test_a_root_that_is_away_gives_the_row_back(tmp_path: Path) -> None:
     trouble = root_away()
     stage = settle_stage(tmp_path, locator=FolderLocator(tmp_path, trouble))
     assert stage.run([settle_claim(path, tmp_path)]) == [Release(trouble=trouble)]
+
+
+@pytest.mark.parametrize("attempts", [1, 20])
+def test_a_file_that_does_not_answer_waits_and_is_not_blamed(tmp_path: Path, attempts: int) -> None:
+    path = tmp_path / "x.safetensors"
+    make_safetensors(path)
+    trouble = place_silent()
+    stage = settle_stage(tmp_path, locator=FolderLocator(tmp_path, trouble))
+    claim = replace(settle_claim(path, tmp_path), attempts=attempts)
+    assert stage.run([claim]) == [Release(trouble=trouble, wait_s=300.0)]
 
 
 class _LeavingLocator(FolderLocator):

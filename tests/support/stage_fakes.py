@@ -12,6 +12,7 @@ from hashtagd.core.header import Header
 from hashtagd.core.place import Place, Stamp
 from hashtagd.core.troubles import Scope, Trouble, TryLater
 from hashtagd.core.work import Claim, Stage
+from hashtagd.watch.troubles import silent_place
 
 #: when tests happen: long after any file they make with `at_rest`
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
@@ -99,6 +100,11 @@ def root_away() -> TryLater:
         scope=Scope.ROOT,
         kind="root_away",
     )
+
+
+def place_silent() -> TryLater:
+    """Make what a locator says of a file behind a link that does not answer."""
+    return silent_place(Place(root="loras", relpath="x.safetensors"))
 
 
 def stamp(path: Path, *, trusted: bool = True) -> Stamp:

@@ -172,7 +172,7 @@ def _values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> Mappi
         case Defer():
             return _defer(batch, row, outcome)
         case Release():
-            return {"attempts": max(row.attempts - 1, 0)}
+            return _release(batch, row, outcome)
         case Park():
             batch.stories.append(
                 Story(name="file_parked", file_id=row.id, detail=with_trouble(outcome.trouble))
@@ -206,7 +206,7 @@ def _gone_values(batch: _Batch, row: Record, claim: Claim, outcome: Outcome) -> 
         case Defer():
             return _defer(batch, row, outcome)
         case Release():
-            return {"attempts": max(row.attempts - 1, 0)}
+            return _release(batch, row, outcome)
         case _:
             pass
     return {**NO_TROUBLE, "due_at": None}
@@ -276,6 +276,13 @@ def _publication_rows(
     batch: _Batch, claim: Claim, publications: Sequence[Publication]
 ) -> list[dict[str, Any]]:
     return [{**publication_row(claim, item), "written_at": batch.now} for item in publications]
+
+
+def _release(batch: _Batch, row: Record, outcome: Release) -> Mapping[str, Any]:
+    values: dict[str, Any] = {"attempts": max(row.attempts - 1, 0)}
+    if outcome.wait_s and outcome.trouble is not None:
+        values |= {"due_at": batch.after(outcome.wait_s), "trouble": outcome.trouble.to_json()}
+    return values
 
 
 def _defer(batch: _Batch, row: Record, outcome: Defer) -> Mapping[str, Any]:

@@ -263,7 +263,8 @@ class Locator(Protocol):
         """Give the absolute path, spelled as in the settings.
 
         Raises:
-            Trouble: scope `root`, when the root is away, paused or unknown here.
+            Trouble: scope `root`, when the root is away, paused or unknown here; scope `file`, when what
+                it leads to does not answer.
         """
         ...
 

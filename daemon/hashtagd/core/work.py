@@ -251,9 +251,11 @@ class Defer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Not this row's fault, or we are stopping: same stage and due time, the attempt is given back."""
+    """Not this row's fault, or we are stopping: same stage, the attempt is given back."""
 
     trouble: Trouble | None = None
+    #: 0: due as it was; else it is due after this, and its trouble is kept with it till then
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ from hashtagd.system.patience import PATIENCE_S, in_time, silent_among
 from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.mounts import Mount, mount_of, read_mounts
 from hashtagd.watch.posts import targets_of
+from hashtagd.watch.reach import folders_below
 from hashtagd.watch.roots import RootFolder
-from hashtagd.watch.watcher import LIMITS, Watcher, folders_below, silent_link_trouble
+from hashtagd.watch.watcher import LIMITS, Watcher
 
 #: an event that has not come by then does not come
 _EVENT_WITHIN_S: Final = 3.0
@@ -175,7 +176,7 @@ def _of_events(name: str, root: RootFolder, mount: Mount, *, writable: bool) -> 
             f"{mount.fs_type} tells of changes made through this very mount, and of no others",
             "set `watch: auto` or `watch: poll` for this root; others' changes wait for the scan until then",
         )
-    elif (trouble := _silent_link(root)) is not None:
+    elif (trouble := _silent_below(root)) is not None:
         yield warn(check, f"{trouble.what}: {trouble.does}", trouble.you)
     elif not writable:
         yield ok(check, f"not tried, because nothing can be written there (file system {mount.fs_type})")
@@ -189,12 +190,13 @@ def _of_events(name: str, root: RootFolder, mount: Mount, *, writable: bool) -> 
         )
 
 
-def _silent_link(root: RootFolder) -> Trouble | None:
+def _silent_below(root: RootFolder) -> Trouble | None:
     try:
         targets_of(root)
-    except OSError as error:
-        if error.errno == errno.ETIMEDOUT:
-            return silent_link_trouble(root.name)
+    except Trouble as trouble:
+        return trouble
+    except OSError:
+        return None  # other checks tell of it
     return None
 
 

@@ -37,6 +37,8 @@ def tell_outcome(tell: Tell, claim: Claim, outcome: Outcome) -> None:
             pass
         case Release(trouble=Trouble(scope=Scope.ROOT)):
             pass  # told once for the root, as `root_paused`: its files may be thousands
+        case Release(wait_s=wait_s) if wait_s:
+            pass  # told by the scan, once for what is behind the same link
         case Defer() | Release() | Park():
             tell(_NAMES[type(outcome)], **where, stage=claim.stage.value, **_why(outcome.trouble))
         case Restart():

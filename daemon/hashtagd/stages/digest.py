@@ -39,6 +39,7 @@ from hashtagd.stages.opening import (
     outcome_of,
     raise_if_exhausted,
     stamp_of,
+    unplaced,
 )
 from hashtagd.stages.reading import ShortRead
 from hashtagd.stages.sums import blake3_maker
@@ -189,14 +190,12 @@ class DigestStage:
         if self._pause.stopping:
             return Release()
         try:
-            path = self._locator.locate(claim.place)
-        except Trouble as trouble:
-            return Release(trouble=trouble)
-        try:
-            with opened(path) as file:
+            with opened(self._locator.locate(claim.place)) as file:
                 return self._hash(claim, file, hash_file, again=again)
         except Stopping:
             return Release()
+        except Trouble as trouble:
+            return unplaced(trouble)
         except OSError as error:
             return self._failed(claim, error)
 

@@ -32,6 +32,8 @@ _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 #: non-blocking matters only for what is no regular file, and for files under a lease of another program
 _FLAGS: Final = os.O_RDONLY | NON_BLOCKING | PLAIN | NO_TERMINAL
 _EXHAUSTED_WAIT_S: Final = 10.0
+#: how long a file behind a link that does not answer is left alone
+_SILENT_WAIT_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +114,18 @@ def _regular(status: os.stat_result) -> os.stat_result:
     return status
 
 
+def unplaced(trouble: Trouble) -> Release:
+    """Say what it means for a claim that its path could not be told."""
+    # from a root that is away nothing more is claimed; of one that is there, other files go first
+    return Release(trouble=trouble, wait_s=_SILENT_WAIT_S if trouble.scope is Scope.FILE else 0.0)
+
+
 def _gone(claim: Claim, locator: Locator) -> Outcome:
     """Tell a deleted file from a disk that went away between finding the root and looking into it."""
     try:
         locator.locate(claim.place)
     except Trouble as trouble:
-        return Release(trouble=trouble)
+        return unplaced(trouble)
     return Forget()
 
 

@@ -29,7 +29,7 @@ from hashtagd.stages.effects import sidecar_mode
 from hashtagd.stages.elsewhere import read_elsewhere
 from hashtagd.stages.ground import Batch, Ground
 from hashtagd.stages.job import Job
-from hashtagd.stages.opening import outcome_of, stamp_of
+from hashtagd.stages.opening import outcome_of, stamp_of, unplaced
 from hashtagd.stages.plan import Planner
 from hashtagd.stages.sweep import sweep
 from hashtagd.stages.trees import Trees, sweep_tree_file
@@ -63,7 +63,7 @@ class Planning(Ground):
         except Stopping:
             return Release()
         except Trouble as trouble:
-            return Release(trouble=trouble)
+            return unplaced(trouble)
         except OSError as error:
             return outcome_of(error, claim, self.locator, wait_s=WRITE_WAIT_S)
 

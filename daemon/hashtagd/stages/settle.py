@@ -27,6 +27,7 @@ from hashtagd.stages.opening import (
     outcome_of,
     raise_if_exhausted,
     stamp_of,
+    unplaced,
 )
 from hashtagd.system.cache import expect_jumps
 from hashtagd.system.disks import allocated_bytes
@@ -89,11 +90,9 @@ class SettleStage:
 
     def _settle(self, claim: Claim) -> Outcome:
         try:
-            path = self._locator.locate(claim.place)
+            return self._judge(claim, self._locator.locate(claim.place))
         except Trouble as trouble:
-            return Release(trouble=trouble)
-        try:
-            return self._judge(claim, path)
+            return unplaced(trouble)
         except OSError as error:
             wait_s = schedule.file_retry_wait_s(claim.attempts, self._chance())
             return outcome_of(error, claim, self._locator, wait_s=wait_s)

@@ -246,6 +246,8 @@ class Walk:
                 if target is None or not stat.S_ISDIR(target.st_mode):
                     return None
                 is_link = True
+            elif not self._reach.enters(relpath, under_link=step.under_link):
+                raise _silent()
         except OSError as error:
             if self._names.enters_child(relpath):
                 self._unreadable(relpath, error)
@@ -257,13 +259,17 @@ class Walk:
     def _target_of(self, entry: os.DirEntry[str], relpath: str) -> os.stat_result | None:
         """Stat what a link leads to; None when it leads nowhere. Raises where something may be at its end."""
         if not self._reach.answers(relpath):
-            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            raise _silent()
         try:
             return entry.stat()
         except OSError as error:
             if error.errno in _NOWHERE:
                 return None
             raise
+
+
+def _silent() -> OSError:
+    return OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
 
 def _below(step: _Step, name: str) -> str:

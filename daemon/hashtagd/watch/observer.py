@@ -15,14 +15,13 @@ from hashtagd.core.troubles import Trouble
 from hashtagd.system.patience import silent_among
 from hashtagd.watch.hints import Handler, HintBox, Hints
 from hashtagd.watch.posts import Mode, Post, targets_of, wanted_mode
+from hashtagd.watch.reach import Reach, folders_below
 from hashtagd.watch.roots import Roots
 from hashtagd.watch.sight import look
 from hashtagd.watch.watcher import (
     Watcher,
     dying_trouble,
-    folders_below,
     instance_limit_trouble,
-    silent_link_trouble,
     watch_limit_trouble,
 )
 
@@ -105,7 +104,7 @@ class Observer:
     def drain(self) -> Hints:
         """Take the hints out; those of one place are one. May hang where a disk hangs, as `check` may."""
         for name, relpath in self._box.take_maybe_links():
-            if _leads_to_folder(self._posts[name].folder.path / relpath):
+            if _leads_to_folder(self._posts[name].folder.path, relpath):
                 self._posts[name].must_rearm = True
                 self._box.ask_scan(name)
         return self._box.drain()
@@ -173,6 +172,9 @@ class Observer:
             self._disarm(post)
             self._note_refusal(post, error)
             return
+        except Trouble as trouble:
+            post.trouble, post.retry_at_s = trouble, self._clock.monotonic_s() + RETRY_S
+            return
         post.must_count, post.short_since_s = True, None
 
     def _note_refusal(self, post: Post, error: OSError) -> None:
@@ -181,8 +183,6 @@ class Observer:
             post.trouble = watch_limit_trouble(name, *self._shortage(post))
         elif error.errno in (errno.EMFILE, errno.ENFILE):
             post.trouble = instance_limit_trouble(name)
-        elif error.errno == errno.ETIMEDOUT:
-            post.trouble = silent_link_trouble(name)
         else:
             # the root's own check says why
             post.mode, post.retry_at_s = "away", self._clock.monotonic_s() + AWAY_RETRY_S
@@ -264,8 +264,9 @@ class Observer:
         self._box.ask_scan(*(name for name, post in self._posts.items() if post.watches))
 
 
-def _leads_to_folder(path: Path) -> bool:
+def _leads_to_folder(top: Path, relpath: str) -> bool:
+    path = top / relpath
     try:
-        return path.is_symlink() and path.is_dir()
+        return path.is_symlink() and Reach(top).answers(relpath) and path.is_dir()
     except OSError:
         return False  # a target whose name is too long, a disk that fails: the scan tells of it

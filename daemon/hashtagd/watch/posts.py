@@ -1,6 +1,5 @@
 """Where each root is watched from: how that is meant to be, how it is, and which folders it takes."""
 
-import errno
 import os
 from collections import deque
 from dataclasses import dataclass, field
@@ -13,7 +12,9 @@ from hashtagd.system.watching import TELLS_OF_CHANGES
 from hashtagd.watch.folders import Walk
 from hashtagd.watch.hints import Target
 from hashtagd.watch.mounts import MOUNTINFO, mount_of, read_mounts
+from hashtagd.watch.reach import first_silent
 from hashtagd.watch.roots import RootFolder
+from hashtagd.watch.troubles import silent_below
 
 #: linked folders of one root that are watched; changes in further ones are found by the scan
 LINKS_WATCHED = 64
@@ -61,20 +62,16 @@ def targets_of(folder: RootFolder) -> list[Target]:
     Watchdog would follow links in circles until names get too long, so each is watched by itself.
 
     Raises:
-        OSError: ETIMEDOUT, a link leads to what does not answer: watchdog's own walk would never end there.
+        Trouble: something in one of them does not answer, and watchdog's own walk leaves out nothing.
+        OSError: the root cannot be opened.
     """
     targets = [Target(root=folder, real_path=os.path.realpath(folder.path))]
-    if not folder.follow_symlinks:
-        return targets
-    silent: list[OSError] = []
-
-    def note(_folder: str, error: OSError) -> None:
-        if error.errno == errno.ETIMEDOUT:
-            silent.append(error.with_traceback(None))
-
-    with Walk(folder, "", note, with_files=False) as walk:
-        deque(walk, maxlen=0)
-    if silent:
-        raise silent[0]
-    links = sorted(walk.links.items())[:LINKS_WATCHED]
-    return targets + [Target(root=folder, real_path=real, relpath=relpath) for relpath, real in links]
+    if folder.follow_symlinks:
+        with Walk(folder, "", lambda _folder, _error: None, with_files=False) as walk:
+            deque(walk, maxlen=0)
+        links = sorted(walk.links.items())[:LINKS_WATCHED]
+        targets += [Target(root=folder, real_path=real, relpath=relpath) for relpath, real in links]
+    for target in targets:
+        if (silent := first_silent(target.real_path)) is not None:
+            raise silent_below(folder.name, os.path.join(target.relpath, silent))  # noqa: PTH118
+    return targets

@@ -17,7 +17,16 @@ from hashtagd.core.place import Place
 from hashtagd.core.troubles import Trouble, trouble_from_json
 from hashtagd.watch.filters import Names
 from hashtagd.watch.mounts import MOUNTINFO, Mount, mount_of, read_mounts
-from hashtagd.watch.troubles import foreign_marker, mount_away, no_folder, swapped, trouble_of, unknown_root
+from hashtagd.watch.reach import Ways
+from hashtagd.watch.troubles import (
+    foreign_marker,
+    mount_away,
+    no_folder,
+    silent_place,
+    swapped,
+    trouble_of,
+    unknown_root,
+)
 
 #: how many former identities of a root are remembered
 _KNOWN_IDENTITIES = 8
@@ -102,6 +111,7 @@ class Roots:
         self._roots = {root.name: root for root in roots}
         self._mountinfo = mountinfo
         self._standing = {name: _Standing() for name in self._roots}
+        self._ways = Ways()
 
     @property
     def folders(self) -> Mapping[str, RootFolder]:
@@ -138,7 +148,8 @@ class Roots:
         Looks at the root each time: between two checks a file system can go, and nothing may be written then.
 
         Raises:
-            Trouble: scope `root`, when the root is away, unknown, or another folder than at the last check.
+            Trouble: scope `root`, when the root is away, unknown, or another folder than at the last check;
+                scope `file`, when a link or a mount on the way to the file does not answer.
         """
         root = self._roots.get(place.root)
         if root is None:
@@ -157,6 +168,8 @@ class Roots:
             raise trouble_of(root.name, error) from error
         if standing.identity is None or not _is_same(standing.identity, now):
             raise swapped(root.name)
+        if not self._ways.answers(root.path, place.relpath):
+            raise silent_place(place)
         return root.path / place.relpath
 
     def _check_one(self, root: RootFolder, standing: _Standing) -> Change | None:

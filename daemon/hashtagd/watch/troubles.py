@@ -53,6 +53,28 @@ def silent(name: str) -> TryLater:
     )
 
 
+def silent_below(name: str, relpath: str) -> AskOperator:
+    """Say that something inside a root, mounted there or linked, does not answer: it is not watched then."""
+    return AskOperator(
+        f"{printable(relpath)} in root {name} lies on a disk or a server that does not answer",
+        does="the root is polled instead, without what is behind it; watching is tried again every minute",
+        you="see whether that disk, or the server behind it, is there, or remove the link",
+        scope=Scope.ROOT,
+        kind="watch_silent",
+    )
+
+
+def silent_place(place: Place) -> TryLater:
+    """Say that one file lies behind a link, or a mount, that does not answer."""
+    return TryLater(
+        f"{printable(place.name)} lies on a disk or a server that does not answer",
+        does="it waits, is tried again every five minutes, and holds up no other file",
+        you="see whether that disk, or the server behind it, is there",
+        scope=Scope.FILE,
+        kind="place_silent",
+    )
+
+
 def swapped(name: str) -> TryLater:
     """Say that the folder is not the one of the last check."""
     return _away(f"the folder of root {name} was replaced a moment ago", "nothing: the next check settles it")

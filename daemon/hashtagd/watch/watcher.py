@@ -5,10 +5,9 @@ told to nobody; a thread that dies stays dead.
 """
 
 import logging
-import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -125,19 +124,6 @@ class _LossHandler(logging.Handler):
             self._lost()
 
 
-def folders_below(real_path: str) -> Iterator[int]:
-    """Yield the inode numbers of a folder and all real ones below it that may be listed, hidden ones too."""
-    waiting = [real_path]
-    while waiting:
-        path = waiting.pop()
-        try:
-            with os.scandir(path) as entries:
-                waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-            yield os.stat(path).st_ino  # noqa: PTH116 - a string is at hand, ten thousand times
-        except OSError:
-            continue
-
-
 def watch_limit_trouble(root: str, missing: int, ours: int) -> AskOperator:
     """Say that the kernel refuses more watches, and which number suffices.
 
@@ -167,17 +153,6 @@ def instance_limit_trouble(root: str) -> AskOperator:
         you=f"raise the limit: sysctl fs.inotify.max_user_instances={max(limit, 128) * 2}",
         scope=Scope.ROOT,
         kind="watch_instances",
-    )
-
-
-def silent_link_trouble(root: str) -> AskOperator:
-    """Say that a link in a root leads to what does not answer."""
-    return AskOperator(
-        f"a link in root {root} leads to a disk or a server that does not answer",
-        does="the root is polled instead, without what is behind it; watching is tried again every minute",
-        you="see whether that disk, or the server behind it, is there, or remove the link",
-        scope=Scope.ROOT,
-        kind="watch_link_silent",
     )
 
 
