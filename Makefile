@@ -34,7 +34,7 @@ test: $(VENV)/.ready-dev
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -n 3 --cov --cov-report=term $(COVERING)
 	$(BIN)/python -m pytest $(ALONE)
-	$(BIN)/python -m pytest -n 4 $(addprefix --ignore=,$(COVERING) $(ALONE)) tests
+	$(BIN)/python -m pytest -n 6 $(addprefix --ignore=,$(COVERING) $(ALONE)) tests
 else
 	$(BIN)/python -m pytest -n 3 $(ARGS)
 endif

@@ -1,5 +1,7 @@
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -156,29 +158,54 @@ def test_a_root_that_is_away_at_start_is_watched_when_it_comes(tmp_path: Path) -
         here.until(lambda: "x.safetensors" in here.relpaths)
 
 
+@contextmanager
+def held_up(observer: Observer) -> Iterator[None]:
+    """Hold the lock of all watches, as a thread does that arms a disk which hangs."""
+    held, over = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with observer._lock:
+            held.set()
+            over.wait()
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    held.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_a_root_that_comes_back_while_a_disk_hangs_is_watched_afterwards(tmp_path: Path) -> None:
     """Whoever arms a disk that hangs holds the lock of all watches; a scan must not wait for that."""
     root = RootFolder(name="loras", path=tmp_path / "loras")
     with watched(root) as here:
         root.path.mkdir()
         [change] = here.roots.check()
-        held, over = threading.Event(), threading.Event()
-
-        def hang() -> None:
-            with here.observer._lock:
-                held.set()
-                over.wait()
-
-        thread = threading.Thread(target=hang)
-        thread.start()
-        held.wait()
-        here.observer.rearm(change.root)
-        here.observer.check()
-        assert here.observer.modes() == {"loras": "away"}
-        over.set()
-        thread.join()
+        with held_up(here.observer):
+            here.observer.rearm(change.root)
+            here.observer.check()
+            assert here.observer.modes() == {"loras": "away"}
         here.observer.check()
         assert here.observer.modes() == {"loras": "events"}
+
+
+def test_a_root_that_comes_back_on_another_file_system_while_a_disk_hangs_is_watched_as_that_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, mode = loras(tmp_path / "loras"), "poll"
+    monkeypatch.setattr(observer_module, "wanted_mode", lambda _folder: mode)
+    with watched(root) as here:
+        assert here.observer.modes() == {"loras": "poll"}
+        mode = "events"
+        with held_up(here.observer):
+            here.observer.rearm("loras")
+        here.observer.check()
+        assert here.observer.modes() == {"loras": "events"}
+        write(root.path / "x.safetensors")
+        here.until(lambda: "x.safetensors" in here.relpaths)
 
 
 def test_what_a_disk_held_up_until_all_was_over_is_not_watched_any_more(tmp_path: Path) -> None:

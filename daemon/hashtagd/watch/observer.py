@@ -142,9 +142,10 @@ class Observer:
             self._lock.release()
 
     def _check_post(self, post: Post) -> None:
-        if post.mode == "away" and self._clock.monotonic_s() >= post.retry_at_s:
-            # a folder deleted and made anew may get the very inode it had: nobody else would notice
-            post.mode = wanted_mode(post.folder)
+        if post.mode in ("away", "poll") and self._clock.monotonic_s() >= post.retry_at_s:
+            # a folder deleted and made anew may get the very inode it had: nobody else would notice; and one
+            # that came back while `rearm` could not look may lie on another file system now
+            post.mode, post.retry_at_s = wanted_mode(post.folder), float("inf")
             self._arm(post)
             if post.watches:
                 self._box.ask_scan(post.folder.name)
@@ -242,7 +243,7 @@ class Observer:
             if post.mode != "events":
                 continue
             if gives_up:
-                post.mode, post.trouble = "poll", dying_trouble(name)
+                post.mode, post.trouble, post.retry_at_s = "poll", dying_trouble(name), float("inf")
             else:
                 self._arm(post)
             self._box.ask_scan(name)
