@@ -1,7 +1,11 @@
 """Where `hashtagd get` puts a model: not over anything, not twice, not in the place of another that waits."""
 
 import hashlib
+import signal
 
+import pytest
+
+from support import fuse
 from support.commands import Home
 from support.getting import CONTENT, fetched, offer
 from support.safetensors import lora
@@ -108,3 +112,26 @@ def test_of_a_file_that_no_scan_looks_at_that_is_said(home: Home) -> None:
     home.settle(roots=[settled])
     (home.loras / "bad_hands.pt").unlink()
     assert "extensions" not in home.cli("get", "22", "--to", "loras").err
+
+
+@pytest.mark.slow
+def test_a_root_that_does_not_answer_holds_up_no_get_and_gets_nothing(home: Home) -> None:
+    if fuse.WHY_NOT is not None:
+        pytest.skip(fuse.WHY_NOT)
+    two_of_one_name(home)
+    behind, nas = home.folder / "behind", home.folder / "nas"
+    for folder in (behind / "loras", nas):
+        folder.mkdir(parents=True)
+    text = home.config.read_text(encoding="utf-8")
+    text = text.replace("roots:\n", f"roots:\n- name: cloud\n  path: {nas}\n", 1)
+    home.config.write_text(text, encoding="utf-8")
+    with fuse.mounted(behind, nas) as server:
+        server.send_signal(signal.SIGSTOP)
+        try:
+            done = home.cli("get", "22")
+            refused = home.cli("get", "23", "--to", "cloud")
+        finally:
+            server.send_signal(signal.SIGCONT)
+    assert (done.code, done.out) == (0, "loras/ink.safetensors\n")
+    assert refused.code == 75
+    assert "root cloud does not answer" in refused.err

@@ -6,6 +6,7 @@ import pytest
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope, Trouble, TryLater
 from hashtagd.watch.roots import MARKER_NAME, Change, RootChange, RootFolder, Roots
+from support.daemon_process import until
 from support.hanging import Hang
 from support.watching import loras
 
@@ -182,3 +183,27 @@ def test_a_root_whose_disk_hangs_does_not_hold_up_the_look_at_another(tmp_path: 
     finally:
         hang.over.set()
         thread.join()
+
+
+@pytest.mark.slow
+def test_nobody_who_looks_for_a_place_is_held_by_a_root_that_hangs(tmp_path: Path) -> None:
+    """A scout waits for it; whoever else comes has something better to do."""
+    hang = Hang()
+    (tmp_path / "nas").mkdir()
+    roots = Roots([RootFolder(name="nas", path=hang.path(tmp_path / "nas"))])
+    place = Place(root="nas", relpath="x.safetensors")
+    try:
+        for _ in range(2):
+            with pytest.raises(TryLater) as caught:
+                roots.locate(place)
+            assert (caught.value.scope, caught.value.kind) == (Scope.ROOT, "root_silent")
+    finally:
+        hang.over.set()
+    until(lambda: is_located(roots, place))
+
+
+def is_located(roots: Roots, place: Place) -> bool:
+    try:
+        return roots.locate(place).name == place.name
+    except TryLater:
+        return False

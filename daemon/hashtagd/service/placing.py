@@ -1,10 +1,10 @@
 """Where a fetched file goes: into the folder that its type belongs to, or where the owner says."""
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hashtagd.comfyui.looks import is_folder
 from hashtagd.comfyui.paths import model_folders
 from hashtagd.core.card import Card, Download
 from hashtagd.core.destinations import folder_key, folder_names
@@ -12,6 +12,7 @@ from hashtagd.core.filenames import safe_name
 from hashtagd.core.place import Place
 from hashtagd.core.troubles import AskOperator, Scope
 from hashtagd.service.roots import RootPlan, absolute_path, place_of
+from hashtagd.system.patience import silent_among
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Ground:
         roots = [folder.path for folder in self.plan.folders]
         return (
             _first(path for path in roots if path.name.casefold() in names)
-            or _first(path for root in roots for path in _children(root) if path.name.casefold() in names)
+            or _first(path for root in roots for path in _children(root, names))
             or _first(root / key for root in roots if root.name.casefold() == "models")
         )
 
@@ -76,12 +77,16 @@ def _first(paths: Iterable[Path]) -> Path | None:
     return next(iter(paths), None)
 
 
-def _children(folder: Path) -> list[Path]:
+def _children(folder: Path, names: Sequence[str]) -> list[Path]:
+    """List the folders of these names, in any case, directly in a folder; none where nothing answers."""
+    if silent_among([folder]):
+        return []
     try:
-        with os.scandir(folder) as entries:
-            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+        found = sorted(path for path in folder.iterdir() if path.name.casefold() in names)
     except OSError:
         return []
+    silent = silent_among(found)
+    return [path for path in found if path not in silent and is_folder(path)]
 
 
 def _no_folder(kind: str, key: str | None) -> AskOperator:

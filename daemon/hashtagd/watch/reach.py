@@ -91,7 +91,17 @@ class Ways:
     """For single places in many roots, again and again; any thread may ask."""
 
     def __init__(self) -> None:
+        self._stood_s: dict[Path, float] = {}
         self._reaches: dict[Path, tuple[float, Reach]] = {}
+
+    def stands(self, top: Path) -> bool:
+        """Tell whether a look at a folder itself comes back."""
+        if time.monotonic() - self._stood_s.get(top, float("-inf")) <= _FRESH_S:
+            return True
+        if silent_among([top]):
+            return False
+        self._stood_s[top] = time.monotonic()
+        return True
 
     def answers(self, top: Path, relpath: str) -> bool:
         """Tell whether a look at a path below a folder comes back; the folder itself does."""

@@ -22,6 +22,7 @@ from hashtagd.watch.troubles import (
     foreign_marker,
     mount_away,
     no_folder,
+    silent,
     silent_place,
     swapped,
     trouble_of,
@@ -146,14 +147,17 @@ class Roots:
         """Give the absolute path, spelled as in the settings.
 
         Looks at the root each time: between two checks a file system can go, and nothing may be written then.
+        Hangs nowhere, unlike a check; a disk that does not answer is waited for once, for some seconds.
 
         Raises:
-            Trouble: scope `root`, when the root is away, unknown, or another folder than at the last check;
-                scope `file`, when a link or a mount on the way to the file does not answer.
+            Trouble: scope `root`, when the root is away, silent, unknown, or another folder than at the last
+                check; scope `file`, when a link or a mount on the way to the file does not answer.
         """
         root = self._roots.get(place.root)
         if root is None:
             raise unknown_root(place.root)
+        if not self._ways.stands(root.path):
+            raise silent(root.name)
         standing = self._standing[root.name]
         if standing.identity is None:
             with standing.lock:
