@@ -96,19 +96,24 @@ def test_events_that_are_insisted_on_where_none_come_are_warned_of(home: Home, t
 
 def test_init_waits_for_no_disk_that_another_program_names_and_that_does_not_answer(home: Home) -> None:
     behind, cloud = home.folder / "behind", home.folder / "cloud"
-    for folder in (behind / "loras", cloud):
+    for folder in (behind / "loras", behind / "all", cloud):
         folder.mkdir(parents=True)
     manager = home.folder / "user" / ".config" / "ComfyUI-LoRA-Manager" / "settings.json"
     manager.parent.mkdir(parents=True)
     manager.write_text(json.dumps({"folder_paths": {"loras": [str(cloud / "loras")]}}), encoding="utf-8")
+    (home.folder / "user" / "ComfyUI" / "models").mkdir(parents=True)
+    other = home.folder / "user" / "comfy" / "ComfyUI"
+    other.mkdir(parents=True)
+    (other / "models").symlink_to(cloud / "all")
     with fuse.mounted(behind, cloud) as server:
-        # the kernel remembers it for a second from now on
-        assert str(cloud / "loras") in home.bare("init", "--url", NOBODY).out
+        assert f"path: {cloud}/loras" in home.bare("init", "--url", NOBODY).out
         server.send_signal(signal.SIGSTOP)
         try:
-            done = home.bare("init", "--url", NOBODY, "--write")
+            done = home.bare("init", "--url", NOBODY)
         finally:
             server.send_signal(signal.SIGCONT)
-        assert done.code == 1
-        assert "does not answer" in done.err
-        assert "nothing was written" in done.err
+        assert done.code == 0
+        assert f"left out {cloud}/loras: it does not answer" in done.err
+        assert f"left out {other}: it does not answer" in done.err
+        assert f"path: {home.folder}/user/ComfyUI" in done.out
+        assert str(cloud) not in done.out

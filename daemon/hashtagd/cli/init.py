@@ -19,7 +19,6 @@ from hashtagd.settings import Root, check_roots, find_config, state_folder
 from hashtagd.settings.document import can_hold
 from hashtagd.settings.values import home_folder, http_url
 from hashtagd.system.flags import PLAIN
-from hashtagd.system.patience import in_time, silent_among
 
 _DEFAULT_URL = "http://127.0.0.1:8188"
 _ROUTES = ("/system_stats", "/experiment/models")
@@ -55,12 +54,7 @@ def init(context: Context, *, folders: tuple[Path, ...], write: bool, url: str) 
     if home is None:
         raise _no_home()
     told = _told(url, context)
-    everything: list[Lead] = []
-    looked = in_time(lambda: everything.extend(leads(context.environ, home, told, folders)))
-    # what the kernel remembers of a disk may be all that was seen of it
-    silent = silent_among(lead.path for lead in everything)
-    if silent or not looked:
-        raise _silent(min(silent, default=None))
+    everything = leads(context.environ, home, told, folders)
     left_out = {lead.path: why for lead in everything if (why := _unfit(lead, context, home)) is not None}
     found = [lead for lead in everything if lead.path not in left_out]
     text = proposed(found, url=url if told or url != _DEFAULT_URL else None, environ=context.environ)
@@ -81,7 +75,9 @@ def init(context: Context, *, folders: tuple[Path, ...], write: bool, url: str) 
 
 
 def _unfit(lead: Lead, context: Context, home: Path) -> str | None:
-    """Say why settings could not name a folder; None: they can."""
+    """Say why a folder is not proposed; None: it is."""
+    if not lead.answers:
+        return "it does not answer; see whether its disk, or the server behind it, is there"
     if not can_hold(str(lead.path)):
         return "settings cannot hold the characters of its name; give it another one"
     root = Root.model_construct(name="", path=lead.path / "models" if lead.comfyui else lead.path)
@@ -136,16 +132,6 @@ def _write(path: Path, text: str) -> None:
             scope=Scope.FILE,
             kind="settings_not_writable",
         ) from error
-
-
-def _silent(path: Path | None) -> AskOperator:
-    return AskOperator(
-        f"{'a folder' if path is None else safe(path)} that ComfyUI or another program names does not answer",
-        does="nothing was proposed, and nothing was written",
-        you="see whether the disk, or the server behind it, is there; or write the settings by hand",
-        scope=Scope.FILE,
-        kind="places_silent",
-    )
 
 
 def _no_home() -> AskOperator:

@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from hashtagd.comfyui.extra_paths import read_extra_paths
 from hashtagd.comfyui.looks import is_folder
 from hashtagd.comfyui.paths import EXTRA_PATHS_NAME, NO_MODELS, linked_from
 from hashtagd.system.files import open_at_once
+from hashtagd.system.patience import silent_among
 
 _MAX_BYTES: Final = 1 << 20
 #: below the home folder, then below the root of the machine
@@ -49,12 +50,14 @@ class Lead:
     #: it is ComfyUI's own folder, with `models` in it
     comfyui: bool
     why: str
+    #: False: a look there does not come back, as to a share whose server is gone
+    answers: bool = True
 
 
 def leads(
     environ: Mapping[str, str], home: Path, told: Mapping[str, Any], named: Sequence[Path] = ()
 ) -> list[Lead]:
-    """List what is there, the surest first, each folder once, and none that another one holds.
+    """List what is there, the surest first, each folder once, none that another one holds; then the silent.
 
     What a program names in place of a folder of models, such as `/` or a whole home, is passed over.
 
@@ -65,8 +68,9 @@ def leads(
         named: folders of ComfyUI, or of models, that a person named.
     """
     found: dict[Path, Lead] = {}
+    silent: dict[Path, Lead] = {}
     whole = Path(os.path.realpath(home))
-    own = [Lead(path=path, comfyui=is_folder(path / "models"), why="you named it") for path in named]
+    own = [Lead(path=path, comfyui=_has_models(path), why="you named it") for path in named]
     for lead in (
         *own,
         *_of_server(told),
@@ -74,6 +78,9 @@ def leads(
         *_usual(home),
         *_of_lora_manager(environ, home),
     ):
+        if _is_silent(lead.path, _root(lead)):
+            silent.setdefault(lead.path, replace(lead, answers=False))
+            continue
         real = Path(os.path.realpath(lead.path))
         if real in found or not is_folder(real):
             continue
@@ -85,14 +92,26 @@ def leads(
         lead
         for real, lead in found.items()
         if lead is first or not _is_held(_root(lead), [it for other, it in holders.items() if other != real])
-    ]
+    ] + list(silent.values())
+
+
+def _has_models(path: Path) -> bool:
+    return _is_silent(path, path / "models") or is_folder(path / "models")
+
+
+def _is_silent(*paths: Path) -> bool:
+    return bool(silent_among(paths))
 
 
 def _folders(values: Any) -> Iterator[Path]:  # noqa: ANN401 - any JSON
-    """Pick the absolute paths of folders that are here; others may be too long for a path, or none at all."""
-    for value in values if isinstance(values, list) else []:
-        if isinstance(value, str) and value.startswith("/") and os.path.isdir(value):  # noqa: PTH112 - never raises
-            path = Path(value)
+    """Pick the absolute paths of folders that are here, or may be; others may be too long for a path."""
+    texts = [it for it in values if isinstance(it, str)] if isinstance(values, list) else []
+    paths = [Path(text) for text in texts if text.startswith("/")]
+    silent = silent_among(paths)
+    for path in paths:
+        if path in silent:
+            yield path
+        elif is_folder(path):
             # no root may be spelled like that
             yield Path(os.path.realpath(path)) if ".." in path.parts else path
 
@@ -115,13 +134,14 @@ def _is_held(path: Path, others: Sequence[Path]) -> bool:
 def _of_server(told: Mapping[str, Any]) -> Iterator[Lead]:
     argv = _at(told.get("/system_stats"), "system", "argv")
     for path in _folders(list(_from_argv(argv if isinstance(argv, list) else []))):
-        if is_folder(path / "models"):
+        if _has_models(path):
             yield Lead(path=path, comfyui=True, why="the ComfyUI that runs was started there")
     folders = told.get("/experiment/models")
     for entry in folders if isinstance(folders, list) else []:
         paths = entry.get("folders") if isinstance(entry, Mapping) else None
         for path in _folders(paths):
-            if path.parent.name == "models" and (path.parent.parent / "main.py").exists():
+            beside = not _is_silent(path) and path.parent.name == "models"
+            if beside and (path.parent.parent / "main.py").exists():
                 yield Lead(path=path.parent.parent, comfyui=True, why="the ComfyUI that runs looks there")
             elif entry.get("name") not in tuple(NO_MODELS):
                 yield Lead(path=path, comfyui=False, why="the ComfyUI that runs looks there")
@@ -151,7 +171,9 @@ def _of_desktop(environ: Mapping[str, str], home: Path) -> Iterator[Lead]:
 
 def _usual(home: Path) -> Iterator[Lead]:
     for path in (*(home / name for name in _USUAL), *map(Path, _ELSEWHERE)):
-        if is_folder(path / "models"):
+        if _is_silent(path, path / "models"):
+            yield Lead(path=path, comfyui=True, why="it lies where ComfyUI usually does")
+        elif is_folder(path / "models"):
             extra = " (its extra_model_paths.yaml is read, too)" if (path / EXTRA_PATHS_NAME).exists() else ""
             yield Lead(path=path, comfyui=True, why=f"it lies where ComfyUI usually does{extra}")
     for name in _STABILITY_MATRIX:
