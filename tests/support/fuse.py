@@ -1,6 +1,7 @@
 """A real FUSE file system that shows another folder: what changes behind it, it tells nobody of."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -41,5 +42,6 @@ def mounted(folder: Path, point: Path) -> Iterator[subprocess.Popen[bytes]]:
                 time.sleep(0.02)
             yield server
         finally:
+            server.send_signal(signal.SIGCONT)  # a test may have stopped it
             subprocess.run(["fusermount3", "-u", "-z", str(point)], check=False)
             server.wait(10)

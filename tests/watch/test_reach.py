@@ -30,10 +30,7 @@ def shared(behind: Path, point: Path) -> Iterator[tuple[Path, subprocess.Popen[b
     write(behind / "far" / "x.safetensors")
     point.mkdir(parents=True)
     with fuse.mounted(behind, point) as server:
-        try:
-            yield point, server
-        finally:
-            server.send_signal(signal.SIGCONT)
+        yield point, server
 
 
 def answers(root: RootFolder, known: Known) -> bool:
